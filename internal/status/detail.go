@@ -2,7 +2,6 @@ package status
 
 import (
 	"context"
-	"slices"
 	"time"
 
 	"github.com/terraphim/adfbot/escalate/incident"
@@ -17,17 +16,9 @@ type Detail struct {
 	Older     int64               // position before which the next page of runs begins; 0: there is none
 	Incidents []incident.Incident // the newest first, ended ones included
 
-	Days     []store.DayCount // results of the last days, the oldest first
-	DaysFrom time.Time        // the first day of which all results are counted
+	Days     []DayCount // counted results of the last days, the oldest first; days without any are left out
+	DaysFrom time.Time  // the first day of which all results are counted
 }
-
-// DaysShown is how many days [Detail.Days] is about, today included.
-const DaysShown = 30
-
-// maxDayResults bounds what counting by day costs: a run a minute for 30 days.
-const maxDayResults = 45_000
-
-const day = 24 * time.Hour
 
 // MaxRuns is the maximum number of runs in a [Detail].
 const MaxRuns = 50
@@ -55,7 +46,7 @@ func (r *Reader) Detail(ctx context.Context, project string, before int64) (d De
 	if d.Runs, d.Older, err = r.from.State.RunPage(ctx, f); err != nil {
 		return d, err
 	}
-	if err := r.addDays(ctx, project, &d); err != nil {
+	if d.Days, d.DaysFrom, err = r.lastDays(ctx, project, d.At); err != nil {
 		return d, err
 	}
 	if len(d.Projects) == 0 && r.from.Config.ByPattern(project) {
@@ -72,26 +63,6 @@ func (r *Reader) Detail(ctx context.Context, project string, before int64) (d De
 		d.FlagPath = r.from.Reconciler.Dir().FlagPath(project)
 	}
 	return d, nil
-}
-
-func (r *Reader) addDays(ctx context.Context, project string, d *Detail) error {
-	from := d.At.Truncate(day).Add(-(DaysShown - 1) * day)
-	counted, err := r.from.State.Days(ctx, project, from, maxDayResults)
-	d.Days, d.DaysFrom = wholeDays(counted, from, maxDayResults)
-	return err
-}
-
-// wholeDays returns the days that are counted whole, and the first of them, of results that were counted from a day on, up to a limit.
-func wholeDays(counted []store.DayCount, from time.Time, limit int) ([]store.DayCount, time.Time) {
-	results := 0
-	for _, c := range counted {
-		results += c.Results
-	}
-	if results < limit {
-		return counted, from
-	}
-	from = counted[0].Day.Add(day) // there may be more of the oldest day
-	return slices.DeleteFunc(counted, func(c store.DayCount) bool { return c.Day.Before(from) }), from
 }
 
 func (r *Reader) hasHistory(ctx context.Context, project string) (bool, error) {

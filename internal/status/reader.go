@@ -17,7 +17,10 @@ import (
 )
 
 // Reader reads what users are shown. It is safe for concurrent use.
-type Reader struct{ from Sources }
+type Reader struct {
+	from    Sources
+	counted tallies
+}
 
 // Sources are what a [Reader] reads.
 type Sources struct {
@@ -34,7 +37,7 @@ type Sources struct {
 }
 
 // NewReader returns a reader of s.
-func NewReader(s Sources) *Reader { return &Reader{s} }
+func NewReader(s Sources) *Reader { return &Reader{from: s} }
 
 // HasUnfinished reports whether a project, which may have left the configuration, has an unsettled incident, a hold or
 // a flag.

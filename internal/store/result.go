@@ -216,12 +216,13 @@ type Run struct {
 	ChildStart string // distinguishes the process from a later one with the same pid
 }
 
-// DayCount is how many results with one outcome were recorded for a project on one day.
-type DayCount struct {
-	Day     time.Time // its beginning, in UTC
+// HourCount is how many results with one outcome were recorded for a project in one hour.
+type HourCount struct {
+	Hour    time.Time // its beginning, in UTC
 	Outcome string
 	Counted bool // they moved the breaker
 	Results int
+	Last    int64 // position of the last one
 }
 
 // RunFilter selects the runs of [HistoryReader.RunPage].

@@ -98,8 +98,9 @@ type HistoryReader interface {
 	// LastOutputs returns the end of the output of each project's newest run, [OutputEnd] characters at most, where that run failed and
 	// has an output. It costs one query.
 	LastOutputs(ctx context.Context, projects ...string) (map[string]string, error)
-	// Days counts the results of each day since a time, among the newest ones of a project, at most limit. The oldest day comes first.
-	Days(ctx context.Context, project string, since time.Time, limit int) ([]DayCount, error)
+	// Hourly counts the results of each hour since a time, among those after a position, of which it looks at the newest ones, at most
+	// limit. The oldest hour comes first. Whoever keeps what was counted has to count only what is new.
+	Hourly(ctx context.Context, project string, since time.Time, after int64, limit int) ([]HourCount, error)
 
 	// RunPage returns a page of runs, the newest first, and the position before which the next page begins; 0 if there is none. Runs that
 	// are recorded meanwhile do not move later pages. A page may have fewer runs than its limit, or none, and yet not be the last one.

@@ -100,6 +100,7 @@ func TestScriptRenewsInPlace(t *testing.T) {
 	require.NoError(t, chromedp.Do(ctx, chromedp.WaitVisible(chromedp.CSS(`#p-p7 .why`))))
 	require.Equal(t, "1 of 12 projects is paused", text("h1"))
 	require.Equal(t, "1 of 12 projects is paused · adfbot", browsertest.Evaluate[string](t, ctx, `document.title`))
+	require.Equal(t, "1 of 12 projects is paused · adfbot", browsertest.Evaluate[string](t, ctx, `document.querySelector('#news').textContent`))
 	require.Equal(t, "./icon/bad.svg", browsertest.Evaluate[string](t, ctx, `document.querySelector('#icon').getAttribute('href')`))
 	require.True(t, browsertest.Evaluate[bool](t, ctx, `title0.isConnected && document.querySelector('#help').open && document.activeElement.name === 'find'`),
 		"nothing else was replaced")

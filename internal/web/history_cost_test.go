@@ -54,7 +54,7 @@ func fillHistory(b *testing.B, path string, results int) {
 	run(`WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n LIMIT ?1)
 		INSERT INTO result (project, agent, run_id, outcome, counted, exit_code, signal, detail, host, started_at, finished_at, recorded_at,
 			failures, threshold, incident, tripped, output)
-		SELECT 'p' || i % 50, 'project-meta', lower(hex(randomblob(16))), iif(i / 50 % 10, 'success', 'failure'), 1, i / 50 % 10 = 0, '', '', 'host-a',
+		SELECT 'p' || (i % 50), 'project-meta', lower(hex(randomblob(16))), iif(i / 50 % 10, 'success', 'failure'), 1, i / 50 % 10 = 0, '', '', 'host-a',
 			?2 + i * 500, ?2 + i * 500 + ?3, ?2 + i * 500 + ?3, i / 50 % 10 = 0, 3, NULL, 0,
 			iif(i / 50 % 10, NULL, 'project-meta: planning failed: model quota used up' || char(10))
 		FROM n`, results, time.Now().UnixMilli()-500*int64(results), minute)

@@ -154,7 +154,7 @@ func (s *Store) CountSince(ctx context.Context, after int64, limit int) ([]store
 		WHERE id < coalesce((SELECT min(id) FROM next WHERE early), 9223372036854775807) GROUP BY project, outcome, class`, limit)
 }
 
-// Days implements [store.HistoryReader].
-func (s *Store) Days(ctx context.Context, project string, since time.Time, limit int) ([]store.DayCount, error) {
-	return s.CountDays(ctx, `floor(extract(epoch FROM recorded_at) / 86400)::bigint`, project, since, limit)
+// Hourly implements [store.HistoryReader].
+func (s *Store) Hourly(ctx context.Context, project string, since time.Time, after int64, limit int) ([]store.HourCount, error) {
+	return s.CountHourly(ctx, `floor(extract(epoch FROM recorded_at) / 3600)::bigint`, project, since, after, limit)
 }

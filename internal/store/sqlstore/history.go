@@ -45,20 +45,20 @@ func scanResult(row Row, first ...any) (r store.HistoryRun, err error) {
 	return r, err
 }
 
-func (s *State) Days(ctx context.Context, project string, since time.Time, limit int) ([]store.DayCount, error) {
-	return s.CountDays(ctx, `recorded_at / 86400000`, project, since, limit)
+func (s *State) Hourly(ctx context.Context, project string, since time.Time, after int64, limit int) ([]store.HourCount, error) {
+	return s.CountHourly(ctx, `recorded_at / 3600000`, project, since, after, limit)
 }
 
-// CountDays is Days with the database's own expression for the day of recorded_at, as the number of days since 1970.
-func (s *State) CountDays(ctx context.Context, day, project string, since time.Time, limit int) ([]store.DayCount, error) {
-	return read(ctx, s, func(row Row) (c store.DayCount, err error) {
+// CountHourly is Hourly with the database's own expression for the hour of recorded_at, as the number of hours since 1970.
+func (s *State) CountHourly(ctx context.Context, hour, project string, since time.Time, after int64, limit int) ([]store.HourCount, error) {
+	return read(ctx, s, func(row Row) (c store.HourCount, err error) {
 		var n int64
-		err = row.Scan(&n, &c.Outcome, &c.Counted, &c.Results)
-		c.Day = time.Unix(n*24*60*60, 0).UTC()
+		err = row.Scan(&n, &c.Outcome, &c.Counted, &c.Results, &c.Last)
+		c.Hour = time.Unix(n*60*60, 0).UTC()
 		return c, err
-	}, `SELECT `+day+`, outcome, counted, count(*) FROM (
-		SELECT outcome, counted, recorded_at FROM adfbot.result WHERE project = ? ORDER BY id DESC LIMIT ?) AS newest
-		WHERE recorded_at >= ? GROUP BY 1, 2, 3 ORDER BY 1, 2, 3`, project, limit, stamp(since))
+	}, `SELECT `+hour+`, outcome, counted, count(*), max(id) FROM (
+		SELECT id, outcome, counted, recorded_at FROM adfbot.result WHERE project = ? AND id > ? ORDER BY id DESC LIMIT ?) AS newest
+		WHERE recorded_at >= ? GROUP BY 1, 2, 3 ORDER BY 1, 2, 3`, project, after, limit, stamp(since))
 }
 
 func (s *State) LastResult(ctx context.Context) (id int64, err error) {

@@ -32,7 +32,7 @@ func RunHistory(t *testing.T, open Open) {
 		{"pages of some runs", testRunFilter},
 		{"a page of runs looks at some only", testRunPageLook},
 		{"ends of the last outputs", testLastOutputs},
-		{"results by day", testDays},
+		{"results by hour", testHourly},
 	})
 }
 
@@ -400,32 +400,46 @@ func testLastOutputs(t *testing.T, s *state) {
 	require.Equal(t, want, ends("odilo"))
 }
 
-func testDays(t *testing.T, s *state) {
-	const day = 24 * time.Hour
-	midnight := noon.Truncate(day)
+func testHourly(t *testing.T, s *state) {
+	hour := noon.Truncate(time.Hour)
 	at := func(when time.Time, project, outcome, agent string, times int) {
 		s.at = when
 		for range times {
 			s.record(store.Result{Project: project, Agent: agent, Outcome: outcome})
 		}
 	}
-	at(midnight.Add(-2*day), "odilo", store.Failure, "project-meta", 2)
-	at(midnight.Add(-time.Millisecond), "odilo", store.Success, "project-meta", 1)
-	at(midnight, "odilo", store.Success, "project-meta", 2)
-	at(midnight, "atlas", store.Success, "project-meta", 9)
-	at(midnight.Add(day-time.Millisecond), "odilo", store.Failure, "developer", 3)
-	all := []store.DayCount{
-		{Day: midnight.Add(-2 * day), Outcome: store.Failure, Counted: true, Results: 2},
-		{Day: midnight.Add(-day), Outcome: store.Success, Counted: true, Results: 1},
-		{Day: midnight, Outcome: store.Failure, Counted: false, Results: 3},
-		{Day: midnight, Outcome: store.Success, Counted: true, Results: 2},
+	at(hour.Add(-48*time.Hour), "odilo", store.Failure, "project-meta", 2)
+	at(hour.Add(-time.Millisecond), "odilo", store.Success, "project-meta", 1)
+	at(hour, "odilo", store.Success, "project-meta", 2)
+	at(hour, "atlas", store.Success, "project-meta", 9)
+	at(hour.Add(time.Hour-time.Millisecond), "odilo", store.Failure, "developer", 3)
+	all := []store.HourCount{
+		{Hour: hour.Add(-48 * time.Hour), Outcome: store.Failure, Counted: true, Results: 2},
+		{Hour: hour.Add(-time.Hour), Outcome: store.Success, Counted: true, Results: 1},
+		{Hour: hour, Outcome: store.Failure, Counted: false, Results: 3},
+		{Hour: hour, Outcome: store.Success, Counted: true, Results: 2},
 	}
-	days := func(since time.Time, limit int) []store.DayCount {
-		return must(s.Days(t.Context(), "odilo", since, limit))(t)
+	positions := map[int]int64{}
+	count := func(since time.Time, after int64, limit int) []store.HourCount {
+		list := must(s.Hourly(t.Context(), "odilo", since, after, limit))(t)
+		for n := range list {
+			require.NotZero(t, list[n].Last)
+			if positions[n] == 0 {
+				positions[n] = list[n].Last
+			}
+			list[n].Last = 0
+		}
+		return list
 	}
-	require.Equal(t, all, days(midnight.Add(-30*day), 1000))
-	require.Equal(t, all, days(midnight.Add(-2*day), 1000), "from that time on")
-	require.Equal(t, all[1:], days(midnight.Add(-2*day+time.Millisecond), 1000))
-	require.Equal(t, all[2:], days(midnight.Add(-30*day), 5), "it looks at some only")
-	require.Empty(t, must(s.Days(t.Context(), "nobody", midnight, 1000))(t))
+	long := hour.Add(-1000 * time.Hour)
+	require.Equal(t, all, count(long, 0, 1000))
+	require.Less(t, positions[0], positions[1])
+	require.Less(t, positions[1], positions[3])
+	require.Equal(t, must(s.LastResult(t.Context()))(t), positions[2])
+	require.Equal(t, all, count(hour.Add(-48*time.Hour), 0, 1000), "from that time on")
+	require.Equal(t, all[1:], count(hour.Add(-48*time.Hour+time.Millisecond), 0, 1000))
+	require.Equal(t, all[2:], count(long, 0, 5), "it looks at some only")
+	require.Equal(t, all[2:], count(long, positions[1], 1000), "after what was counted before")
+	require.Empty(t, count(long, positions[2], 1000))
+	require.Empty(t, must(s.Hourly(t.Context(), "nobody", long, 0, 1000))(t))
 }

@@ -119,26 +119,19 @@ func newMonth(d status.Detail) *monthView {
 	today := d.At.UTC().Truncate(day)
 	first := today.Add(-(status.DaysShown - 1) * day)
 	v := &monthView{Width: dayWidth * status.DaysShown, First: dayName(first), Last: "today"}
-	most, good, bad, badDays := 0, map[time.Time]int{}, map[time.Time]int{}, 0
+	most, badDays, counted := 0, 0, map[time.Time]status.DayCount{}
 	for _, c := range d.Days {
-		switch {
-		case !c.Counted:
-			continue
-		case c.Outcome == store.Failure:
-			bad[c.Day] += c.Results
-		default:
-			good[c.Day] += c.Results
-		}
-		most = max(most, good[c.Day]+bad[c.Day])
+		counted[c.Day] = c
+		most = max(most, c.OK+c.Failed)
 	}
 	for n := range status.DaysShown {
 		at := first.Add(time.Duration(n) * day)
 		b := bar{mark: mark{X: n * dayWidth, Kind: "none", Title: dayName(at) + ": nothing counted"}, Room: dayWidth - 3}
-		if ran := good[at] + bad[at]; ran > 0 {
-			b.Kind, b.Title = store.Success, fmt.Sprintf("%s: %d successful, %d failed", dayName(at), good[at], bad[at])
-			b.Height = share(ran, most)
-			if bad[at] > 0 {
-				b.Kind, b.Bad = store.Failure, max(b.Height*bad[at]/ran, 2)
+		if c := counted[at]; c.OK+c.Failed > 0 {
+			b.Kind, b.Title = store.Success, fmt.Sprintf("%s: %d successful, %d failed", dayName(at), c.OK, c.Failed)
+			b.Height = share(c.OK+c.Failed, most)
+			if c.Failed > 0 {
+				b.Kind, b.Bad = store.Failure, max(b.Height*c.Failed/(c.OK+c.Failed), 2)
 				badDays++
 			}
 		}

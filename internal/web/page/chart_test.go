@@ -11,7 +11,6 @@ import (
 
 	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/internal/status"
-	"github.com/terraphim/adfbot/internal/store"
 )
 
 func TestChart(t *testing.T) {
@@ -38,13 +37,7 @@ func TestMonth(t *testing.T) {
 	const day = 24 * time.Hour
 	today := seven.Truncate(day)
 	d := sampleDetail(running("odilo", "+"), "+")
-	d.Days = []store.DayCount{
-		{Day: today.Add(-29 * day), Outcome: store.Success, Counted: true, Results: 12},
-		{Day: today.Add(-day), Outcome: store.Failure, Counted: true, Results: 1},
-		{Day: today.Add(-day), Outcome: store.Success, Counted: true, Results: 23},
-		{Day: today.Add(-day), Outcome: store.Failure, Counted: false, Results: 100},
-		{Day: today, Outcome: store.Failure, Counted: true, Results: 3},
-	}
+	d.Days = []status.DayCount{{Day: today.Add(-29 * day), OK: 12}, {Day: today.Add(-day), OK: 23, Failed: 1}, {Day: today, Failed: 3}}
 	i := sampleIncidents()
 	old := i[1]
 	old.Opened, old.Ended = before(40*day), before(35*day)

@@ -77,10 +77,12 @@
 	}
 
 	function show(page) {
+		const news = document.title === page.title ? '' : page.title;
 		document.title = page.title;
 		const icon = byId(document, 'icon'), nextIcon = byId(page, 'icon');
 		if (icon && nextIcon && icon.getAttribute('href') !== nextIcon.getAttribute('href')) icon.href = nextIcon.getAttribute('href');
 		renew(document.body, page.body);
+		write(document.getElementById('news'), news); // said to those who do not see it
 	}
 
 	// renew makes an element like another one, with as few changes as it can.

@@ -215,9 +215,9 @@ func sampleMonth() status.Detail {
 	}
 	for n := range status.DaysShown - 4 {
 		day := seven.Truncate(24 * time.Hour).Add(-time.Duration(status.DaysShown-5-n) * 24 * time.Hour)
-		d.Days = append(d.Days, store.DayCount{Day: day, Outcome: store.Success, Counted: true, Results: 24 - n%7})
+		d.Days = append(d.Days, status.DayCount{Day: day, OK: 24 - n%7})
 		if n%7 == 5 {
-			d.Days = append(d.Days, store.DayCount{Day: day, Outcome: store.Failure, Counted: true, Results: 3 + n%5})
+			d.Days[n].Failed = 3 + n%5
 			i := sampleIncidents()[1]
 			i.Seq, i.Opened, i.Ended = n, day.Add(7*time.Hour), day.Add(time.Duration(9+n)*time.Hour)
 			d.Incidents = append([]incident.Incident{i}, d.Incidents...)
