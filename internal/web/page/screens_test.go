@@ -83,6 +83,8 @@ func TestScreens(t *testing.T) {
 			where := name + " on " + s.Name
 			require.LessOrEqual(t, browsertest.Evaluate[int64](t, ctx, `document.documentElement.scrollWidth`), s.Width, "%s is wider than its screen", where)
 			require.Empty(t, browsertest.Evaluate[[]string](t, ctx, contrasts), where)
+			require.Empty(t, browsertest.Evaluate[[]string](t, ctx, `[...document.querySelectorAll('svg')].filter(e => e.getBoundingClientRect().height > 160).map(e => e.ariaLabel)`),
+				"%s: a picture is too high", where)
 			require.Equal(t, int64(1), browsertest.Evaluate[int64](t, ctx, `document.querySelectorAll('h1').length`), where)
 			require.Zero(t, browsertest.Evaluate[int64](t, ctx, `document.querySelectorAll('script:not([src*="page.js"]), form:not([method=get]), iframe, object, embed, [style], [onerror], [onmouseover], [onclick]').length`), where)
 			require.NotZero(t, browsertest.Evaluate[int64](t, ctx, `document.styleSheets[0].cssRules.length`), where)
