@@ -3,6 +3,7 @@ package web
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -68,12 +69,25 @@ func TestScriptRenewsInPlace(t *testing.T) {
 	d := daemonOf(t, "["+projects.String()+"]")
 	var mu sync.Mutex
 	var sent []int // the status of each page
-	down := false
+	down, failing, updated := false, false, false
 	site := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		mu.Lock()
 		defer mu.Unlock()
 		if down {
 			panic(http.ErrAbortHandler)
+		}
+		if failing { // the proxy before adfbot, which says so in a page of its own
+			w.Header().Set("Content-Type", "text/html")
+			w.WriteHeader(http.StatusBadGateway)
+			_, _ = io.WriteString(w, "<html><body><h1>502 Bad Gateway</h1></body></html>")
+			return
+		}
+		if updated && r.URL.Path == "/" {
+			doc := strings.ReplaceAll(d.get(r.URL.RequestURI()).Body.String(), `page.js?v=`, `page.js?v=other`)
+			w.Header().Set("Content-Type", "text/html")
+			_, _ = io.WriteString(w, doc)
+			sent = append(sent, http.StatusOK)
+			return
 		}
 		a := &statusWriter{ResponseWriter: w, rc: http.NewResponseController(w)}
 		d.server.handler.ServeHTTP(a, r)
@@ -127,6 +141,21 @@ func TestScriptRenewsInPlace(t *testing.T) {
 	mu.Unlock()
 	one.renew(t, ctx)
 	require.NoError(t, chromedp.Do(ctx, chromedp.WaitReady(chromedp.CSS(`#stale[hidden]`))))
+
+	mu.Lock()
+	failing = true
+	mu.Unlock()
+	browsertest.Evaluate[bool](t, ctx, `(dispatchEvent(new PageTransitionEvent('pageshow', {persisted: true})), true)`)
+	require.NoError(t, chromedp.Do(ctx, chromedp.WaitVisible(chromedp.ID("stale"))))
+	require.Equal(t, "1 of 12 projects is paused", text("h1"), "not what the proxy says")
+
+	// An update brings another script, which belongs to the pages from then on.
+	mu.Lock()
+	failing, updated = false, true
+	mu.Unlock()
+	one.renew(t, ctx)
+	require.NoError(t, chromedp.Do(ctx, chromedp.WaitReady(chromedp.CSS(`script[src*="v=other"]`))))
+	require.True(t, browsertest.Evaluate[bool](t, ctx, `!window.title0`), "the page was loaded again")
 }
 
 // Without the script, forms and links do the same.

@@ -3,6 +3,7 @@
 'use strict';
 (() => {
 	const typing = 250; // ms without a key until the list is searched
+	const patience = 25_000; // ms for an answer; the server gives up before
 	let tag = '', asked = null, timer = 0, wait = 0, old = '', heard = new Date();
 
 	// here is the address without a name and a password that a browser may keep in it, which cannot be fetched.
@@ -13,31 +14,40 @@
 	// load fetches a page and shows it. how is renew for the address that is shown, else what becomes of the history: push, replace or keep.
 	async function load(address, how) {
 		clearTimeout(timer);
-		clearTimeout(wait);
+		if (how !== 'renew') clearTimeout(wait); // else somebody types, who goes on
 		asked?.abort();
 		const mine = asked = new AbortController();
+		let late = false;
+		const limit = setTimeout(() => { late = true; mine.abort(); }, patience);
 		try {
 			const headers = {Accept: 'text/html'};
 			if (how === 'renew' && tag) headers['If-None-Match'] = tag;
 			const answer = await fetch(address, {headers, signal: mine.signal, cache: 'no-store', credentials: 'same-origin'});
 			if (answer.status !== 304) {
 				if (!/^text\/html/.test(answer.headers.get('Content-Type'))) throw new Error(answer.status);
-				const text = await answer.text();
+				const page = new DOMParser().parseFromString(await answer.text(), 'text/html');
+				if (!byId(page, 'main')) throw new Error('a page of something before adfbot');
 				tag = answer.headers.get('ETag') || '';
 				if (how === 'push') history.pushState(null, '', answer.url);
 				if (how === 'replace' || how === 'renew' && answer.redirected) history.replaceState(null, '', answer.url);
-				show(new DOMParser().parseFromString(text, 'text/html'));
+				if (source(page) !== source(document)) { location.reload(); return; } // adfbot was updated
+				show(page);
 			}
 			heard = new Date(answer.headers.get('Date') || Date.now());
 			old = '';
 		} catch (e) {
-			if (mine.signal.aborted) return;
+			if (mine.signal.aborted && !late) return;
 			if (how !== 'renew') { location.assign(address); return; }
 			old ||= 'adfbot does not answer. This page shows what was known at ' + stamp(heard) + '.';
+		} finally {
+			clearTimeout(limit);
 		}
 		tell();
 		next();
 	}
+
+	// source names the version of this script.
+	const source = page => page.querySelector('script').getAttribute('src').replace(/^[./]*/, '');
 
 	// next plans the next renewal. Without data-refresh the reader has stopped it, or nothing will change.
 	function next() {
