@@ -25,7 +25,7 @@ var allowed = map[string][]string{
 	"escalate/incident":        {"internal/redact", "escalate/tracker"},
 	"escalate/plan":            {"internal/text", "internal/class", "escalate/tracker", "escalate/incident"},
 	"escalate/issuetext":       {"pause", "internal/text", "internal/class", "internal/redact", "internal/markdown", "escalate/tracker", "escalate/incident"},
-	"escalate":                 {"breaker", "pause", "internal/fault", "internal/redact", "internal/markdown", "escalate/tracker", "escalate/incident", "escalate/plan", "escalate/issuetext"},
+	"escalate":                 {"breaker", "pause", "internal/text", "internal/fault", "internal/redact", "internal/markdown", "escalate/tracker", "escalate/incident", "escalate/plan", "escalate/issuetext"},
 	"escalate/giteatest":       {},
 	"internal/testhost":        {},
 	"internal/testworld":       {"escalate/giteatest"},

@@ -55,7 +55,7 @@ of a project's last ` + strconv.Itoa(store.KeptOutputs) + ` failures are kept.`,
 	fl.StringVar(&filter.Outcome, "outcome", "", "only runs that ended like this: success, failure or ignored")
 	fl.StringVar(&filter.Class, "class", "", "only failures of this class")
 	fl.StringVar(&filter.Agent, "agent", "", "only runs of this agent")
-	fl.StringVar(&f.since, "since", "", "only runs of this long, e.g. 90m or 7d, or recorded since a time, RFC 3339")
+	fl.StringVar(&f.since, "since", "", "only runs that were recorded since then: how long ago, e.g. 90m or 7d, or a time, RFC 3339")
 	fl.StringVar(&f.until, "until", "", "only runs that were recorded before this; as --since")
 	fl.IntVar(&f.limit, "limit", defaultListed, "how many at most")
 	fl.StringVar(&f.after, "after", "", "the next page: what the one before names")
