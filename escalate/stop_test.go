@@ -329,7 +329,7 @@ func TestLostStateTripDuringStop(t *testing.T) {
 				_, _, err := w.rec.Local(w.context(), project)
 				require.NoError(t, err)
 				w.endStops()
-				require.True(t, w.paused(project))
+				require.Equal(t, []string{project}, w.flags())
 				w.sweep()
 				require.Equal(t, []string{project}, w.flags())
 				require.True(t, w.incident(id).IsOpen())
