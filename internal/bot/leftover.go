@@ -8,14 +8,11 @@ import (
 )
 
 // RecordLost records a failure for every run whose process is gone without a result, because it was killed together
-// with adfbot. It returns how many.
+// with adfbot, and for every one that was reported to begin and hung. It returns how many.
 func (b *Bot) RecordLost(ctx context.Context) (int, error) {
 	runs, err := b.store.Running(ctx)
-	if err != nil {
-		return 0, err
-	}
+	errs := []error{err}
 	n := 0
-	var errs []error
 	for _, run := range runs {
 		if !b.local.Gone(run) {
 			continue
@@ -26,37 +23,45 @@ func (b *Bot) RecordLost(ctx context.Context) (int, error) {
 			n++
 		}
 	}
-	return n, errors.Join(errs...)
+	hung, err := b.recordHung(ctx)
+	return n + hung, errors.Join(append(errs, err)...)
 }
 
 func (b *Bot) recordLost(ctx context.Context, run store.Run) (recorded bool, err error) {
-	// A process spools its result before it releases its run, so the result may be newer than the last RecordSpooled.
-	if spooled, err := b.isSpooled(run); spooled || err != nil {
-		return false, err
+	recorded, left, err := b.recordGone(ctx, run, store.Result{
+		ExitCode: 137, Signal: "SIGKILL", Detail: "killed together with adfbot, no result was left",
+	})
+	if err == nil && !left {
+		b.local.RemoveRun(run.ID)
 	}
-	now := b.now()
-	res := store.Result{
-		Project: run.Project, Agent: run.Agent, RunID: run.RunID, Outcome: store.Failure, ExitCode: 137, Signal: "SIGKILL",
-		Detail: "killed together with adfbot, no result was left", Host: run.Host, Started: run.Started, Finished: now,
-		Generation: &run.Generation, Run: run.ID,
-	}.Bounded(now)
-	Classify(b.cfg, &res)
-	a, recorded, err := b.store.Lost(ctx, run, res, b.limits(run.Project))
-	if err != nil {
-		return false, err
-	}
-	b.local.RemoveRun(run.ID)
-	if recorded {
-		b.log.Warn("run is gone without a result, counting a failure", "project", run.Project, "agent", run.Agent, "run_id", run.RunID)
-		b.logResult(res, a)
-	}
-	return recorded, nil
+	return recorded, err
 }
 
+// recordGone records the failure of a run that will have no result any more. Res says how it failed. left is true if the run has a result
+// in the spool, which is to be recorded.
+func (b *Bot) recordGone(ctx context.Context, run store.Run, res store.Result) (recorded, left bool, err error) {
+	// A process spools its result before it releases its run, so the result may be newer than the last RecordSpooled.
+	if left, err = b.isSpooled(run); left || err != nil {
+		return false, left, err
+	}
+	now := b.now()
+	res.Project, res.Agent, res.RunID, res.Outcome, res.Host = run.Project, run.Agent, run.RunID, store.Failure, run.Host
+	res.Started, res.Finished, res.Generation, res.Run = run.Started, now, &run.Generation, run.ID
+	res = res.Bounded(now)
+	Classify(b.cfg, &res)
+	a, recorded, err := b.store.Lost(ctx, run, res, b.limits(run.Project))
+	if recorded {
+		b.log.Warn("run has no result, counting a failure", "project", run.Project, "agent", run.Agent, "run_id", run.RunID, "why", res.Detail)
+		b.logResult(res, a)
+	}
+	return recorded, false, err
+}
+
+// isSpooled reports whether the spool of this host has the result of a run.
 func (b *Bot) isSpooled(run store.Run) (bool, error) {
 	list, err := b.local.Spool().List()
 	for _, e := range list {
-		if r := e.Result; e.Err == nil && r.Project == run.Project && r.Agent == run.Agent && r.RunID == run.RunID {
+		if r := e.Result; e.Err == nil && r.Project == run.Project && r.Agent == run.Agent && (r.RunID == run.RunID || r.Ends(run.ID)) {
 			return true, nil
 		}
 	}

@@ -149,6 +149,18 @@ func TestRunningRunIsNamed(t *testing.T) {
 	})
 }
 
+// So is one of which somebody has reported that it began, and whose host is known only to the reporter.
+func TestReportedRunIsNamed(t *testing.T) {
+	t.Parallel()
+	watching(t, hourly, func(w *world, b *bot.Bot, after func(time.Duration)) {
+		w.record(success("odilo"))
+		after(time.Hour)
+		require.NoError(t, b.BeginReported(ctx, store.Run{Project: "odilo", Agent: "project-meta", Host: "laptop"}))
+		after(20 * time.Minute)
+		require.Contains(t, w.issues("open")[0].Body, "**A run that began 2026-11-23 13:00 UTC on `laptop` is still running.**")
+	})
+}
+
 func TestSilenceOfACronSchedule(t *testing.T) {
 	t.Parallel()
 	watching(t, expecting(`{cron: "0 7 * * 1-5", time_zone: Europe/Berlin, grace: 30m}`), func(w *world, b *bot.Bot, after func(time.Duration)) {

@@ -125,7 +125,7 @@ type Project struct {
 	Assignees       []string
 	IgnoreExitCodes []int // exit codes that do not count; they come before the classes
 	Classes         []class.Rule
-	HungAfter       time.Duration // a run that is ended from outside after this long counts as a failure; 0: never
+	HungAfter       time.Duration // a run that is ended from outside, or reports no result, after this long counts as a failure; 0: never
 	Expect          Expect        // when it has to report; zero: at no time
 	Users           []string      // Unix users that may report its results through the socket
 	TokenFile       string        // a token that reports results of this project only; "": none

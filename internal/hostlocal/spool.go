@@ -50,7 +50,9 @@ func (s Spool) Add(r store.Result) (file string, err error) {
 	if r.RunID == "" {
 		return "", errors.New("a result without a run id can't be spooled")
 	}
-	r.Run = "" // the run is ended by whoever finds it gone
+	if !store.IsReported(r.Run) { // else the run is ended by whoever finds it gone
+		r.Run = ""
+	}
 	doc, err := json.Marshal(r)
 	if err != nil {
 		return "", err

@@ -25,6 +25,9 @@ var (
 	// ErrConflict: the run was recorded with another outcome.
 	ErrConflict = errors.New("this run was already recorded with another outcome")
 
+	// ErrTooManyRuns: too many runs of the project were reported to begin and have no result.
+	ErrTooManyRuns = fmt.Errorf("%d runs of the project have begun and no result of them was reported", MaxReportedRuns)
+
 	// ErrPaused: the project has an open incident.
 	ErrPaused = errors.New("the project has an open incident")
 

@@ -1,6 +1,9 @@
 package store
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
+	"strings"
 	"time"
 
 	"github.com/terraphim/adfbot/breaker"
@@ -30,7 +33,7 @@ type Result struct {
 	Finished   time.Time `json:"Finished"`
 	Output     string    `json:"Output"`     // stored for a failure only
 	Generation *int64    `json:"Generation"` // of the project when the run began; nil: Started decides whether it counts
-	Run        string    `json:"Run"`        // id of the [Run] that this ends, or ""
+	Run        string    `json:"Run"`        // id of the [Run] that this ends, see also [ReportedRunID], or ""
 
 	Class string `json:"class,omitempty"` // of a failure, also of one that it ignores: see [Result.Reported]
 	Trips bool   `json:"trips,omitempty"` // this failure trips the breaker, whatever the count
@@ -199,9 +202,9 @@ type OutcomeCount struct {
 	Trips   int
 }
 
-// Run is a run of `adfbot exec` that has begun and has no result yet.
+// Run is a run that has begun and has no result yet: of `adfbot exec`, or one that was reported to begin.
 type Run struct {
-	ID         string // random
+	ID         string // random, or from [ReportedRunID]
 	Project    string
 	Agent      string
 	RunID      string
@@ -211,6 +214,33 @@ type Run struct {
 	ChildPID   int    // process of the command, 0 if it is not known
 	ChildStart string // distinguishes the process from a later one with the same pid
 }
+
+// MaxReportedRuns is how many runs of a project may have been reported to begin and have no result.
+const MaxReportedRuns = 100
+
+// ReportedRunID returns the id of a run that was reported to begin. Without a run id it is the beginning of the ids of all such runs of
+// the agent. Either may be [Result.Run].
+func ReportedRunID(project, agent, runID string) string {
+	sum := sha256.Sum256([]byte(project + "\x00" + agent + "\x00" + runID))
+	id := reportedID + hex.EncodeToString(sum[:16])
+	if runID == "" {
+		id += AllRuns
+	}
+	return id
+}
+
+const reportedID = "reported-"
+
+// IsReported reports whether an id is from [ReportedRunID].
+func IsReported(id string) bool { return strings.HasPrefix(id, reportedID) }
+
+// Ends reports whether the result ends the run with an id.
+func (r Result) Ends(id string) bool {
+	return r.Run != "" && (r.Run == id || strings.HasSuffix(r.Run, AllRuns) && strings.HasPrefix(id, r.Run))
+}
+
+// AllRuns ends the id that stands for all runs whose ids begin with it.
+const AllRuns = "/"
 
 // IncidentFilter selects the incidents of [IncidentLister.IncidentPage].
 type IncidentFilter struct {

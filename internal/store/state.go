@@ -69,10 +69,18 @@ type RunStore interface {
 	// EndRun deletes a run whose result is not to be recorded. Recording a result deletes the run too.
 	EndRun(ctx context.Context, r Run) error
 
-	// Running returns the runs of this host, the oldest first. Only there it is known whether their processes are gone.
+	// Running returns the runs of this host's processes, the oldest first. Only there it is known whether their processes are gone.
 	Running(ctx context.Context) ([]Run, error)
 
-	// Lost records the result of a run whose process is gone. If the run has got a result meanwhile, it records nothing and
+	// BeginReported stores a run, with the project's generation, that somebody reports to have begun. No process of this host shows
+	// whether it goes on, and in a fleet any host may record how it ended. A run that is stored already stays as it is. It fails with
+	// [ErrConflict] if a result of that run is recorded, and with [ErrTooManyRuns] if the project has [MaxReportedRuns].
+	BeginReported(ctx context.Context, r Run) error
+
+	// ReportedRuns returns the runs that BeginReported has stored, of one project, or of all projects if project is "", the oldest first.
+	ReportedRuns(ctx context.Context, project string) ([]Run, error)
+
+	// Lost records the result of a run whose process is gone, or that hung. If the run has got a result meanwhile, it records nothing and
 	// recorded is false.
 	Lost(ctx context.Context, r Run, res Result, l Limits) (a Answer, recorded bool, err error)
 }

@@ -15,6 +15,7 @@ import (
 	"sync"
 
 	"github.com/terraphim/adfbot/internal/config"
+	"github.com/terraphim/adfbot/internal/redact"
 )
 
 // access is the right that a route requires.
@@ -29,6 +30,9 @@ const (
 	accessPublic
 	// accessGate is accessPublic, but the right to report for the project in the path is enough.
 	accessGate
+	// accessKey requires the token of the project in the path, which is the key in the path. Nothing else gives that right, and a refusal
+	// does not tell a wrong key from an unknown project.
+	accessKey
 	// accessReport requires the right to report for some project. The handler calls caller.may with the project concerned.
 	accessReport
 	// accessAdmin requires http.token_file, or root or the daemon's own user at the socket.
@@ -42,7 +46,8 @@ type request struct {
 	caller caller
 	socket bool // it came over the socket
 
-	body      []byte // of a route that takes one
+	body      []byte          // of a route that takes one
+	output    *redact.Capture // of a route that takes an output; nil: none was sent
 	freeBody  func() // gives back the memory of the body, which is not used any more
 	freePlace func() // gives back the place of a request that only waits for Gitea
 }
@@ -93,7 +98,10 @@ func (s *Server) allow(rt route) http.HandlerFunc {
 		r := &request{Request: hr, freeBody: func() {}}
 		r.setup, _ = hr.Context().Value(setupKey{}).(*setup)
 		_, r.socket = hr.Context().Value(peerKey{}).(peer)
-		if err := s.serve(w, r, rt); err != nil {
+		err := s.serve(w, r, rt)
+		if rt.level == accessKey {
+			s.answerPing(w, r, err)
+		} else if err != nil {
 			s.problemOf(w, r, err).write(w)
 		}
 	}
@@ -108,6 +116,11 @@ func (s *Server) serve(w http.ResponseWriter, r *request, rt route) error {
 		return r.refuse(w, rt.level)
 	}
 	defer func() { r.freeBody() }()
+	if rt.level == accessKey { // before an output, which costs more than a result
+		if err := s.limitResults(w, r.caller); err != nil {
+			return err
+		}
+	}
 	if rt.body != bodyNone {
 		if err := s.readBody(w, r, rt); err != nil {
 			return err
@@ -123,6 +136,11 @@ func (s *Server) serve(w http.ResponseWriter, r *request, rt route) error {
 }
 
 func (r *request) authenticate(w http.ResponseWriter, level access) error {
+	if level == accessKey {
+		r.caller, _ = r.keys.callerOf(r.PathValue("key"))
+		r.caller.cfg, r.caller.admin = r.cfg, false
+		return nil
+	}
 	if r.socket {
 		r.caller = r.peerCaller()
 		return nil
@@ -149,6 +167,8 @@ func (r *request) permitted(level access) bool {
 		return r.cfg.HTTP.WebhookSecretFile != ""
 	case accessPublic:
 		return open || r.caller.admin
+	case accessKey:
+		return r.caller.may(r.PathValue("id"))
 	case accessGate:
 		return open || r.caller.may(r.PathValue("id"))
 	case accessReport:
@@ -160,6 +180,8 @@ func (r *request) permitted(level access) bool {
 // refuse returns the reason why a request is not permitted, and the fix.
 func (r *request) refuse(w http.ResponseWriter, level access) error {
 	switch {
+	case level == accessKey:
+		return errPing(http.StatusNotFound, "not found")
 	case level == accessSigned:
 		return refused(http.StatusNotFound, "No webhook", "this bot takes no events: set http.webhook_secret_file and reload it")
 	case r.socket && !r.caller.known:
@@ -233,6 +255,11 @@ func (k keys) caller(r *http.Request) (caller, bool) {
 			token = password
 		}
 	}
+	return k.callerOf(token)
+}
+
+// callerOf returns the owner of a token, and false if the token is wrong.
+func (k keys) callerOf(token string) (caller, bool) {
 	c := caller{known: true, name: "the API token"}
 	hash := sha256.Sum256([]byte(token))
 	for _, key := range k {

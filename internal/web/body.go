@@ -26,6 +26,7 @@ const (
 	bodyNone bodyKind = iota
 	bodyObject
 	bodyEvent
+	bodyOutput // text of any type
 )
 
 // bodyFixes say what to do about another content type, and about a body that is too large.
@@ -36,6 +37,9 @@ var bodyFixes = map[bodyKind]struct{ json, small string }{
 
 // readBody reads a JSON body within the caller's share of memory.
 func (s *Server) readBody(w http.ResponseWriter, r *request, rt route) error {
+	if rt.body == bodyOutput {
+		return s.readOutput(w, r, rt)
+	}
 	fix := bodyFixes[rt.body]
 	size := r.ContentLength
 	if size < 0 {
@@ -61,6 +65,10 @@ func (s *Server) readBody(w http.ResponseWriter, r *request, rt route) error {
 	if _, large := errors.AsType[*http.MaxBytesError](err); large {
 		return tooLarge(fix.small)
 	}
+	return errIncomplete()
+}
+
+func errIncomplete() error {
 	return refused(http.StatusBadRequest, titleBody, "the body did not arrive complete and in time: send it again")
 }
 

@@ -31,20 +31,20 @@ func (s *Server) guard(mux *http.ServeMux) http.Handler {
 		h.Set("Referrer-Policy", "no-referrer")
 		h.Set("X-Frame-Options", "DENY")
 		h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'") // the page has its own
-		defer s.recoverPanic(a, r)
+		defer s.recoverPanic(a, r, p)
 		if err := cross.Check(r); err != nil {
 			refused(http.StatusForbidden, "Cross-origin request", "a page of another site sent this; nothing was done").write(a)
 			return
 		}
 		s.dispatch(mux, a, r)
-		s.log.Debug("http", "method", r.Method, "path", r.URL.Path, "status", a.status, "remote", r.RemoteAddr)
+		s.log.Debug("http", "method", r.Method, "path", p.logPath(r), "status", a.status, "remote", r.RemoteAddr)
 	})
 }
 
 // dispatch calls the router, and turns the router's own errors into problems. It follows none of the router's redirects to a clean
 // path: they are absolute, and a proxy may serve the bot under a path of its own.
 func (s *Server) dispatch(mux *http.ServeMux, w http.ResponseWriter, r *http.Request) {
-	if _, pattern := mux.Handler(r); pattern != "" && path.Clean(r.URL.EscapedPath()) == r.URL.EscapedPath() {
+	if _, pattern := mux.Handler(r); pattern != "" && isClean(r.URL.EscapedPath()) {
 		mux.ServeHTTP(w, r)
 		return
 	}
@@ -52,16 +52,22 @@ func (s *Server) dispatch(mux *http.ServeMux, w http.ResponseWriter, r *http.Req
 		head := newRecorder()
 		mux.ServeHTTP(head, r.Request)
 		if head.status != http.StatusMethodNotAllowed {
-			return refused(http.StatusNotFound, "Not found", "there is nothing at %s; see /api/v1/openapi.yaml", quote(r.URL.Path))
+			return refused(http.StatusNotFound, "Not found", "there is nothing at %s; see /api/v1/openapi.yaml", quote(r.safePath(r.Request)))
 		}
 		w.Header().Set("Allow", head.header.Get("Allow"))
 		return refused(http.StatusMethodNotAllowed, "Method not allowed", "%s takes %s, not %s; see /api/v1/openapi.yaml",
-			quote(r.URL.Path), head.header.Get("Allow"), r.Method)
+			quote(r.safePath(r.Request)), head.header.Get("Allow"), r.Method)
 	}})(w, r)
 }
 
+// isClean reports whether the router would not redirect to another path.
+func isClean(p string) bool {
+	clean := path.Clean(p)
+	return p == clean || clean != "/" && p == clean+"/"
+}
+
 // recoverPanic logs a panic in a handler, and answers if that is still possible. It does not send the value of the panic.
-func (s *Server) recoverPanic(a *statusWriter, r *http.Request) {
+func (s *Server) recoverPanic(a *statusWriter, r *http.Request, p *setup) {
 	v := recover()
 	if v == nil {
 		return
@@ -69,7 +75,7 @@ func (s *Server) recoverPanic(a *statusWriter, r *http.Request) {
 	if v == http.ErrAbortHandler {
 		panic(v)
 	}
-	s.log.Error("a handler panicked", "method", r.Method, "path", r.URL.Path, "panic", v)
+	s.log.Error("a handler panicked", "method", r.Method, "path", p.logPath(r), "panic", v)
 	if a.status == 0 {
 		refused(http.StatusInternalServerError, "Internal error",
 			"this is a bug in adfbot; its log says more. If you sent a result, send it again under the same run_id: it may not be recorded").write(a)

@@ -35,6 +35,7 @@ type Metrics struct {
 	spread *exposition.Histogram
 	lost   *exposition.Counter
 	called *exposition.Counter
+	pings  *exposition.Counter
 	listen atomic.Bool
 
 	mu    sync.Mutex
@@ -88,6 +89,12 @@ func NewMetrics(version, revision string) *Metrics {
 			"Claims that ended before this host released them, because it could not renew them in time."),
 		called: exposition.NewCounter("adfbot_step_webhook_requests_total",
 			"Requests of the daemon to webhooks of the escalation's steps.", "result"),
+		pings: exposition.NewCounter("adfbot_pings_total",
+			"Requests to the ping API.", "result", "signal"),
+	}
+	for _, signal := range []string{signalName(""), signalStart, signalFail, signalLog, signalName("0")} {
+		m.pings.Add(0, accepted, signal)
+		m.pings.Add(0, notAccepted, signal)
 	}
 	for _, result := range []string{delivered, notDelivered} { // a rate needs a series before its first event
 		m.called.Add(0, result)
@@ -101,6 +108,21 @@ const (
 	notDelivered = "failed"
 )
 
+// The labels of requests to the ping API.
+const (
+	accepted    = "accepted"
+	notAccepted = "refused"
+)
+
+// pinged counts a request to the ping API. An unknown key gets no label of its own.
+func (m *Metrics) pinged(signal string, ok bool) {
+	result := accepted
+	if !ok {
+		result = notAccepted
+	}
+	m.pings.Add(1, result, signal)
+}
+
 // put adds what this process has counted.
 func (m *Metrics) put(p *exposition.Page, c *config.Config) {
 	if c.Shared() {
@@ -110,7 +132,7 @@ func (m *Metrics) put(p *exposition.Page, c *config.Config) {
 	if c.Shared() && c.StateListen != config.ListenOff {
 		p.Gauge("adfbot_listen_up", "Whether this host hears at once of pauses and resumes on others; else it notices them by polling.", boolValue(m.listen.Load()))
 	}
-	for _, metric := range []interface{ Put(*exposition.Page) }{m.results, m.classed, m.trips, m.sweeps, m.errors, m.requests, m.took, m.called} {
+	for _, metric := range []interface{ Put(*exposition.Page) }{m.results, m.classed, m.trips, m.sweeps, m.errors, m.requests, m.took, m.called, m.pings} {
 		metric.Put(p)
 	}
 	p.Gauge("adfbot_build_info", "The version of adfbot; always 1.", 1,

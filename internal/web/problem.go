@@ -74,7 +74,7 @@ func (s *Server) problemOf(w http.ResponseWriter, r *request, err error) *proble
 	if errors.Is(err, store.ErrConflict) {
 		return refused(http.StatusConflict, "Known run, other outcome", "%v; give each run a run_id of its own", err)
 	}
-	s.log.Error("http", "method", r.Method, "path", r.URL.Path, "err", err)
+	s.log.Error("http", "method", r.Method, "path", r.logPath(r.Request), "err", err)
 	_, locked := errors.AsType[*hostlocal.LockTimeoutError](err)
 	switch {
 	case locked, errors.Is(err, store.ErrUnusable), s.base.Err() != nil:

@@ -47,6 +47,16 @@ func (s *Server) postResult(w http.ResponseWriter, r *request) error {
 	if res.Host == "" {
 		res.Host = remoteHost(r.RemoteAddr)
 	}
+	status, view, err := s.record(w, r, res)
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, status, view)
+}
+
+// record records a result, and escalates a trip. It returns what to answer: 200 and a [status.ResultView], or 202 and a
+// [status.SpooledView]. Without an error the result is on disk.
+func (s *Server) record(w http.ResponseWriter, r *request, res store.Result) (code int, view any, err error) {
 	ctx, cancel := s.detached(r.Context())
 	defer cancel()
 	counting, giveUp := context.WithCancel(ctx)
@@ -59,7 +69,7 @@ func (s *Server) postResult(w http.ResponseWriter, r *request) error {
 		return s.keep(ctx, w, r, res, err)
 	}
 	if err != nil {
-		return err
+		return 0, nil, err
 	}
 	r.freePlace() // a project trips once, but Gitea may hang: nobody else's result waits for that
 	ctx, end := context.WithTimeout(ctx, s.tripWait)
@@ -84,7 +94,7 @@ func (s *Server) postResult(w http.ResponseWriter, r *request) error {
 		}
 		v.Problems = append(v.Problems, problem)
 	}
-	return writeJSON(w, http.StatusOK, v)
+	return http.StatusOK, v, nil
 }
 
 // within calls f, and returns errHangs if that takes longer than wait. f goes on then, since nothing ends a system call on a file
@@ -138,13 +148,13 @@ func (s *Server) readResult(r *request) (store.Result, error) {
 
 // keep spools a result that cannot be stored now, as exec and record do: it counts later, and must not be sent again under
 // another run id. If even that fails, the client has to send it again.
-func (s *Server) keep(ctx context.Context, w http.ResponseWriter, r *request, res store.Result, cause error) error {
+func (s *Server) keep(ctx context.Context, w http.ResponseWriter, r *request, res store.Result, cause error) (code int, view any, err error) {
 	kept, err := within(r, s.storeWait, func() (bot.Kept, error) { return bot.Keep(ctx, r.cfg, nil, res, s.now) })
 	if err != nil {
 		err = errors.Join(cause, err)
 		s.log.Error("a result could be neither recorded nor spooled", "project", res.Project, "agent", res.Agent, "run_id", kept.RunID,
 			"outcome", res.Outcome, "err", err)
-		return unavailable(w, "Not recorded", "the result is NOT recorded, send it again later: %v", err)
+		return 0, nil, unavailable(w, "Not recorded", "the result is NOT recorded, send it again later: %v", err)
 	}
 	s.log.Error("a result is spooled", "file", kept.File, "project", res.Project, "err", cause)
 	v := status.SpooledView{Project: res.Project, Agent: res.Agent, Outcome: res.Outcome, Class: res.Class, RunID: kept.RunID, Spooled: true, Paused: kept.Paused,
@@ -153,7 +163,7 @@ func (s *Server) keep(ctx context.Context, w http.ResponseWriter, r *request, re
 		s.log.Error(text)
 		v.Why = text + "; " + v.Why
 	}
-	return writeJSON(w, http.StatusAccepted, v)
+	return http.StatusAccepted, v, nil
 }
 
 // parseResult returns the result in a body, or everything that is wrong with it. It neither masks nor cleans the texts.

@@ -140,6 +140,13 @@ func (s *Server) routes() []route {
 		{"GET /api/v1/hosts", accessAdmin, classWork, bodyNone, s.shared(classWork, pageWait, s.getHosts)},
 		{"GET /api/v1/incidents", accessReport, classWork, bodyNone, s.getIncidents},
 
+		{"GET " + pingPath, accessKey, classWork, bodyOutput, s.ping},
+		{"POST " + pingPath, accessKey, classWork, bodyOutput, s.ping},
+		{"GET " + pingPath + "/{signal}", accessKey, classWork, bodyOutput, s.ping},
+		{"POST " + pingPath + "/{signal}", accessKey, classWork, bodyOutput, s.ping},
+		{"GET " + pingPath + "/{$}", accessKey, classWork, bodyOutput, s.ping},
+		{"POST " + pingPath + "/{$}", accessKey, classWork, bodyOutput, s.ping},
+
 		{"GET /{$}", accessPublic, classWatch, bodyNone, s.getPage},
 		{"GET /projects/{id}", accessPublic, classWatch, bodyNone, s.getPage},
 		{"GET /style.css", accessPublic, classWatch, bodyNone, s.getStatic},

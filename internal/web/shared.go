@@ -99,7 +99,7 @@ func (s *Server) join(r *request, c class, wait time.Duration, h handler) *share
 		if one.err != nil || left {
 			return
 		}
-		defer s.recoverPanic(&statusWriter{ResponseWriter: one.recorder, rc: http.NewResponseController(one.recorder)}, r.Request)
+		defer s.recoverPanic(&statusWriter{ResponseWriter: one.recorder, rc: http.NewResponseController(one.recorder)}, r.Request, r.setup)
 		ctx, cancel := context.WithTimeout(asked, wait)
 		defer cancel()
 		own := *r

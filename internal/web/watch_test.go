@@ -152,6 +152,7 @@ func TestMetricNames(t *testing.T) {
 		"oldest_pending_incident_age_seconds gauge",
 		"paused_projects gauge",
 		"pending_incidents gauge",
+		"pings_total counter",
 		"project_consecutive_failures gauge",
 		"project_ignored_streak gauge",
 		"project_last_result_timestamp_seconds gauge",

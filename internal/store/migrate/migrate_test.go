@@ -130,6 +130,8 @@ func (p place) fill(t *testing.T) {
 	p.stop(t, s, "held", "stopped")
 	_, err = s.BeginRun(t.Context(), store.Run{ID: "feed0000000000000000000000000000", Project: "quiet", Agent: "project-meta", Started: p.now})
 	require.NoError(t, err)
+	err = s.BeginReported(t.Context(), store.Run{ID: store.ReportedRunID("loud", "project-meta", "1"), Project: "loud", Agent: "project-meta", RunID: "1", Started: p.now})
+	require.NoError(t, err)
 	require.NoError(t, s.Close())
 }
 
@@ -215,7 +217,7 @@ func TestMoveKeepsEveryValue(t *testing.T) {
 	require.Equal(t, "a\\b\tc\r\n\\.\nd", p.text(t, `SELECT output FROM adfbot.result WHERE id = 4`))
 	require.Equal(t, "it's\nmine", p.text(t, `SELECT note FROM adfbot.project WHERE pause = 'beef0000000000000000000000000000'`))
 	require.Equal(t, host+" held 17", p.text(t, `SELECT concat_ws(' ', host, project, mtime) FROM adfbot.host_flag`))
-	require.Equal(t, host+" quiet", p.text(t, `SELECT concat_ws(' ', host_id, project) FROM adfbot.run`))
+	require.Equal(t, host+" quiet, reported loud", p.text(t, `SELECT string_agg(concat_ws(' ', host_id, project), ', ' ORDER BY project DESC) FROM adfbot.run`))
 	require.Equal(t, "0", p.text(t, `SELECT count(*) FROM adfbot.meta WHERE key = 'path'`))
 	record(t, p.openDatabase(t), "quiet", store.Success)
 	require.Equal(t, "5", p.text(t, `SELECT max(id) FROM adfbot.result`), "the next one")

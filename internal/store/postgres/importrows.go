@@ -31,7 +31,7 @@ const (
 	hostKeys = `'pause_dir', 'pause_dir_id', 'pause_dir_next_id', 'pause_dir_boot', 'flags_written'`
 )
 
-// In the file, runs and confirmations are those of its only host, and what pauses a project is in the tables of holds and incidents.
+// In the file, runs of processes and confirmations are those of its only host, and what pauses a project is in the tables of holds and incidents.
 var copiedTables = []copiedTable{
 	{
 		name: "meta", key: `key`, other: map[string]string{"key": `CASE WHEN key IN (` + hostKeys + `) THEN key || '/' || ? ELSE key END`},
@@ -50,7 +50,7 @@ var copiedTables = []copiedTable{
 			LEFT JOIN adfbot.incident ON incident.project = known.id AND ended_at IS NULL`,
 	},
 	{name: "result", key: `id`},
-	{name: "run", key: `id`, other: map[string]string{"host_id": `?`}},
+	{name: "run", key: `id`, other: map[string]string{"host_id": `CASE host_id WHEN '' THEN ? ELSE host_id END`}},
 	{name: "incident", key: `id`},
 	{name: "silence", key: `id`},
 	{name: "evidence", key: `incident`},

@@ -119,6 +119,9 @@ func TestUpgradedWhileOpen(t *testing.T) {
 			_, err := s.BeginRun(ctx, store.Run{ID: "2", Project: "atlas", Agent: "project-meta"})
 			return err
 		},
+		"BeginReported": func() error {
+			return s.BeginReported(ctx, store.Run{ID: "3", Project: "atlas", Agent: "project-meta"})
+		},
 		"SetChild": func() error { return s.SetChild(ctx, store.Run{ID: run.ID, ChildPID: 4711}) },
 		"EndRun":   func() error { return s.EndRun(ctx, run) },
 		"Prune":    func() error { _, err := s.Prune(ctx, time.Now().Add(time.Hour), 100); return err },
@@ -193,7 +196,7 @@ func TestUpgradedWhileOpen(t *testing.T) {
 // reading lists the methods of a state that change nothing.
 var reading = []string{"Accounts", "Check", "Close", "CommentsRead", "CountSince", "Covered", "Evidence", "File", "FlagsWritten", "History", "Hold",
 	"CountKnown", "Holds", "IncidentPage", "Incidents", "IncidentsOf", "Installation", "KnownProjects", "Labels", "LastResult", "Meta", "Moved", "NewComments",
-	"Operators", "Overview", "Path", "PendingCommands", "Project", "ProjectState", "ProjectStates", "Reports", "Running", "Runs", "Silent", "Stops", "Unsettled"}
+	"Operators", "Overview", "Path", "PendingCommands", "Project", "ProjectState", "ProjectStates", "ReportedRuns", "Reports", "Running", "Runs", "Silent", "Stops", "Unsettled"}
 
 // everything is a query for all that methods write, as text.
 const everything = `SELECT json_array(id, failures) FROM result UNION ALL SELECT doc FROM incident UNION ALL SELECT doc FROM silence UNION ALL SELECT doc FROM stop UNION ALL SELECT doc FROM command

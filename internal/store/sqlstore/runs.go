@@ -3,6 +3,8 @@ package sqlstore
 import (
 	"context"
 	"errors"
+	"fmt"
+	"strings"
 
 	"github.com/terraphim/adfbot/internal/store"
 )
@@ -20,11 +22,12 @@ func (s *State) BeginRun(ctx context.Context, r store.Run) (store.Run, error) {
 		if err := s.db.Save(ctx, tx, p, p); err != nil { // it is known now
 			return err
 		}
-		return tx.Exec(ctx, `INSERT INTO adfbot.run (id, project, agent, run_id, generation, host, started_at, host_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
-			r.ID, r.Project, r.Agent, r.RunID, r.Generation, r.Host, stamp(r.Started), s.host)
+		return tx.Exec(ctx, insertRun, r.ID, r.Project, r.Agent, r.RunID, r.Generation, r.Host, stamp(r.Started), s.host)
 	})
 	return r, err
 }
+
+const insertRun = `INSERT INTO adfbot.run (id, project, agent, run_id, generation, host, started_at, host_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`
 
 func (s *State) SetChild(ctx context.Context, r store.Run) error {
 	return s.exec(ctx, `UPDATE adfbot.run SET child_pid = ?, child_start = ? WHERE id = ?`, r.ChildPID, r.ChildStart, r.ID)
@@ -38,7 +41,48 @@ func endRun(ctx context.Context, tx Tx, id string) error {
 	if id == "" {
 		return nil
 	}
+	if group, ok := strings.CutSuffix(id, store.AllRuns); ok { // the next character is 0
+		return tx.Exec(ctx, `DELETE FROM adfbot.run WHERE id > ? AND id < ?`, id, group+"0")
+	}
 	return tx.Exec(ctx, `DELETE FROM adfbot.run WHERE id = ?`, id)
+}
+
+// reported stands for a host in the rows of runs that were reported to begin: they are no host's.
+const reported = "reported"
+
+func (s *State) BeginReported(ctx context.Context, r store.Run) error {
+	return s.db.Tx(ctx, func(ctx context.Context, tx Tx) error {
+		p, err := s.db.Lock(ctx, tx, r.Project)
+		if err != nil {
+			return err
+		}
+		var stored, ended bool
+		var running int
+		if err := First(ctx, tx, `SELECT count(*) FILTER (WHERE id = ?) > 0, count(*), EXISTS (SELECT 1 FROM adfbot.result
+			WHERE project = ? AND agent = ? AND run_id = ?) FROM adfbot.run WHERE host_id = ? AND project = ?`,
+			r.ID, r.Project, r.Agent, r.RunID, reported, r.Project).Scan(&stored, &running, &ended); err != nil {
+			return err
+		}
+		switch {
+		case stored:
+			return nil
+		case ended:
+			return fmt.Errorf("the result of run %q of %s in %s is recorded: %w", r.RunID, r.Agent, r.Project, store.ErrConflict)
+		case running >= store.MaxReportedRuns:
+			return store.ErrTooManyRuns
+		}
+		if err := s.db.Save(ctx, tx, p, p); err != nil { // it is known now
+			return err
+		}
+		return tx.Exec(ctx, insertRun, r.ID, r.Project, r.Agent, r.RunID, p.Generation, r.Host, stamp(r.Started), reported)
+	})
+}
+
+func (s *State) ReportedRuns(ctx context.Context, project string) ([]store.Run, error) {
+	if project == "" {
+		return read(ctx, s, scanRun, runsOf+` ORDER BY started_at, id`, reported)
+	}
+	return read(ctx, s, scanRun, runsOf+` AND project = ? ORDER BY started_at, id`, reported, project)
 }
 
 func (s *State) Running(ctx context.Context) ([]store.Run, error) {

@@ -1,7 +1,9 @@
 package storetest
 
 import (
+	"strconv"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -19,6 +21,10 @@ func RunRuns(t *testing.T, open Open) {
 		{"ended without a result", testEndRun},
 		{"lost once", testLost},
 		{"a run with a result is not lost", testNotLost},
+		{"reported to begin", testReportedRun},
+		{"reported to begin without a run id", testReportedWithoutID},
+		{"reported to begin after its result", testReportedLate},
+		{"too many reported to begin", testReportedTooMany},
 	})
 }
 
@@ -105,4 +111,89 @@ func testNotLost(t *testing.T, s *state) {
 		require.Equal(t, before, s.project("odilo"))
 		require.Empty(t, s.running())
 	}
+}
+
+// begun stores a run of odilo that was reported to begin; suffix tells runs without a run id apart.
+func (s *state) begun(runID, suffix string) store.Run {
+	s.t.Helper()
+	r := store.Run{
+		ID: store.ReportedRunID("odilo", "project-meta", runID) + suffix, Project: "odilo", Agent: "project-meta", RunID: runID, Host: "laptop", Started: s.at,
+	}
+	require.NoError(s.t, s.BeginReported(s.t.Context(), r))
+	r.Generation = s.project("odilo").Generation
+	return r
+}
+
+func (s *state) reported(project string) []store.Run {
+	s.t.Helper()
+	return must(s.ReportedRuns(s.t.Context(), project))(s.t)
+}
+
+func testReportedRun(t *testing.T, s *state) {
+	s.resumed("odilo")
+	one := s.begun("run-1", "")
+	require.Equal(t, int64(1), one.Generation)
+	s.pass(time.Minute)
+	s.begun("run-1", "") // sent again: the start stays that of the first
+	other := s.begun("run-2", "")
+	require.Equal(t, []store.Run{one, other}, s.reported("odilo"))
+	require.Equal(t, []store.Run{one, other}, s.reported(""))
+	require.Empty(t, s.reported("atlas"))
+	require.Empty(t, s.running(), "no process of this host")
+	require.Equal(t, 2, must(s.Overview(t.Context(), "odilo", 0))(t)["odilo"].Running)
+	report := must(s.Reports(t.Context(), "odilo"))(t)["odilo"]
+	require.Equal(t, noon, report.Began)
+	require.Equal(t, "laptop", report.Host)
+
+	res := result(store.Failure)
+	res.RunID, res.Run, res.Generation = "run-1", one.ID, &one.Generation
+	require.True(t, s.record(res).Counted)
+	require.Equal(t, []store.Run{other}, s.reported("odilo"))
+	_, recorded := s.lost(other)
+	require.True(t, recorded)
+	require.Empty(t, s.reported("odilo"))
+	_, recorded = s.lost(other)
+	require.False(t, recorded, "another host was faster")
+	require.Equal(t, 2, s.project("odilo").Breaker.Failures)
+
+	s.trip("digital-twins") // a report cannot be refused because of a pause
+	require.NoError(t, s.BeginReported(t.Context(), store.Run{ID: "paused", Project: "digital-twins", Agent: "project-meta", Started: noon}))
+}
+
+// Nothing tells which run a result without a run id ends, so it ends all that began without one.
+func testReportedWithoutID(t *testing.T, s *state) {
+	s.begun("", "1")
+	s.begun("", "2")
+	with := s.begun("run-1", "")
+	require.NoError(t, s.BeginReported(t.Context(), store.Run{
+		ID: store.ReportedRunID("odilo", "project-meta-b", "") + "1", Project: "odilo", Agent: "project-meta-b", Started: noon,
+	}))
+	res := result(store.Success)
+	res.Run = store.ReportedRunID("odilo", "project-meta", "")
+	s.record(res)
+	left := s.reported("odilo")
+	require.Len(t, left, 2)
+	require.Contains(t, left, with)
+}
+
+func testReportedLate(t *testing.T, s *state) {
+	res := result(store.Success)
+	res.RunID = "run-1"
+	s.record(res)
+	err := s.BeginReported(t.Context(), store.Run{
+		ID: store.ReportedRunID("odilo", "project-meta", "run-1"), Project: "odilo", Agent: "project-meta", RunID: "run-1", Started: noon,
+	})
+	require.ErrorIs(t, err, store.ErrConflict)
+	require.Empty(t, s.reported(""))
+}
+
+func testReportedTooMany(t *testing.T, s *state) {
+	for n := range store.MaxReportedRuns {
+		s.begun("", strconv.Itoa(n))
+	}
+	more := store.Run{ID: "more", Project: "odilo", Agent: "project-meta", Started: noon}
+	require.ErrorIs(t, s.BeginReported(t.Context(), more), store.ErrTooManyRuns)
+	s.begun("", "1")
+	more.Project = "atlas"
+	require.NoError(t, s.BeginReported(t.Context(), more))
 }
