@@ -48,8 +48,8 @@ type request struct {
 
 	body      []byte          // of a route that takes one
 	output    *redact.Capture // of a route that takes an output; nil: none was sent
-	freeBody  func() // gives back the memory of the body, which is not used any more
-	freePlace func() // gives back the place of a request that only waits for Gitea
+	freeBody  func()          // gives back the memory of the body, which is not used any more
+	freePlace func()          // gives back the place of a request that only waits for Gitea
 }
 
 // handler answers a request, or returns an error for [Server.problemOf].

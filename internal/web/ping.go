@@ -215,7 +215,9 @@ func canonicalUUID(text string) string {
 }
 
 // safePath returns the path of a request without the key of the ping API and other known secrets.
-func (p *setup) safePath(r *http.Request) string { return p.bot.Redactor().Redact(maskKey(r.URL.EscapedPath())) }
+func (p *setup) safePath(r *http.Request) string {
+	return p.bot.Redactor().Redact(maskKey(r.URL.EscapedPath()))
+}
 
 // logPath is safePath for a line of the log, which may not be written at all.
 func (p *setup) logPath(r *http.Request) slog.LogValuer { return loggedPath{p, r} }

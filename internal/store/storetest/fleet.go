@@ -45,6 +45,7 @@ func RunFleet(t *testing.T, newFleet func(testing.TB) Fleet) {
 		{"two machines with one id", testSharedID},
 		{"retired", testRetire},
 		{"runs of a retired host", testRetireRuns},
+		{"runs of no host", testReportedAnywhere},
 		{"missing flags", testMissingFlags},
 		{"woken", testListen},
 	})
@@ -421,6 +422,21 @@ func testRetireRuns(t *testing.T, fleet Fleet) {
 	known := must(b.Runs(t.Context(), "known", 9))(t)
 	require.Len(t, known, 1, "it has a result")
 	require.Equal(t, store.Failure, known[0].Outcome)
+}
+
+// A run that was reported to one host goes on without it, and another host may record how it ended.
+func testReportedAnywhere(t *testing.T, fleet Fleet) {
+	a, b := fleet(hostA), fleet(hostB)
+	require.NoError(t, a.Beat(t.Context(), store.Host{Name: "edge-7"}))
+	run := store.Run{ID: store.ReportedRunID("odilo", "project-meta", "run-1"), Project: "odilo", Agent: "project-meta", RunID: "run-1", Started: noon}
+	require.NoError(t, a.BeginReported(t.Context(), run))
+	require.True(t, must(b.Retire(t.Context(), hostA))(t))
+	require.Equal(t, []store.Run{run}, must(b.ReportedRuns(t.Context(), "odilo"))(t))
+	res := store.Result{Project: "odilo", Agent: "project-meta", RunID: "run-1", Outcome: store.Failure, Run: run.ID, Generation: &run.Generation}
+	_, recorded, err := b.Lost(t.Context(), run, res, limits)
+	require.NoError(t, err)
+	require.True(t, recorded)
+	require.Empty(t, must(a.ReportedRuns(t.Context(), ""))(t))
 }
 
 func testMissingFlags(t *testing.T, fleet Fleet) {
