@@ -39,9 +39,11 @@ func (b *Bot) Sweep(ctx context.Context, opt escalate.SweepOptions) (status.Swee
 	if opt.Project == "" {
 		own = append(own, b.lookForSilence(ctx))
 	}
+	own = append(own, b.readRuns(held, opt.Project)...)
 	var sweepErr error
 	rep.Report, sweepErr = b.rec.Sweep(held, opt)
 	own = append(own, b.followKnown(ctx)) // of flags that people have made
+	own = append(own, b.keepWorkflows(held, opt.Project)...)
 	b.turns.swept(sweepErr)
 	for _, err := range own {
 		if err != nil && !slices.Contains(rep.Errors, err.Error()) {
@@ -111,8 +113,10 @@ func (b *Bot) SweepProject(ctx context.Context, project string) (escalate.Report
 	}
 	defer b.endSweep()
 	begun := b.now()
+	own := b.readRuns(ctx, project)
 	rep, err := b.rec.Sweep(ctx, escalate.SweepOptions{Project: project})
-	err = b.AdviseRestore(ctx, err)
+	own = append(own, b.keepWorkflows(ctx, project)...)
+	err = errors.Join(b.AdviseRestore(ctx, err), errors.Join(own...))
 	logSweep(ctx, b.log.With("project", project), "sweep of one project", status.SweepReport{Report: rep, Took: b.now().Sub(begun)}, err)
 	return rep, err
 }

@@ -75,7 +75,11 @@ func putFigures(p *exposition.Page, f status.Figures) {
 	}
 	p.Gauge("adfbot_stops", "Stops in force: pauses of many projects at once.", float64(len(f.Stops)))
 	p.Gauge("adfbot_stopped_projects", "Projects that a stop holds.", float64(held))
+	disabled := 0
 	for _, x := range f.Projects {
+		if x.Workflow != nil && x.Workflow.Disabled {
+			disabled++
+		}
 		if x.Paused == status.Yes || x.Paused == status.No {
 			p.Gauge("adfbot_project_paused", "Whether the project is paused; missing while that is unknown.", boolValue(x.Paused == status.Yes), "project", x.ID)
 		}
@@ -87,6 +91,7 @@ func putFigures(p *exposition.Page, f status.Figures) {
 		p.Gauge("adfbot_project_silent", "Whether the project has not reported in time.", boolValue(x.Silence != nil), "project", x.ID)
 		p.Gauge("adfbot_project_ignored_streak", "Consecutive ignored results, which neither count nor reset.", float64(x.Ignored), "project", x.ID)
 	}
+	p.Gauge("adfbot_disabled_workflows", "Workflows of Gitea Actions that are disabled because their project is paused.", float64(disabled))
 	p.Gauge("adfbot_joined_incidents", "Open incidents that the issue of another one is about.", float64(f.Joined))
 	p.Gauge("adfbot_pending_incidents", "Incidents that still need an update in Gitea.", float64(f.Pending))
 	p.Gauge("adfbot_oldest_pending_incident_age_seconds", "How long the oldest pending incident has waited for its issue to be opened or closed; 0 if there is none.", f.Oldest.Seconds())

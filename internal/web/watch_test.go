@@ -146,6 +146,7 @@ func TestMetricNames(t *testing.T) {
 	}
 	require.Equal(t, []string{
 		"build_info gauge",
+		"disabled_workflows gauge",
 		"gitea_request_duration_seconds histogram",
 		"gitea_requests_total counter",
 		"joined_incidents gauge", "last_sweep_timestamp_seconds gauge",
