@@ -33,7 +33,9 @@ func (g *Client) WorkflowRuns(ctx context.Context, repo tracker.Repo, page int) 
 func (g *Client) WorkflowRun(ctx context.Context, repo tracker.Repo, id int64) (tracker.WorkflowRun, error) {
 	r := request{"read workflow run", number(id), repo.String()}
 	run, err := do(ctx, g, r, func(run *sdk.ActionWorkflowRun) bool { return run != nil && run.ID == id },
-		func(c *sdk.Client) (*sdk.ActionWorkflowRun, *sdk.Response, error) { return c.GetRepoActionRun(repo.Owner, repo.Name, id) })
+		func(c *sdk.Client) (*sdk.ActionWorkflowRun, *sdk.Response, error) {
+			return c.GetRepoActionRun(repo.Owner, repo.Name, id)
+		})
 	if err != nil {
 		return tracker.WorkflowRun{}, err
 	}

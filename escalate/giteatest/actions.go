@@ -86,7 +86,9 @@ func (s *Server) RerunWorkflowRun(repo string, id int64, tells bool) {
 
 // DeleteWorkflowRun deletes a run.
 func (s *Server) DeleteWorkflowRun(repo string, id int64) {
-	s.change(repo, func(r *repository) { r.runs = slices.DeleteFunc(r.runs, func(run *workflowRun) bool { return run.id == id }) })
+	s.change(repo, func(r *repository) {
+		r.runs = slices.DeleteFunc(r.runs, func(run *workflowRun) bool { return run.id == id })
+	})
 }
 
 func (r *repository) run(id int64) *workflowRun {

@@ -325,3 +325,25 @@ func TestWorkflowEvent(t *testing.T) {
 		require.Equal(t, 1, w.project("odilo").Failures)
 	})
 }
+
+func TestCheckOfWorkflows(t *testing.T) {
+	w := actionsWorld(t, ", disable: true")
+	require.Empty(t, w.fails())
+	require.Equal(t, "odilo: the runs of agent.yaml in terraphim/agents can be read", w.finding("actions", bot.OK))
+	for _, r := range w.Gitea.Requests() {
+		require.NotContains(t, r.Path, workflow+"/", "it changes nothing")
+	}
+	w.Gitea.SetWorkflowActive(agents, workflow, false)
+	require.Contains(t, w.finding("actions", bot.Warn), "odilo: somebody has disabled the workflow agent.yaml")
+	w.Gitea.AddToken(testworld.Bot, token, "write:issue", "read:user", "read:repository")
+	require.Contains(t, w.finding("actions", bot.Fail), "make a token with the scope write:repository too")
+	w.change(", disable: true", "")
+	require.Contains(t, w.finding("actions", bot.OK), "can be read")
+	w.Gitea.AddToken(testworld.Bot, token, "write:issue", "read:user")
+	require.Contains(t, w.finding("actions", bot.Fail), "make a token with the scope read:repository too")
+	w.Gitea.AddToken(testworld.Bot, token, "write:issue", "read:user", "read:repository")
+	w.change(workflow, "agents.yaml")
+	require.Contains(t, w.finding("actions", bot.Fail), "odilo: there is no workflow agents.yaml on the default branch of terraphim/agents")
+	w.change(agents, "terraphim/nowhere")
+	require.Contains(t, w.finding("actions", bot.Fail), "odilo: there is no terraphim/nowhere")
+}
