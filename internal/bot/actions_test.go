@@ -2,6 +2,7 @@ package bot_test
 
 import (
 	"net/http"
+	"sync"
 	"testing"
 	"time"
 
@@ -346,4 +347,53 @@ func TestCheckOfWorkflows(t *testing.T) {
 	require.Contains(t, w.finding("actions", bot.Fail), "odilo: there is no workflow agents.yaml on the default branch of terraphim/agents")
 	w.change(agents, "terraphim/nowhere")
 	require.Contains(t, w.finding("actions", bot.Fail), "odilo: there is no terraphim/nowhere")
+}
+
+// Whichever host reads a run, and however many do: it counts once, and the workflow is disabled and enabled once.
+func TestWorkflowOfAFleet(t *testing.T) {
+	t.Parallel()
+	a := newFirstHost(t)
+	b := a.newHostBeside(t)
+	a.Gitea.AddRepo("terraphim", "agents")
+	a.Gitea.SetPermission("terraphim", "agents", testworld.Bot, giteatest.Write)
+	a.Gitea.AddToken(testworld.Bot, token, "write:issue", "read:user", "write:repository")
+	a.Gitea.AddWorkflow(agents, workflow, "agent")
+	for _, w := range []*world{a, b} {
+		w.change("  - id: odilo\n", "  - id: odilo\n    actions: {repo: "+agents+", workflow: "+workflow+", disable: true}\n")
+		w.with(bot.Daemon, func(*bot.Bot) {})
+	}
+	a.sweepWell()
+	for range 2 {
+		a.ended("failure")
+	}
+	b.pass(a.now().Sub(b.now()))
+	sweep := func() {
+		var both sync.WaitGroup
+		for _, w := range []*world{a, b} {
+			both.Go(func() { _, _ = w.sweep() }) // the one that has to wait may say so
+		}
+		both.Wait()
+	}
+	sweep()
+	require.Equal(t, 2, b.project("odilo").Failures)
+	a.ended("failure")
+	b.pass(a.now().Sub(b.now()))
+	sweep()
+	sweep()
+	require.Equal(t, 3, b.project("odilo").Failures)
+	require.False(t, a.active())
+	require.True(t, b.project("odilo").Workflow.Disabled)
+	b.with(bot.Operate, func(bb *bot.Bot) {
+		_, err := bb.ResumeBy(ctx, "odilo", "alice")
+		require.NoError(t, err)
+	})
+	sweep()
+	require.True(t, a.active())
+	puts := 0
+	for _, r := range a.Gitea.Requests() {
+		if r.Method == http.MethodPut {
+			puts++
+		}
+	}
+	require.Equal(t, 2, puts)
 }
