@@ -61,10 +61,11 @@ type runPage struct {
 	more bool
 }
 
-// readRuns records the runs of one project's workflow, or of all if project is "". It returns what could not be read.
-func (b *Bot) readRuns(ctx context.Context, project string) []error {
+// readRuns records the runs of one project's workflow, or of all if project is "". It returns how many results that were, and what could
+// not be read.
+func (b *Bot) readRuns(ctx context.Context, project string) (n int, errs []error) {
 	if b.gitea == nil || b.accessError() != nil {
-		return nil // said elsewhere
+		return 0, nil // said elsewhere
 	}
 	var all []config.Project
 	for _, p := range b.cfg.Projects {
@@ -73,16 +74,16 @@ func (b *Bot) readRuns(ctx context.Context, project string) []error {
 		}
 	}
 	if len(all) == 0 {
-		return nil
+		return 0, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, runsBudget)
 	defer cancel()
 	// Where Gitea is so slow that the budget ends before all are read, it is another project's turn to be first in each sweep.
 	from := int(b.now().Unix()/60) % len(all)
 	turn := workflowTurn{b: b, first: map[tracker.Repo]runPage{}}
-	var errs []error
 	for _, p := range slices.Concat(all[from:], all[:from]) {
-		if err := turn.read(ctx, p); err != nil {
+		recorded, err := turn.read(ctx, p)
+		if n += recorded; err != nil {
 			if errors.Is(err, incident.ErrClaimed) {
 				continue // another host reads them
 			}
@@ -92,29 +93,29 @@ func (b *Bot) readRuns(ctx context.Context, project string) []error {
 			break
 		}
 	}
-	return errs
+	return n, errs
 }
 
 func (b *Bot) workflowRepo(a config.Actions) tracker.Repo {
 	return tracker.Repo{Server: b.cfg.Gitea.URL, Owner: a.Owner, Name: a.Repo}
 }
 
-// read records the runs of a project's workflow that have ended since it was read last.
-func (t *workflowTurn) read(ctx context.Context, p config.Project) error {
+// read records the runs of a project's workflow that have ended since it was read last, and returns how many.
+func (t *workflowTurn) read(ctx context.Context, p config.Project) (n int, err error) {
 	ctx, release, err := t.b.store.claims.Claim(ctx, "workflow/"+p.ID, workflowWait)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer release()
 	was, begun, err := t.b.runsRead(ctx, p)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	hinted := t.b.hintedRuns.take(p.ID)
 	runs, newest, err := t.list(ctx, p, was, begun, hinted)
 	if err != nil {
 		t.b.hintedRuns.add(p.ID, hinted...)
-		return err
+		return 0, err
 	}
 	next := runsRead{Repo: p.Actions.Path(), Workflow: p.Actions.Workflow, UpTo: max(newest, was.UpTo), Seen: map[int64]string{}}
 	var ended []tracker.WorkflowRun
@@ -131,8 +132,12 @@ func (t *workflowTurn) read(ctx context.Context, p config.Project) error {
 	}
 	slices.SortFunc(ended, func(a, b tracker.WorkflowRun) int { return cmp.Or(a.Ended.Compare(b.Ended), cmp.Compare(a.ID, b.ID)) })
 	for _, run := range ended {
-		if _, err := t.b.Record(ctx, t.b.runResult(p, run)); err != nil && !errors.Is(err, store.ErrConflict) {
-			return err
+		out, err := t.b.Record(ctx, t.b.runResult(p, run))
+		if err != nil && !errors.Is(err, store.ErrConflict) {
+			return n, err
+		}
+		if err == nil && !out.Known {
+			n++
 		}
 	}
 	fault.Point(ctx, "runs-recorded")
@@ -141,7 +146,7 @@ func (t *workflowTurn) read(ctx context.Context, p config.Project) error {
 	if old, _ := json.Marshal(was); err == nil && string(old) != string(doc) {
 		err = t.b.store.SetMeta(ctx, runsKey+p.ID, string(doc))
 	}
-	return err
+	return n, err
 }
 
 // trim bounds what is kept: the newest runs.

@@ -72,7 +72,8 @@ func TestWorkflowRunsAreResults(t *testing.T) {
 	w.sweepWell()
 	require.Equal(t, 2, w.project("odilo").Failures)
 	w.ended("success")
-	w.sweepWell()
+	require.Equal(t, 1, w.sweepWell().Runs)
+	require.Zero(t, w.sweepWell().Runs)
 	require.Equal(t, []string{store.Success, store.Failure, store.Failure}, w.outcomes())
 	run := w.project("odilo").LastRuns[0]
 	require.Equal(t, time.Minute, run.Finished.Sub(run.Started))

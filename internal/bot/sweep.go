@@ -39,7 +39,8 @@ func (b *Bot) Sweep(ctx context.Context, opt escalate.SweepOptions) (status.Swee
 	if opt.Project == "" {
 		own = append(own, b.lookForSilence(ctx))
 	}
-	own = append(own, b.readRuns(held, opt.Project)...)
+	runs, errs := b.readRuns(held, opt.Project)
+	rep.Runs, own = runs, append(own, errs...)
 	var sweepErr error
 	rep.Report, sweepErr = b.rec.Sweep(held, opt)
 	own = append(own, b.followKnown(ctx)) // of flags that people have made
@@ -113,11 +114,11 @@ func (b *Bot) SweepProject(ctx context.Context, project string) (escalate.Report
 	}
 	defer b.endSweep()
 	begun := b.now()
-	own := b.readRuns(ctx, project)
+	runs, own := b.readRuns(ctx, project)
 	rep, err := b.rec.Sweep(ctx, escalate.SweepOptions{Project: project})
 	own = append(own, b.keepWorkflows(ctx, project)...)
 	err = errors.Join(b.AdviseRestore(ctx, err), errors.Join(own...))
-	logSweep(ctx, b.log.With("project", project), "sweep of one project", status.SweepReport{Report: rep, Took: b.now().Sub(begun)}, err)
+	logSweep(ctx, b.log.With("project", project), "sweep of one project", status.SweepReport{Report: rep, Runs: runs, Took: b.now().Sub(begun)}, err)
 	return rep, err
 }
 
@@ -140,8 +141,8 @@ func logSweep(ctx context.Context, log *slog.Logger, what string, rep status.Swe
 		log.Info(what + " was interrupted, the next one does the rest")
 	case err != nil:
 		log.Error(what, "err", err)
-	case len(rep.Actions) > 0 || rep.TakenIn > 0 || rep.LostRuns > 0:
-		log.Info(what, "taken_in", rep.TakenIn, "lost_runs", rep.LostRuns)
+	case len(rep.Actions) > 0 || rep.TakenIn > 0 || rep.LostRuns > 0 || rep.Runs > 0:
+		log.Info(what, "taken_in", rep.TakenIn, "lost_runs", rep.LostRuns, "runs", rep.Runs)
 	default:
 		log.Debug(what)
 	}
