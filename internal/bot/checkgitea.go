@@ -66,7 +66,7 @@ func (c *checker) workflows(ctx context.Context, client *gitea.Client) {
 		repo := tracker.Repo{Server: c.cfg.Gitea.URL, Owner: a.Owner, Name: a.Repo}
 		_, _, err := client.WorkflowRuns(ctx, repo, 1)
 		if tracker.IsStatus(err, http.StatusNotFound) {
-			c.add(Fail, "actions", "%s: there is no %s, its Actions are disabled or hidden from the token's account, or Gitea is older than 1.25: %v", p.ID, repo, err)
+			c.add(Fail, "actions", "%s: there is no %s, its Actions are disabled or hidden from the token's account, or Gitea is older than 1.26: %v", p.ID, repo, err)
 			continue
 		}
 		if c.failed("actions", err) {
