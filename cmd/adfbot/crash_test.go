@@ -17,6 +17,7 @@ import (
 
 	"github.com/terraphim/adfbot/escalate/giteatest"
 	"github.com/terraphim/adfbot/internal/testhost"
+	"github.com/terraphim/adfbot/internal/testworld"
 )
 
 // flow is one command of the bot, in a situation where it has much to do.
@@ -229,6 +230,26 @@ var flows = slices.Concat(stepFlows, []flow{
 		end: []string{theRepo + "#1 open, 2 comments", paused[1], "file digital-twins", paused[2], "file quick",
 			paused[3], "digital-twins: paused yes, held true, 0 failures", "quick: paused yes, held true, 0 failures"},
 	}, {
+		name: "runs of a workflow that pause the project",
+		before: func(w *world) {
+			w.workflow()
+			for range 3 {
+				w.EndWorkflowRun(theRepo, w.StartWorkflowRun(theRepo, theWorkflow), "failure")
+			}
+		},
+		act: []string{"sweep"},
+		end: append(slices.Clone(paused), "odilo: its workflow is disabled"),
+	}, {
+		name: "a resume that enables the workflow",
+		before: func(w *world) {
+			w.workflow()
+			w.trip()
+			w.ok("sweep")
+			require.NoError(w.t, os.Remove(w.path("pause/odilo")))
+		},
+		act: []string{"sweep"},
+		end: resumed,
+	}, {
 		name:   "two orders at once",
 		before: func(w *world) { w.operators(); w.trip(); w.As(person).Comment(theRepo, 1, "/adf ack\n/adf status") },
 		act:    []string{"sweep"},
@@ -247,6 +268,21 @@ func (w *world) storms() {
 	for range 3 {
 		w.ok("record", "--project", "odilo", "--exit-code", "75")
 	}
+}
+
+const theWorkflow = "agent.yaml"
+
+// workflow gives a project a workflow, which is to be disabled while that is paused, and reads it once.
+func (w *world) workflow() {
+	w.AddWorkflow(theRepo, theWorkflow, "agent")
+	w.AddToken(botLogin, testworld.Token, "write:issue", "read:user", "write:repository")
+	b, err := os.ReadFile(w.path("config.yaml"))
+	require.NoError(w.t, err)
+	with := strings.Replace(string(b), "  - id: odilo\n", "  - id: odilo\n    actions: {repo: "+theRepo+", workflow: "+theWorkflow+", disable: true}\n", 1)
+	require.NotEqual(w.t, string(b), with)
+	require.NoError(w.t, os.WriteFile(w.path("config.yaml"), []byte(with), 0o600))
+	w.ok("record", "--project", "odilo", "--success")
+	w.ok("sweep")
 }
 
 // silent has a project be silent that the next sweep finds.

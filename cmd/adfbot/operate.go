@@ -170,6 +170,9 @@ func (a *app) printSweep(rep status.SweepReport) {
 	if rep.LostRuns > 0 {
 		a.printf("%s without a result, counted as failed\n", text.Plural(rep.LostRuns, "run"))
 	}
+	if rep.Runs > 0 {
+		a.printf("%s read from Gitea Actions\n", text.Plural(rep.Runs, "result"))
+	}
 	for _, x := range rep.Waiting {
 		a.printf("%-16s %-16s until %s: %s\n", "waiting", x.Name, x.Until.Format("2006-01-02 15:04:05 UTC"), x.Why)
 	}

@@ -130,6 +130,12 @@ func (w *world) state() []string {
 		if line != p.ID+": paused no, held false, 0 failures" {
 			out = append(out, line)
 		}
+		if p.Workflow != nil {
+			require.Equal(w.t, p.Workflow.Disabled, !w.WorkflowActive(p.Workflow.Repo, p.Workflow.Workflow))
+			if p.Workflow.Disabled {
+				out = append(out, p.ID+": its workflow is disabled")
+			}
+		}
 	}
 	return out
 }

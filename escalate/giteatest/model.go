@@ -39,6 +39,8 @@ type repository struct {
 	labels     []*label
 	issues     []*issue // sorted by number, without deleted ones
 	lastNumber int64
+	workflows  []*workflow
+	runs       []*workflowRun // in order of their ids
 }
 
 // moved is what a former path of a repository answers.

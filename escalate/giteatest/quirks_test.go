@@ -406,9 +406,10 @@ func TestMissingObjects(t *testing.T) {
 func TestRoutes(t *testing.T) {
 	s := withFirst(t)
 	values := strings.NewReplacer(
-		"/api/v1", "", "{owner}/{repo}", rec, "{index}", "1", "{id}", "1", "{username}", "root1", "{org}", "terraphim")
+		"/api/v1", "", "{owner}/{repo}", rec, "{index}", "1", "{id}", "1", "{username}", "root1", "{org}", "terraphim",
+		"{run}", "1", "{workflow_id}", "agent.yaml")
 	routes := giteatest.Routes()
-	require.Len(t, routes, 26)
+	require.Len(t, routes, 33)
 	require.Contains(t, routes, "GET /api/v1/repos/{owner}/{repo}/issues/{index}")
 	for _, route := range routes {
 		method, path, _ := strings.Cut(route, " ")

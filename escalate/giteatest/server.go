@@ -17,6 +17,7 @@ type Server struct {
 	mu          sync.Mutex // guards the fields below and everything they point to
 	baseURL     string
 	lastID      int64
+	lastRun     int64                  // id of a workflow's run
 	maxItems    int                    // 0: maxPage
 	unversioned bool                   // no content_version
 	users       map[string]*user       // by lower-case login

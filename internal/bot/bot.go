@@ -91,6 +91,8 @@ type Bot struct {
 	sweeping chan struct{} // holds one value while a sweep of the daemon runs
 	absent   absences      // see RetireForgotten
 	known    knownHere
+
+	hintedRuns hintedRuns
 }
 
 // Mode is what a command is going to do with a bot.

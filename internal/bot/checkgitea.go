@@ -10,6 +10,7 @@ import (
 
 	"github.com/terraphim/adfbot/escalate/gitea"
 	"github.com/terraphim/adfbot/escalate/tracker"
+	"github.com/terraphim/adfbot/internal/status"
 	"github.com/terraphim/adfbot/internal/text"
 )
 
@@ -47,6 +48,45 @@ func (c *checker) gitea(ctx context.Context) {
 	c.people(ctx, client, repos)
 	for _, repo := range repos {
 		c.repo(ctx, client, repo, login)
+	}
+	c.workflows(ctx, client)
+}
+
+// workflows checks whether the runs of the projects' workflows can be read, and the workflows be disabled where that is wanted.
+func (c *checker) workflows(ctx context.Context, client *gitea.Client) {
+	var disabled map[string]status.Workflow
+	if c.bot != nil {
+		disabled, _ = c.bot.DisabledWorkflows(ctx)
+	}
+	for _, p := range c.cfg.Projects {
+		a := p.Actions
+		if a.IsZero() {
+			continue
+		}
+		repo := tracker.Repo{Server: c.cfg.Gitea.URL, Owner: a.Owner, Name: a.Repo}
+		_, _, err := client.WorkflowRuns(ctx, repo, 1)
+		if tracker.IsStatus(err, http.StatusNotFound) {
+			c.add(Fail, "actions", "%s: there is no %s, its Actions are disabled or hidden from the token's account, or Gitea is older than 1.26: %v", p.ID, repo, err)
+			continue
+		}
+		if c.failed("actions", err) {
+			continue
+		}
+		active, err := client.WorkflowActive(ctx, repo, a.Workflow)
+		_, ours := disabled[p.ID]
+		switch {
+		case tracker.IsStatus(err, http.StatusNotFound):
+			c.add(Fail, "actions", "%s: there is no workflow %s on the default branch of %s: correct projects[%s].actions", p.ID, a.Workflow, repo, p.ID)
+			continue
+		case c.failed("actions", err):
+			continue
+		case !active && !ours:
+			c.add(Warn, "actions", "%s: somebody has disabled the workflow %s of %s, and adfbot will not enable it", p.ID, a.Workflow, repo)
+		}
+		if a.Disable && c.failed("actions", adviseWorkflow(client.MayDisableWorkflows(ctx, repo))) {
+			continue
+		}
+		c.add(OK, "actions", "%s: the runs of %s in %s can be read", p.ID, a.Workflow, repo)
 	}
 }
 

@@ -39,9 +39,12 @@ func (b *Bot) Sweep(ctx context.Context, opt escalate.SweepOptions) (status.Swee
 	if opt.Project == "" {
 		own = append(own, b.lookForSilence(ctx))
 	}
+	runs, errs := b.readRuns(held, opt.Project)
+	rep.Runs, own = runs, append(own, errs...)
 	var sweepErr error
 	rep.Report, sweepErr = b.rec.Sweep(held, opt)
 	own = append(own, b.followKnown(ctx)) // of flags that people have made
+	own = append(own, b.keepWorkflows(held, opt.Project)...)
 	b.turns.swept(sweepErr)
 	for _, err := range own {
 		if err != nil && !slices.Contains(rep.Errors, err.Error()) {
@@ -116,9 +119,11 @@ func (b *Bot) SweepProject(ctx context.Context, project string) (escalate.Report
 func (b *Bot) sweepProject(ctx context.Context, project string, opt escalate.SweepOptions) (escalate.Report, error) {
 	begun := b.now()
 	opt.Project = project
+	runs, own := b.readRuns(ctx, project)
 	rep, err := b.rec.Sweep(ctx, opt)
-	err = b.AdviseRestore(ctx, err)
-	logSweep(ctx, b.log.With("project", project), "sweep of one project", status.SweepReport{Report: rep, Took: b.now().Sub(begun)}, err)
+	own = append(own, b.keepWorkflows(ctx, project)...)
+	err = errors.Join(b.AdviseRestore(ctx, err), errors.Join(own...))
+	logSweep(ctx, b.log.With("project", project), "sweep of one project", status.SweepReport{Report: rep, Runs: runs, Took: b.now().Sub(begun)}, err)
 	return rep, err
 }
 
@@ -214,8 +219,8 @@ func logSweep(ctx context.Context, log *slog.Logger, what string, rep status.Swe
 		log.Info(what + " was interrupted, the next one does the rest")
 	case err != nil:
 		log.Error(what, "err", err)
-	case len(rep.Actions) > 0 || rep.TakenIn > 0 || rep.LostRuns > 0:
-		log.Info(what, "taken_in", rep.TakenIn, "lost_runs", rep.LostRuns)
+	case len(rep.Actions) > 0 || rep.TakenIn > 0 || rep.LostRuns > 0 || rep.Runs > 0:
+		log.Info(what, "taken_in", rep.TakenIn, "lost_runs", rep.LostRuns, "runs", rep.Runs)
 	default:
 		log.Debug(what)
 	}

@@ -133,6 +133,7 @@ type Project struct {
 	Classes         []class.Rule
 	HungAfter       time.Duration // a run that is ended from outside, or reports no result, after this long counts as a failure; 0: never
 	Expect          Expect        // when it has to report; zero: at no time
+	Actions         Actions       // the workflow whose runs are its results; zero: none
 	Users           []string      // Unix users that may report its results through the socket
 	TokenFile       string        // a token that reports results of this project only; "": none
 }

@@ -332,7 +332,7 @@ classes: [{name: x, exit_codes: [2], output: [x], agents: [x], outcome: trip, an
 builtin_classes: true
 history: {keep: 1h}
 projects: [{id: x, threshold: 1, resume_threshold: 1, owner: x, repo: x, labels: [x], assignees: [x],
-  ignore_exit_codes: [1], classes: [{name: x, exit_codes: [2], output: [x], agents: [x], anywhere: true}], hung_after: 1s, expect: {cron: "@hourly"}, users: [x], token_file: /x},
+  ignore_exit_codes: [1], classes: [{name: x, exit_codes: [2], output: [x], agents: [x], anywhere: true}], hung_after: 1s, expect: {cron: "@hourly"}, actions: {repo: x/x, workflow: x.yml, disable: true}, users: [x], token_file: /x},
   {match: "*"}, {match: "x*"}]
 `)
 	require.Empty(t, problems)

@@ -103,6 +103,7 @@ func projectFields(p *Project) []field {
 		classes(&p.Classes),
 		leaf("hung_after", &p.HungAfter, duration(0, forever)),
 		expect(&p.Expect),
+		actions(&p.Actions),
 		list("users", &p.Users, str(unixUser), exact),
 		leaf("token_file", &p.TokenFile, str(optional(secretFile))),
 	}

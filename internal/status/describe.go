@@ -44,6 +44,9 @@ func (r *Reader) Describe(ctx context.Context, project string) (string, error) {
 		add("Incident %s%s, open since %s%s", markdown.CodeSpan(i.Name), class, i.Opened.UTC().Format(describeFormat), by)
 	}
 	add("Failures in a row: %d; it trips at %d", p.Failures, p.Threshold)
+	if p.Workflow != nil {
+		add("Workflow: %s", text(p.Workflow.String()))
+	}
 	if p.Running > 0 {
 		add("Running now: %d", p.Running)
 	}

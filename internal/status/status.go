@@ -55,6 +55,7 @@ type Project struct {
 	Expect     string     `json:"expect,omitempty"`      // when it has to report, in words
 	LastResult *time.Time `json:"last_result,omitempty"` // when the run of its last counted result ended
 	Silence    *Silence   `json:"silence,omitempty"`     // it has not reported in time
+	Workflow   *Workflow  `json:"workflow,omitempty"`    // whose runs are its results
 	Pending    []string   `json:"pending"`               // what is left to do in Gitea, and why
 	LastRuns   []Run      `json:"last_runs"`
 	Warnings   []string   `json:"warnings"`
@@ -237,6 +238,7 @@ type snapshot struct {
 	outputs      map[string]string         // the ends of those of the newest runs, where these failed
 	flag         func(project string) incident.FlagView
 	fleet        *fleet
+	workflows    map[string]Workflow // that adfbot has disabled
 }
 
 // look reads what the state says of all projects or, where only is not "", of that one, with a fixed number of queries.
@@ -276,6 +278,9 @@ func (r *Reader) look(ctx context.Context, only string, runs int) (s snapshot, e
 	}
 	for _, h := range holds {
 		s.holds[h.Project] = h
+	}
+	if s.workflows, err = r.workflows(ctx); err != nil {
+		return s, err
 	}
 	s.fleet, err = r.fleet(ctx)
 	return s, err
@@ -344,6 +349,10 @@ func (r *Reader) summary(id string, s snapshot) Project {
 		p.Threshold = limits.ResumeThreshold
 	}
 	p.Expect = limits.Expect.Words()
+	if a := limits.Actions; !a.IsZero() {
+		_, disabled := s.workflows[id]
+		p.Workflow = &Workflow{Repo: a.Path(), Workflow: a.Workflow, Disabled: disabled}
+	}
 	r.addPause(&p, s)
 	p.addReports(s, r.from.Now())
 	p.ResumeInGitea = how.InGitea && p.Incident != nil && p.Incident.Issue != ""

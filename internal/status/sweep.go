@@ -15,9 +15,10 @@ type SweepReport struct {
 	DryRun   bool          `json:"dry_run"`
 	At       time.Time     `json:"at"` // start
 	Took     time.Duration `json:"took_ns"`
-	TakenIn  int           `json:"taken_in"`  // spooled results
-	LostRuns int           `json:"lost_runs"` // runs whose process was gone without a result
-	Pruned   int           `json:"pruned"`    // old results
+	TakenIn  int           `json:"taken_in"`       // spooled results
+	LostRuns int           `json:"lost_runs"`      // runs whose process was gone, or that hung, without a result
+	Runs     int           `json:"runs,omitempty"` // results that were read from workflows of Gitea Actions
+	Pruned   int           `json:"pruned"`         // old results
 
 	PruneFrom time.Time `json:"prune_from,omitzero"` // when old results may be deleted again after a jump of the clock
 }

@@ -149,6 +149,7 @@ func TestMetricNames(t *testing.T) {
 	}
 	require.Equal(t, []string{
 		"build_info gauge",
+		"disabled_workflows gauge",
 		"failing_projects gauge",
 		"gitea_request_duration_seconds histogram",
 		"gitea_requests_total counter",

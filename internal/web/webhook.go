@@ -23,7 +23,11 @@ func (s *Server) postEvent(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	if event := r.Header.Get("X-Gitea-Event"); event != "issues" && event != "issue_comment" {
+	event := r.Header.Get("X-Gitea-Event")
+	if event == "workflow_run" {
+		return s.postWorkflowEvent(w, r, body)
+	}
+	if event != "issues" && event != "issue_comment" {
 		w.WriteHeader(http.StatusNoContent) // the webhook is configured to send more than needed
 		return nil
 	}
@@ -43,6 +47,39 @@ func (s *Server) postEvent(w http.ResponseWriter, r *request) error {
 	default:
 		w.WriteHeader(http.StatusAccepted)
 	}
+	return nil
+}
+
+// postWorkflowEvent has the projects swept whose workflow an event says to have ended a run.
+func (s *Server) postWorkflowEvent(w http.ResponseWriter, r *request, body []byte) error {
+	var e struct {
+		Action   string `json:"action"`
+		Workflow struct {
+			ID string `json:"id"` // name of its file
+		} `json:"workflow"`
+		Run struct {
+			ID int64 `json:"id"`
+		} `json:"workflow_run"`
+		Repository struct {
+			Name  string    `json:"name"`
+			Owner eventUser `json:"owner"`
+		} `json:"repository"`
+	}
+	if err := json.Unmarshal(body, &e); err != nil {
+		return refused(http.StatusBadRequest, titleBody, "this is no event of Gitea's: %s", cut(err.Error(), maxDetail))
+	}
+	code := http.StatusNoContent
+	if e.Action == "completed" {
+		for _, project := range r.bot.AcceptWorkflowEvent(bot.WorkflowEvent{
+			Owner: e.Repository.Owner.Login, Repo: e.Repository.Name, Workflow: e.Workflow.ID, Run: e.Run.ID,
+		}) {
+			if !s.hints.add(project) {
+				return refused(http.StatusServiceUnavailable, "Too many events", "the next sweep checks everything anyway")
+			}
+			code = http.StatusAccepted
+		}
+	}
+	w.WriteHeader(code)
 	return nil
 }
 

@@ -499,3 +499,33 @@ func FuzzWebhook(f *testing.F) {
 		}
 	})
 }
+
+// An event that a run of a project's workflow has ended has that project swept. The recorded runs are those of agent.yaml in terraphim/rec2.
+func TestRecordedWorkflowEvents(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name, workflow string
+		code           int
+	}{
+		{"completed", "agent.yaml", http.StatusAccepted},
+		{"requested", "agent.yaml", http.StatusNoContent},
+		{"completed", "other.yaml", http.StatusNoContent},
+	} {
+		s, w := hooked(t, "  - id: quiet\n", "  - id: quiet\n    actions: {repo: terraphim/rec2, workflow: "+c.workflow+"}\n")
+		e := loadEvent(t, "webhook-workflow_run-"+c.name+".json")
+		var how []asked
+		for k, v := range e.Headers {
+			how = append(how, header(k, v))
+		}
+		a := s.do("POST", "/webhooks/gitea", e.RawBody, how...)
+		require.Equal(t, c.code, a.StatusCode, a.body)
+		s.settled()
+		if c.code == http.StatusAccepted {
+			require.Equal(t, []string{"quiet"}, w.all())
+		} else {
+			require.Empty(t, w.all())
+		}
+		require.Equal(t, http.StatusForbidden, s.event("workflow_run", e.RawBody, "00").StatusCode)
+		require.Equal(t, http.StatusBadRequest, s.event("workflow_run", "[]", sign("[]", hookSecret)).StatusCode)
+	}
+}

@@ -41,6 +41,7 @@ func newSweep(s status.Status) sweepView {
 		noun, state string
 	}{
 		{r.TakenIn, "spooled result", " stored"},
+		{r.Runs, "result", " read from Gitea Actions"},
 		{r.LostRuns, "run", " without a result, counted as failed"},
 		{r.Pruned, "old result", " deleted"},
 		{len(r.Errors), "error", ", see above"},

@@ -1,0 +1,444 @@
+package bot
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/terraphim/adfbot/escalate/incident"
+	"github.com/terraphim/adfbot/escalate/tracker"
+	"github.com/terraphim/adfbot/internal/config"
+	"github.com/terraphim/adfbot/internal/fault"
+	"github.com/terraphim/adfbot/internal/status"
+	"github.com/terraphim/adfbot/internal/store"
+)
+
+// The runs of a project's workflow in Gitea Actions are its results. Nobody reports them: each sweep lists the runs that are new since the
+// last one, and looks again at those that had not ended then. An event only has that done at once. A run has the same run id whoever
+// records it, so a process that dies before it has stored how far it has come counts nothing twice.
+
+const (
+	// runsKey is the key of [runsRead] of a project in the state's meta table.
+	runsKey = "workflow_runs/"
+
+	maxRunPages = 20  // of a repository in one sweep, with 50 runs each
+	maxOpenRuns = 100 // of a project; those before are given up
+	maxSeenRuns = 100 // of a project; a repository lists 50 on its first page
+	maxAskedFor = 20  // runs that are read one by one in a sweep
+
+	runsBudget   = time.Minute // of all projects in a sweep; the next one goes on
+	workflowWait = 5 * time.Second
+)
+
+// actionsHost is the host of results that are runs of workflows.
+const actionsHost = "gitea-actions"
+
+// runsRead is how far the runs of a project's workflow were read.
+type runsRead struct {
+	Repo     string           `json:"repo"` // owner/name; of another one or another workflow, reading begins anew
+	Workflow string           `json:"workflow"`
+	UpTo     int64            `json:"up_to"` // id of the newest run in the repository, of any workflow
+	Open     []int64          `json:"open"`  // runs that had not ended
+	Seen     map[int64]string `json:"seen"`  // newest runs that had ended, with what tells another attempt
+}
+
+// workflowTurn is one reading of runs, which asks for each repository's first page once.
+type workflowTurn struct {
+	b     *Bot
+	first map[tracker.Repo]runPage
+}
+
+type runPage struct {
+	runs []tracker.WorkflowRun
+	more bool
+}
+
+// readRuns records the runs of one project's workflow, or of all if project is "". It returns how many results that were, and what could
+// not be read.
+func (b *Bot) readRuns(ctx context.Context, project string) (n int, errs []error) {
+	if b.gitea == nil || b.accessError() != nil {
+		return 0, nil // said elsewhere
+	}
+	var all []config.Project
+	for _, p := range b.cfg.Projects {
+		if !p.Actions.IsZero() && (project == "" || p.ID == project) {
+			all = append(all, p)
+		}
+	}
+	if len(all) == 0 {
+		return 0, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, runsBudget)
+	defer cancel()
+	// Where Gitea is so slow that the budget ends before all are read, it is another project's turn to be first in each sweep.
+	from := int(b.now().Unix()/60) % len(all)
+	turn := workflowTurn{b: b, first: map[tracker.Repo]runPage{}}
+	for _, p := range slices.Concat(all[from:], all[:from]) {
+		recorded, err := turn.read(ctx, p)
+		if n += recorded; err != nil {
+			if errors.Is(err, incident.ErrClaimed) {
+				continue // another host reads them
+			}
+			errs = append(errs, fmt.Errorf("%s: %w", p.ID, err))
+		}
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	return n, errs
+}
+
+func (b *Bot) workflowRepo(a config.Actions) tracker.Repo {
+	return tracker.Repo{Server: b.cfg.Gitea.URL, Owner: a.Owner, Name: a.Repo}
+}
+
+// read records the runs of a project's workflow that have ended since it was read last, and returns how many.
+func (t *workflowTurn) read(ctx context.Context, p config.Project) (n int, err error) {
+	ctx, release, err := t.b.store.claims.Claim(ctx, "workflow/"+p.ID, workflowWait)
+	if err != nil {
+		return 0, err
+	}
+	defer release()
+	was, begun, err := t.b.runsRead(ctx, p)
+	if err != nil {
+		return 0, err
+	}
+	hinted := t.b.hintedRuns.take(p.ID)
+	runs, newest, err := t.list(ctx, p, was, begun, hinted)
+	if err != nil {
+		t.b.hintedRuns.add(p.ID, hinted...)
+		return 0, err
+	}
+	next := runsRead{Repo: p.Actions.Path(), Workflow: p.Actions.Workflow, UpTo: max(newest, was.UpTo), Seen: map[int64]string{}}
+	var ended []tracker.WorkflowRun
+	for _, run := range runs {
+		switch {
+		case !run.Completed:
+			next.Open = append(next.Open, run.ID)
+		default:
+			next.Seen[run.ID] = attemptOf(run)
+			if begun && was.Seen[run.ID] != attemptOf(run) && (run.Conclusion == tracker.RunSuccess || run.Conclusion == tracker.RunFailure) {
+				ended = append(ended, run)
+			}
+		}
+	}
+	slices.SortFunc(ended, func(a, b tracker.WorkflowRun) int { return cmp.Or(a.Ended.Compare(b.Ended), cmp.Compare(a.ID, b.ID)) })
+	for _, run := range ended {
+		out, err := t.b.Record(ctx, t.b.runResult(p, run))
+		if err != nil && !errors.Is(err, store.ErrConflict) {
+			return n, err
+		}
+		if err == nil && !out.Known {
+			n++
+		}
+	}
+	fault.Point(ctx, "runs-recorded")
+	next.trim()
+	doc, err := json.Marshal(next)
+	if old, _ := json.Marshal(was); err == nil && string(old) != string(doc) {
+		err = t.b.store.SetMeta(ctx, runsKey+p.ID, string(doc))
+	}
+	return n, err
+}
+
+// trim bounds what is kept: the newest runs.
+func (r *runsRead) trim() {
+	slices.Sort(r.Open)
+	r.Open = slices.Compact(r.Open)
+	r.Open = r.Open[max(len(r.Open)-maxOpenRuns, 0):]
+	var ids []int64
+	for id := range r.Seen {
+		ids = append(ids, id)
+	}
+	slices.Sort(ids)
+	for _, id := range ids[:max(len(ids)-maxSeenRuns, 0)] {
+		delete(r.Seen, id)
+	}
+}
+
+// runsRead returns how far the runs were read. begun is false for a workflow that was never read: what happened before somebody made it
+// the project's does not count.
+func (b *Bot) runsRead(ctx context.Context, p config.Project) (was runsRead, begun bool, err error) {
+	doc, err := b.store.Meta(ctx, runsKey+p.ID)
+	if err != nil || doc == "" || json.Unmarshal([]byte(doc), &was) != nil || was.Repo != p.Actions.Path() || was.Workflow != p.Actions.Workflow {
+		return runsRead{}, false, err
+	}
+	return was, true, nil
+}
+
+// list returns the runs of the workflow that may have ended since: those on the first page, which may have been started again, those that
+// are new, and those that were open. It also returns the id of the newest run in the repository.
+func (t *workflowTurn) list(ctx context.Context, p config.Project, was runsRead, begun bool, hinted []int64) (runs []tracker.WorkflowRun, newest int64, err error) {
+	repo := t.b.workflowRepo(p.Actions)
+	listed := map[int64]bool{}
+	for page := 1; page <= maxRunPages; page++ {
+		list, err := t.page(ctx, repo, page)
+		if err != nil {
+			return nil, 0, err
+		}
+		oldest := int64(0)
+		for _, run := range list.runs {
+			oldest, newest = run.ID, max(newest, run.ID)
+			if !listed[run.ID] && strings.EqualFold(run.Workflow, p.Actions.Workflow) && (page == 1 || run.ID > was.UpTo) {
+				runs = append(runs, run)
+			}
+			listed[run.ID] = true
+		}
+		if !list.more || !begun || oldest <= was.UpTo {
+			break
+		}
+		if page == maxRunPages {
+			t.b.log.Warn("more workflow runs than one sweep reads: older ones do not count", "project", p.ID, "repository", repo, "after", was.UpTo, "before", oldest)
+		}
+	}
+	asked := 0
+	for _, id := range slices.Concat(was.Open, hinted) {
+		if listed[id] {
+			continue
+		}
+		listed[id] = true
+		if asked++; asked > maxAskedFor {
+			runs = append(runs, tracker.WorkflowRun{ID: id}) // later
+			continue
+		}
+		run, err := t.b.gitea.WorkflowRun(ctx, repo, id)
+		switch {
+		case tracker.IsStatus(err, http.StatusNotFound): // it was deleted
+		case err != nil:
+			return nil, 0, err
+		case strings.EqualFold(run.Workflow, p.Actions.Workflow):
+			runs = append(runs, run)
+		}
+	}
+	return runs, newest, nil
+}
+
+func (t *workflowTurn) page(ctx context.Context, repo tracker.Repo, page int) (runPage, error) {
+	if list, ok := t.first[repo]; ok && page == 1 {
+		return list, nil
+	}
+	runs, more, err := t.b.gitea.WorkflowRuns(ctx, repo, page)
+	if err == nil && page == 1 {
+		t.first[repo] = runPage{runs, more}
+	}
+	return runPage{runs, more}, err
+}
+
+// attemptOf tells attempts of a run apart. Gitea up to 1.26 does not number them, but each ends at another time.
+func attemptOf(run tracker.WorkflowRun) string {
+	if run.Attempt > 0 {
+		return fmt.Sprint(run.Attempt)
+	}
+	return fmt.Sprintf("0@%d", run.Ended.Unix())
+}
+
+// runResult returns the result that a run is.
+func (b *Bot) runResult(p config.Project, run tracker.WorkflowRun) store.Result {
+	repo := p.Actions.Path()
+	if run.RepoID != 0 { // it stays when the repository is renamed
+		repo = fmt.Sprint(run.RepoID)
+	}
+	now := b.env.Now()
+	res := store.Result{
+		Project: p.ID, Agent: "project-meta", RunID: fmt.Sprintf("actions/%s/%d/%s", repo, run.ID, attemptOf(run)), Outcome: store.Success,
+		Host: actionsHost, Started: run.Started, Finished: run.Ended,
+	}.Bounded(now)
+	if res.Finished.IsZero() {
+		res.Finished = now
+	}
+	res.Age = max(now.Sub(res.Finished), 0)
+	if run.Conclusion == tracker.RunFailure {
+		res.Outcome, res.ExitCode, res.Output = store.Failure, 1, b.redact.Redact(run.URL)
+	}
+	Classify(b.cfg, &res)
+	return res
+}
+
+// WorkflowEvent is what an event from Gitea says about a run of a workflow.
+type WorkflowEvent struct {
+	Owner    string // of the repository
+	Repo     string
+	Workflow string // name of its file
+	Run      int64
+}
+
+// AcceptWorkflowEvent returns the projects whose workflow an event is about. They are to be swept: the event itself changes nothing.
+func (b *Bot) AcceptWorkflowEvent(e WorkflowEvent) (projects []string) {
+	for _, p := range b.cfg.Projects {
+		a := p.Actions
+		if !a.IsZero() && strings.EqualFold(a.Owner, e.Owner) && strings.EqualFold(a.Repo, e.Repo) && strings.EqualFold(a.Workflow, e.Workflow) {
+			b.hintedRuns.add(p.ID, e.Run)
+			projects = append(projects, p.ID)
+		}
+	}
+	return projects
+}
+
+// hintedRuns are runs that events were about. An old run that is started again is on no first page.
+type hintedRuns struct {
+	mu sync.Mutex
+	of map[string][]int64 // by project
+}
+
+func (h *hintedRuns) add(project string, ids ...int64) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.of == nil {
+		h.of = map[string][]int64{}
+	}
+	for _, id := range ids {
+		if id > 0 && len(h.of[project]) < maxAskedFor && !slices.Contains(h.of[project], id) {
+			h.of[project] = append(h.of[project], id)
+		}
+	}
+}
+
+func (h *hintedRuns) take(project string) []int64 {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	ids := h.of[project]
+	delete(h.of, project)
+	return ids
+}
+
+// keepWorkflows disables the workflows of paused projects whose configuration says so, and enables those again whose project is not paused
+// any more. It enables only what it has disabled: that is stored before the request is sent.
+func (b *Bot) keepWorkflows(ctx context.Context, project string) (errs []error) {
+	if b.gitea == nil || b.accessError() != nil {
+		return nil
+	}
+	disabled, err := b.DisabledWorkflows(ctx)
+	if err != nil {
+		return []error{err}
+	}
+	ids := map[string]bool{}
+	for id := range disabled {
+		ids[id] = true
+	}
+	for _, p := range b.cfg.Projects {
+		if p.Actions.Disable {
+			ids[p.ID] = true
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, runsBudget)
+	defer cancel()
+	for id := range ids {
+		if project != "" && id != project {
+			continue
+		}
+		if err := b.keepWorkflow(ctx, id); err != nil && !errors.Is(err, incident.ErrClaimed) {
+			errs = append(errs, fmt.Errorf("%s: %w", id, err))
+		}
+	}
+	return errs
+}
+
+// keepWorkflow brings the workflow of one project in line.
+func (b *Bot) keepWorkflow(ctx context.Context, project string) error {
+	ctx, release, err := b.store.claims.Claim(ctx, workflowsClaim, workflowWait)
+	if err != nil {
+		return err
+	}
+	defer release()
+	s, err := b.store.ProjectState(ctx, project)
+	if err != nil {
+		return err
+	}
+	all, err := b.DisabledWorkflows(ctx)
+	if err != nil {
+		return err
+	}
+	p, _ := b.cfg.Project(project)
+	want := p.Actions.Disable && s.Pause().ID != ""
+	own, isOurs := all[project]
+	if isOurs && (!want || own.Repo != p.Actions.Path() || own.Workflow != p.Actions.Workflow) {
+		return b.enableWorkflow(ctx, project, own, all)
+	}
+	if !want {
+		return nil
+	}
+	repo := b.workflowRepo(p.Actions)
+	active, err := b.gitea.WorkflowActive(ctx, repo, p.Actions.Workflow)
+	if err != nil {
+		return err
+	}
+	this := status.Workflow{Repo: p.Actions.Path(), Workflow: p.Actions.Workflow}
+	others := slices.Contains(slices.Collect(maps.Values(all)), this) // it was disabled for another project
+	if !active && (isOurs || !others) {                               // if it is not ours, a person has disabled it
+		return nil
+	}
+	if !isOurs {
+		all[project] = this
+		if err := b.storeDisabled(ctx, all); err != nil {
+			return err
+		}
+	}
+	if !active {
+		return nil
+	}
+	fault.Point(ctx, "disable-workflow-next")
+	if err = b.gitea.EnableWorkflow(ctx, repo, p.Actions.Workflow, false); err != nil {
+		var te *tracker.Error
+		if !isOurs && errors.As(err, &te) && te.Outcome == tracker.Refused { // nothing was disabled
+			delete(all, project)
+			err = errors.Join(adviseWorkflow(err), b.storeDisabled(ctx, all))
+		}
+		return err
+	}
+	fault.Point(ctx, "workflow-disabled")
+	b.log.Info("workflow disabled", "project", project, "repository", repo, "workflow", p.Actions.Workflow)
+	return nil
+}
+
+// enableWorkflow enables a workflow that was disabled for a project.
+func (b *Bot) enableWorkflow(ctx context.Context, project string, own status.Workflow, all map[string]status.Workflow) error {
+	owner, name, _ := strings.Cut(own.Repo, "/")
+	repo := tracker.Repo{Server: b.cfg.Gitea.URL, Owner: owner, Name: name}
+	for id, other := range all {
+		if id != project && other == own { // the pause of another project, which has the same workflow
+			delete(all, project)
+			return b.storeDisabled(ctx, all)
+		}
+	}
+	fault.Point(ctx, "enable-workflow-next")
+	err := b.gitea.EnableWorkflow(ctx, repo, own.Workflow, true)
+	if err != nil && !tracker.IsStatus(err, http.StatusNotFound) { // else it was removed
+		return adviseWorkflow(err)
+	}
+	fault.Point(ctx, "workflow-enabled")
+	delete(all, project)
+	b.log.Info("workflow enabled", "project", project, "repository", repo, "workflow", own.Workflow, "removed", err != nil)
+	return b.storeDisabled(ctx, all)
+}
+
+// workflowsClaim guards [status.WorkflowsKey].
+const workflowsClaim = "workflows"
+
+// DisabledWorkflows returns the workflows that adfbot has disabled, or is about to disable, by their project.
+func (b *Bot) DisabledWorkflows(ctx context.Context) (map[string]status.Workflow, error) {
+	return status.DisabledWorkflows(ctx, b.store)
+}
+
+func (b *Bot) storeDisabled(ctx context.Context, all map[string]status.Workflow) error {
+	doc, err := json.Marshal(all)
+	if err != nil {
+		return err
+	}
+	return b.store.SetMeta(ctx, status.WorkflowsKey, string(doc))
+}
+
+// adviseWorkflow says what a refusal to disable or enable a workflow needs.
+func adviseWorkflow(err error) error {
+	if tracker.IsStatus(err, http.StatusForbidden) && !tracker.LacksScope(err) { // else it says so
+		return fmt.Errorf("%w: give the token's account write access to Actions in the repository", err)
+	}
+	return err
+}

@@ -1,0 +1,400 @@
+package bot_test
+
+import (
+	"net/http"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/terraphim/adfbot/escalate/giteatest"
+	"github.com/terraphim/adfbot/internal/bot"
+	"github.com/terraphim/adfbot/internal/store"
+	"github.com/terraphim/adfbot/internal/testworld"
+)
+
+const (
+	agents   = "terraphim/agents"
+	workflow = "agent.yaml"
+)
+
+// actionsWorld has a workflow whose runs are the results of odilo. It was read once.
+func actionsWorld(t *testing.T, more string) *world {
+	w := newWorld(t)
+	w.Gitea.AddRepo("terraphim", "agents")
+	w.Gitea.SetPermission("terraphim", "agents", testworld.Bot, giteatest.Write)
+	w.Gitea.AddToken(testworld.Bot, token, "write:issue", "read:user", "write:repository")
+	w.Gitea.AddWorkflow(agents, workflow, "agent")
+	w.Gitea.AddWorkflow(agents, "lint.yaml", "lint")
+	w.change("  - id: odilo\n", "  - id: odilo\n    actions: {repo: "+agents+", workflow: "+workflow+more+"}\n")
+	w.with(bot.Daemon, func(*bot.Bot) {}) // makes the pause directory
+	return w
+}
+
+// ended is a run that ended a second after the last one.
+func (w *world) ended(conclusion string) (id int64) {
+	w.Helper()
+	id = w.Gitea.StartWorkflowRun(agents, workflow)
+	w.end(id, conclusion)
+	return id
+}
+
+func (w *world) end(id int64, conclusion string) {
+	w.pass(2 * time.Minute)
+	w.Gitea.EndWorkflowRun(agents, id, conclusion)
+}
+
+// outcomes are those of odilo's results, the newest first.
+func (w *world) outcomes() (out []string) {
+	w.Helper()
+	for _, r := range w.project("odilo").LastRuns {
+		out = append(out, r.Outcome)
+	}
+	return out
+}
+
+func TestWorkflowRunsAreResults(t *testing.T) {
+	w := actionsWorld(t, "")
+	w.ended("failure") // before the project had the workflow
+	open := w.Gitea.StartWorkflowRun(agents, workflow)
+	w.sweepWell()
+	require.Empty(t, w.outcomes())
+
+	w.ended("failure")
+	w.ended("cancelled")
+	w.ended("skipped")
+	w.Gitea.EndWorkflowRun(agents, w.Gitea.StartWorkflowRun(agents, "lint.yaml"), "failure")
+	w.sweepWell()
+	require.Equal(t, []string{store.Failure}, w.outcomes())
+	w.end(open, "failure") // it had begun before the first sweep
+	w.sweepWell()
+	w.sweepWell()
+	require.Equal(t, 2, w.project("odilo").Failures)
+	w.ended("success")
+	require.Equal(t, 1, w.sweepWell().Runs)
+	require.Zero(t, w.sweepWell().Runs)
+	require.Equal(t, []string{store.Success, store.Failure, store.Failure}, w.outcomes())
+	run := w.project("odilo").LastRuns[0]
+	require.Equal(t, time.Minute, run.Finished.Sub(run.Started))
+	require.Equal(t, "gitea-actions", run.Host)
+
+	for range 3 {
+		w.ended("failure")
+	}
+	w.sweepWell()
+	p := w.project("odilo")
+	require.Equal(t, "yes", p.Paused)
+	require.Contains(t, w.issues("open")[0].Body, "http://gitea.example/terraphim/agents/actions/runs/10")
+	w.inState(func(s store.State) {
+		list, err := s.Unsettled(ctx, "")
+		require.NoError(t, err)
+		require.Empty(t, list[0].Fingerprint, "a link is no reason that others share")
+	})
+}
+
+// Each run counts once, whoever reads it and wherever a process dies; another attempt is another run.
+func TestWorkflowRunsCountOnce(t *testing.T) {
+	for _, tells := range []bool{false, true} {
+		w := actionsWorld(t, "")
+		w.sweepWell()
+		id := w.ended("failure")
+		w.sweepWell()
+		w.inState(func(s store.State) { // as if the process had died before it stored how far it has come
+			require.NoError(t, s.SetMeta(ctx, "workflow_runs/odilo", `{"repo":"terraphim/agents","workflow":"agent.yaml"}`))
+		})
+		w.sweepWell()
+		require.Equal(t, 1, w.project("odilo").Failures)
+		w.Gitea.RerunWorkflowRun(agents, id, tells)
+		w.sweepWell()
+		require.Equal(t, 1, w.project("odilo").Failures, "it goes on")
+		w.end(id, "failure")
+		w.sweepWell()
+		w.sweepWell()
+		require.Equal(t, 2, w.project("odilo").Failures)
+	}
+}
+
+// However many runs there are, and in whatever order they end.
+func TestWorkflowRunsOnManyPages(t *testing.T) {
+	w := actionsWorld(t, "")
+	w.Gitea.SetMaxItems(7)
+	first := w.Gitea.StartWorkflowRun(agents, workflow)
+	gone := w.Gitea.StartWorkflowRun(agents, workflow)
+	w.sweepWell()
+	for range 20 {
+		w.ended("success")
+	}
+	w.sweepWell()
+	w.inState(func(s store.State) {
+		runs, err := s.Runs(ctx, "odilo", 99)
+		require.NoError(t, err)
+		require.Len(t, runs, 20)
+		require.True(t, runs[0].Finished.After(runs[19].Finished), "the oldest first")
+	})
+	w.Gitea.DeleteWorkflowRun(agents, gone)
+	w.end(first, "failure")
+	w.sweepWell()
+	require.Equal(t, store.Failure, w.outcomes()[0])
+	w.Gitea.ResetRequests()
+	w.sweepWell()
+	lists := 0
+	for _, r := range w.Gitea.Requests() {
+		if r.Path == "/api/v1/repos/terraphim/agents/actions/runs?limit=50&page=1" {
+			lists++
+		}
+		require.NotContains(t, r.Path, "/actions/runs/", "the run that was deleted is not asked for again")
+	}
+	require.Equal(t, 1, lists)
+}
+
+func TestWorkflowRunBeforeAResume(t *testing.T) {
+	w := actionsWorld(t, "")
+	w.sweepWell()
+	for range 3 {
+		w.ended("failure")
+	}
+	w.sweepWell()
+	old := w.Gitea.StartWorkflowRun(agents, workflow)
+	w.pass(time.Minute)
+	w.Gitea.EndWorkflowRun(agents, old, "failure")
+	w.with(bot.Operate, func(b *bot.Bot) {
+		_, err := b.ResumeBy(ctx, "odilo", "alice")
+		require.NoError(t, err)
+	})
+	w.sweepWell()
+	p := w.project("odilo")
+	require.Zero(t, p.Failures, "it began before the resume")
+	require.Len(t, p.LastRuns, 4)
+}
+
+func TestWorkflowThatCannotBeRead(t *testing.T) {
+	w := actionsWorld(t, "")
+	w.Gitea.AddToken(testworld.Bot, token, "write:issue", "read:user")
+	_, err := w.sweep()
+	require.ErrorContains(t, err, "odilo: gitea: list workflow runs in terraphim/agents: status 403")
+	require.ErrorContains(t, err, "read:repository")
+	require.NotEmpty(t, w.status().LastSweep.Errors)
+	w.Gitea.AddToken(testworld.Bot, token, "write:issue", "read:user", "read:repository")
+	w.sweepWell()
+	w.ended("failure")
+	remove := w.Gitea.Inject(giteatest.Fault{Do: giteatest.Status(http.StatusBadGateway, ""), Match: giteatest.PathHas("/actions/")})
+	_, err = w.sweep()
+	require.Error(t, err)
+	require.Zero(t, w.project("odilo").Failures)
+	remove()
+	w.sweepWell()
+	require.Equal(t, 1, w.project("odilo").Failures)
+}
+
+func (w *world) active() bool { return w.Gitea.WorkflowActive(agents, workflow) }
+
+func TestWorkflowIsDisabledWhilePaused(t *testing.T) {
+	w := actionsWorld(t, ", disable: true")
+	w.sweepWell()
+	require.True(t, w.active())
+	w.fail("odilo", 3)
+	w.sweepWell()
+	require.False(t, w.active())
+	require.True(t, w.project("odilo").Workflow.Disabled)
+	w.Gitea.ResetRequests()
+	w.sweepWell()
+	for _, r := range w.Gitea.Requests() {
+		require.NotEqual(t, http.MethodPut, r.Method, "it is in line")
+	}
+	w.Gitea.SetWorkflowActive(agents, workflow, true) // level-triggered, as the flag is
+	w.sweepWell()
+	require.False(t, w.active())
+	w.Remove(w.flag("odilo"))
+	w.sweepWell()
+	require.True(t, w.active())
+	require.False(t, w.project("odilo").Workflow.Disabled)
+	w.Touch(w.flag("odilo")) // a pause by hand is one, too
+	w.sweepWell()
+	require.False(t, w.active())
+}
+
+// What a person has disabled stays so.
+func TestWorkflowThatAPersonHasDisabled(t *testing.T) {
+	w := actionsWorld(t, ", disable: true")
+	w.Gitea.SetWorkflowActive(agents, workflow, false)
+	w.fail("odilo", 3)
+	w.sweepWell()
+	require.False(t, w.project("odilo").Workflow.Disabled)
+	w.Remove(w.flag("odilo"))
+	w.sweepWell()
+	require.False(t, w.active())
+}
+
+// What is disabled is enabled again, wherever the configuration has gone meanwhile.
+func TestWorkflowLeavesTheConfiguration(t *testing.T) {
+	for what, change := range map[string]func(w *world){
+		"no longer to be disabled": func(w *world) { w.change(", disable: true", "") },
+		"another workflow":         func(w *world) { w.change(workflow+", d", "lint.yaml, d") },
+		"no workflow": func(w *world) {
+			w.change("    actions: {repo: "+agents+", workflow: "+workflow+", disable: true}\n", "")
+		},
+		"no project": func(w *world) {
+			w.change("  - id: odilo\n    actions: {repo: "+agents+", workflow: "+workflow+", disable: true}\n", "")
+		},
+	} {
+		t.Run(what, func(t *testing.T) {
+			w := actionsWorld(t, ", disable: true")
+			w.fail("odilo", 3)
+			w.sweepWell()
+			require.False(t, w.active())
+			change(w)
+			w.sweepWell()
+			require.True(t, w.active())
+		})
+	}
+	w := actionsWorld(t, ", disable: true")
+	w.fail("odilo", 3)
+	w.sweepWell()
+	w.Gitea.RemoveWorkflow(agents, workflow)
+	w.Remove(w.flag("odilo"))
+	w.sweepWell()
+}
+
+func TestWorkflowMayNotBeDisabled(t *testing.T) {
+	w := actionsWorld(t, ", disable: true")
+	w.Gitea.AddToken(testworld.Bot, token, "write:issue", "read:user", "read:repository")
+	w.fail("odilo", 3)
+	_, err := w.sweep()
+	require.ErrorContains(t, err, "odilo: gitea: disable workflow agent.yaml in terraphim/agents: status 403")
+	require.ErrorContains(t, err, "make a token with the scope write:repository too")
+	w.Gitea.AddToken(testworld.Bot, token, "write:issue", "read:user", "write:repository")
+	w.Gitea.SetPermission("terraphim", "agents", testworld.Bot, giteatest.Read)
+	_, err = w.sweep()
+	require.ErrorContains(t, err, "give the token's account write access to Actions in the repository")
+	require.False(t, w.project("odilo").Workflow.Disabled)
+	w.Remove(w.flag("odilo"))
+	w.sweepWell()
+	require.True(t, w.active())
+}
+
+// An answer that was lost: it is disabled, and adfbot knows that it did it.
+func TestWorkflowAnswerLost(t *testing.T) {
+	w := actionsWorld(t, ", disable: true")
+	w.fail("odilo", 3)
+	remove := w.Gitea.Inject(giteatest.Fault{Do: giteatest.LostAnswer(), Match: giteatest.PathHas("/disable")})
+	_, err := w.sweep()
+	require.Error(t, err)
+	remove()
+	require.False(t, w.active())
+	w.Remove(w.flag("odilo"))
+	remove = w.Gitea.Inject(giteatest.Fault{Do: giteatest.LostAnswer(), Match: giteatest.PathHas("/enable")})
+	_, err = w.sweep()
+	require.Error(t, err)
+	remove()
+	w.sweepWell()
+	require.True(t, w.active())
+	require.False(t, w.project("odilo").Workflow.Disabled)
+}
+
+// Two projects may have one workflow. It runs again when neither is paused.
+func TestWorkflowOfTwoProjects(t *testing.T) {
+	w := actionsWorld(t, ", disable: true")
+	w.change("  - id: atlas\n", "  - id: atlas\n    actions: {repo: "+agents+", workflow: "+workflow+", disable: true}\n")
+	w.fail("odilo", 3)
+	w.fail("atlas", 2)
+	w.sweepWell()
+	require.False(t, w.active())
+	w.Remove(w.flag("odilo"))
+	w.sweepWell()
+	require.False(t, w.active())
+	w.Remove(w.flag("atlas"))
+	w.sweepWell()
+	require.True(t, w.active())
+}
+
+// An event has its project swept at once. Its run is looked at even if many others have begun since.
+func TestWorkflowEvent(t *testing.T) {
+	w := actionsWorld(t, "")
+	old := w.ended("success")
+	for range 60 {
+		w.ended("success")
+	}
+	w.with(bot.Daemon, func(b *bot.Bot) {
+		_, err := b.SweepProject(ctx, "odilo")
+		require.NoError(t, err)
+		w.Gitea.RerunWorkflowRun(agents, old, false)
+		w.end(old, "failure")
+		require.Empty(t, b.AcceptWorkflowEvent(bot.WorkflowEvent{Owner: "terraphim", Repo: "agents", Workflow: "lint.yaml", Run: old}))
+		require.Equal(t, []string{"odilo"}, b.AcceptWorkflowEvent(bot.WorkflowEvent{Owner: "Terraphim", Repo: "Agents", Workflow: workflow, Run: old}))
+		_, err = b.SweepProject(ctx, "odilo")
+		require.NoError(t, err)
+		require.Equal(t, 1, w.project("odilo").Failures)
+	})
+}
+
+func TestCheckOfWorkflows(t *testing.T) {
+	w := actionsWorld(t, ", disable: true")
+	require.Empty(t, w.fails())
+	require.Equal(t, "odilo: the runs of agent.yaml in terraphim/agents can be read", w.finding("actions", bot.OK))
+	for _, r := range w.Gitea.Requests() {
+		require.NotContains(t, r.Path, workflow+"/", "it changes nothing")
+	}
+	w.Gitea.SetWorkflowActive(agents, workflow, false)
+	require.Contains(t, w.finding("actions", bot.Warn), "odilo: somebody has disabled the workflow agent.yaml")
+	w.Gitea.AddToken(testworld.Bot, token, "write:issue", "read:user", "read:repository")
+	require.Contains(t, w.finding("actions", bot.Fail), "make a token with the scope write:repository too")
+	w.change(", disable: true", "")
+	require.Contains(t, w.finding("actions", bot.OK), "can be read")
+	w.Gitea.AddToken(testworld.Bot, token, "write:issue", "read:user")
+	require.Contains(t, w.finding("actions", bot.Fail), "make a token with the scope read:repository too")
+	w.Gitea.AddToken(testworld.Bot, token, "write:issue", "read:user", "read:repository")
+	w.change(workflow, "agents.yaml")
+	require.Contains(t, w.finding("actions", bot.Fail), "odilo: there is no workflow agents.yaml on the default branch of terraphim/agents")
+	w.change(agents, "terraphim/nowhere")
+	require.Contains(t, w.finding("actions", bot.Fail), "odilo: there is no terraphim/nowhere")
+}
+
+// Whichever host reads a run, and however many do: it counts once, and the workflow is disabled and enabled once.
+func TestWorkflowOfAFleet(t *testing.T) {
+	t.Parallel()
+	a := newFirstHost(t)
+	b := a.newHostBeside(t)
+	a.Gitea.AddRepo("terraphim", "agents")
+	a.Gitea.SetPermission("terraphim", "agents", testworld.Bot, giteatest.Write)
+	a.Gitea.AddToken(testworld.Bot, token, "write:issue", "read:user", "write:repository")
+	a.Gitea.AddWorkflow(agents, workflow, "agent")
+	for _, w := range []*world{a, b} {
+		w.change("  - id: odilo\n", "  - id: odilo\n    actions: {repo: "+agents+", workflow: "+workflow+", disable: true}\n")
+		w.with(bot.Daemon, func(*bot.Bot) {})
+	}
+	a.sweepWell()
+	for range 2 {
+		a.ended("failure")
+	}
+	b.pass(a.now().Sub(b.now()))
+	sweep := func() {
+		var both sync.WaitGroup
+		for _, w := range []*world{a, b} {
+			both.Go(func() { _, _ = w.sweep() }) // the one that has to wait may say so
+		}
+		both.Wait()
+	}
+	sweep()
+	require.Equal(t, 2, b.project("odilo").Failures)
+	a.ended("failure")
+	b.pass(a.now().Sub(b.now()))
+	sweep()
+	sweep()
+	require.Equal(t, 3, b.project("odilo").Failures)
+	require.False(t, a.active())
+	require.True(t, b.project("odilo").Workflow.Disabled)
+	b.with(bot.Operate, func(bb *bot.Bot) {
+		_, err := bb.ResumeBy(ctx, "odilo", "alice")
+		require.NoError(t, err)
+	})
+	sweep()
+	require.True(t, a.active())
+	puts := 0
+	for _, r := range a.Gitea.Requests() {
+		if r.Method == http.MethodPut {
+			puts++
+		}
+	}
+	require.Equal(t, 2, puts)
+}
