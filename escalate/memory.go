@@ -320,7 +320,7 @@ func (m *Memory) SetHold(_ context.Context, h incident.Hold) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if old, ok := m.holds[h.Project]; ok {
-		h = old.PausedAgain(h)
+		h = old.PausedAgain(h, m.stops.find(old.Stop) == nil)
 	}
 	m.holds[h.Project] = h
 	return nil

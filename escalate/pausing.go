@@ -182,7 +182,7 @@ func (r *Reconciler) pause(ctx context.Context, h incident.Hold, save func(conte
 
 // renewFlag writes the flag of a hold that has taken the place of another one.
 func (p *pass) renewFlag(ctx context.Context, was pauseState, h incident.Hold) error {
-	if was.Hold == nil || was.Hold.PausedAgain(h).ID != h.ID {
+	if was.Hold == nil || was.Hold.PausedAgain(h, false).ID != h.ID {
 		return nil
 	}
 	visits, err := p.run(ctx, []string{h.Project})

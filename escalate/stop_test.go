@@ -462,6 +462,29 @@ func TestStopAfterLostState(t *testing.T) {
 	})
 }
 
+// A shorter pause by hand does not end what a lost state had stopped: no stop goes on with the project after it.
+func TestPausedByHandDuringLostStop(t *testing.T) {
+	for name, lasts := range map[string]time.Duration{"for good": 0, "for a time": 5 * time.Hour} {
+		t.Run(name, func(t *testing.T) {
+			playStop(t, func(w *world) {
+				w.stop(aStop(lasts))
+				w.machine = w.withoutState()
+				w.rec.Options().Projects = everyone
+				paused, err := w.rec.Hold(w.Context(), incident.Hold{Project: project, Note: "a minute", Until: time.Now().Add(time.Minute)})
+				require.NoError(t, err)
+				require.False(t, paused)
+				time.Sleep(2 * time.Hour)
+				w.sweep()
+				require.Equal(t, everyone, w.flags())
+				require.Equal(t, []string{"atlas", "bravo", "carol"}, w.endStops().Resumed, "odilo is paused by hand")
+				time.Sleep(4 * time.Hour)
+				w.sweep()
+				require.Equal(t, lasts == 0, w.paused(project))
+			})
+		})
+	}
+}
+
 // fullFolder is a pause directory that does not take the flag of atlas.
 type fullFolder struct{ escalate.Folder }
 

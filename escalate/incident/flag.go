@@ -89,11 +89,16 @@ func (h Hold) Over(now time.Time) bool { return isOver(h.Until, now) }
 func (h Hold) Ends() bool { return h.Stop != "" || !h.Until.IsZero() }
 
 // PausedAgain returns the hold of a project that has h and is paused by hand again. That is h, as late as the new one, unless h may end
-// before the new one: then the new one takes its place.
-func (h Hold) PausedAgain(again Hold) Hold {
+// before the new one: then the new one takes its place. So it does during a stop, which goes on with the project after it. If lost is set,
+// the state does not know the stop of h, and nothing would: h stays, as a pause by hand, unless the new one ends later.
+func (h Hold) PausedAgain(again Hold, lost bool) Hold {
 	keep := h
-	if h.Stop != "" || !h.Until.IsZero() && (again.Until.IsZero() || again.Until.After(h.Until)) {
+	longer := !h.Until.IsZero() && (again.Until.IsZero() || again.Until.After(h.Until))
+	switch {
+	case longer, h.Stop != "" && (!lost || again.Until.IsZero()):
 		keep = again
+	case h.Stop != "":
+		keep.Stop = ""
 	}
 	if keep.Since = h.Since; again.Since.After(h.Since) {
 		keep.Since = again.Since

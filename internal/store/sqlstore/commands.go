@@ -125,7 +125,9 @@ func (s *State) ChangeCommand(ctx context.Context, c incident.Command, hold *inc
 			return err
 		}
 		if hold != nil {
-			p.pauseByHand(*hold)
+			if err := p.pauseByHand(ctx, tx, *hold); err != nil {
+				return err
+			}
 		}
 		return execDoc(ctx, tx, c, `UPDATE adfbot.command SET doc = ?, done = ? WHERE server = ? AND comment = ?`, c.Done, server, comment)
 	}

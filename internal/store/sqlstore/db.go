@@ -122,13 +122,18 @@ func (s *State) changeProject(ctx context.Context, id string, f func(context.Con
 }
 
 // pauseByHand adds a hold. If the project has one, see [incident.Hold.PausedAgain].
-func (p *Project) pauseByHand(h incident.Hold) {
+func (p *Project) pauseByHand(ctx context.Context, tx Tx, h incident.Hold) error {
 	if p.Hold != nil {
-		if h = p.Hold.PausedAgain(h); h == *p.Hold {
-			return
+		stop, err := List(ctx, tx, scanText, `SELECT id FROM adfbot.stop WHERE id = ?`, p.Hold.Stop)
+		if err != nil {
+			return err
+		}
+		if h = p.Hold.PausedAgain(h, len(stop) == 0); h == *p.Hold {
+			return nil
 		}
 	}
 	p.setHold(h)
+	return nil
 }
 
 // setHold replaces the hold.

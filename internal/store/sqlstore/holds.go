@@ -26,9 +26,8 @@ func scanHold(row Row) (h incident.Hold, err error) {
 }
 
 func (s *State) SetHold(ctx context.Context, h incident.Hold) error {
-	return s.changeProject(ctx, h.Project, func(_ context.Context, _ Tx, p *Project) (bool, error) {
-		p.pauseByHand(h)
-		return true, nil
+	return s.changeProject(ctx, h.Project, func(ctx context.Context, tx Tx, p *Project) (bool, error) {
+		return true, p.pauseByHand(ctx, tx, h)
 	})
 }
 

@@ -28,6 +28,7 @@ func RunStops(t *testing.T, newState func(testing.TB) IncidentState) {
 		{"a hold that ends is passed on to a stop", testPassOn},
 		{"but not after a resume", testPassOnResumed},
 		{"a hold by hand outlasts one that ends", testPausedAgain},
+		{"a stop that was lost is not shortened", testPausedAgainDuringLostStop},
 		{"a person's flag outlasts it too", testFlagOutlasts},
 		{"its flag stays confirmed", testEndHoldFlag},
 	})
@@ -249,6 +250,31 @@ func testPausedAgain(t *testing.T, s IncidentState) {
 	by.Until = noon.Add(time.Hour)
 	require.NoError(t, s.SetHold(t.Context(), by))
 	require.Equal(t, by, theHold(t, s, "atlas"), "whoever pauses a project that a stop holds has paused it themselves")
+}
+
+// After the end of a shorter pause, no stop that the state has lost goes on with its project.
+func testPausedAgainDuringLostStop(t *testing.T, s IncidentState) {
+	byHand := func(project string, until time.Time) incident.Hold {
+		h := newHold(project)
+		h.Until = until
+		require.NoError(t, s.SetHold(t.Context(), h))
+		return h
+	}
+	for project, until := range map[string]time.Time{"odilo": {}, "atlas": noon.Add(2 * time.Hour)} {
+		h := incident.Hold{ID: pause.NewRandomID(), Project: project, Since: noon, Until: until, Stop: pause.NewRandomID()}
+		require.NoError(t, s.SetHold(t.Context(), h))
+		byHand(project, noon.Add(time.Hour))
+		h.Stop = ""
+		require.Equal(t, h, theHold(t, s, project), "somebody has paused it themselves, and that is not shorter than the stop")
+		longer := byHand(project, noon.Add(3*time.Hour))
+		if until.IsZero() {
+			longer = h
+		}
+		require.Equal(t, longer, theHold(t, s, project))
+	}
+	lost := incident.Hold{ID: pause.NewRandomID(), Project: "carol", Since: noon, Stop: pause.NewRandomID()}
+	require.NoError(t, s.SetHold(t.Context(), lost))
+	require.Equal(t, byHand("carol", time.Time{}), theHold(t, s, "carol"))
 }
 
 func testFlagOutlasts(t *testing.T, s IncidentState) {
