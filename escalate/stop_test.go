@@ -316,6 +316,32 @@ func TestTripDuringTimedPause(t *testing.T) {
 	}
 }
 
+// A stop is ended before anybody has looked for issues, after the state was lost: the flag tells of the incident that outlasts the stop.
+func TestLostStateTripDuringStop(t *testing.T) {
+	for name, lasts := range map[string]time.Duration{"for good": 0, "for a time": time.Hour} {
+		t.Run(name, func(t *testing.T) {
+			playStop(t, func(w *world) {
+				w.stop(aStop(lasts))
+				id := w.trip(project)
+				w.machine = w.withoutState()
+				w.rec.Options().Projects = everyone
+				time.Sleep(2 * time.Hour)
+				_, _, err := w.rec.Local(w.context(), project)
+				require.NoError(t, err)
+				w.endStops()
+				require.True(t, w.paused(project))
+				w.sweep()
+				require.Equal(t, []string{project}, w.flags())
+				require.True(t, w.incident(id).IsOpen())
+				require.Equal(t, "open", w.issue().State)
+				w.rm(project)
+				w.sweep()
+				require.Equal(t, "closed", w.issue().State)
+			})
+		})
+	}
+}
+
 // Where the flag cannot be replaced, the project is paused all the same, and its issue says nothing else.
 func TestTripDuringTimedPauseUnwritable(t *testing.T) {
 	playStop(t, func(w *world) {

@@ -83,8 +83,9 @@ func (p *planner) flagThere() (current string) {
 		// Results that wait may have paused the project, after somebody removed the flag of what pauses it: they tell, once they are stored.
 	case p.untouched() && !p.o.Named(pause):
 		p.add(WriteFlag, open, "the pause flag is that of another pause")
-	case open.ID != "" && p.untouched() && p.o.Flag.Info.Pause.ID != pause && !p.o.Hold.Until.IsZero():
-		// Its note says when the project resumes by itself, which it will not do now.
+	case open.ID != "" && p.untouched() && p.o.Flag.Info.Pause.ID != pause && p.o.Hold.Ends():
+		// Its note says when the project resumes by itself, which it will not do now. If the state is lost, the flag alone tells of the incident
+		// when the stop ends.
 		if !p.flagConfirmed(pause) { // the project is paused, whether the flag can be replaced or not
 			p.add(ConfirmFlag, open, "the pause flag exists")
 		}
