@@ -179,6 +179,11 @@ func (b *Bot) Restore(ctx context.Context) (Done, error) {
 	if err := answers(ctx, b.cfg.PauseDir); err != nil {
 		return Done{}, err
 	}
+	unlock, err := b.local.LockHere(ctx, dirLock, dirWait)
+	if err != nil {
+		return Done{}, err
+	}
+	defer unlock()
 	dir := b.rec.Dir()
 	s, err := dir.Sentinel()
 	switch {

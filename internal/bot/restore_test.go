@@ -1,6 +1,7 @@
 package bot_test
 
 import (
+	"context"
 	"os"
 	"strings"
 	"syscall"
@@ -12,6 +13,7 @@ import (
 	"github.com/terraphim/adfbot/escalate"
 	"github.com/terraphim/adfbot/escalate/giteatest"
 	"github.com/terraphim/adfbot/internal/bot"
+	"github.com/terraphim/adfbot/internal/fault"
 	"github.com/terraphim/adfbot/internal/store"
 	"github.com/terraphim/adfbot/internal/testhost"
 	"github.com/terraphim/adfbot/internal/testworld"
@@ -329,6 +331,50 @@ func TestTouchAndDeathBeforeTheStateKnows(t *testing.T) {
 	w.Remove(w.flag("odilo"))
 	w.sweepWell()
 	require.Empty(t, w.issues("open"))
+}
+
+// A restore and the first result make the pause directory at once: one of them waits for the other, so that the state knows the directory.
+func TestRestoreWhileTheDirectoryIsMade(t *testing.T) {
+	w := newWorld(t)
+	require.NoError(t, os.RemoveAll(w.cfg.PauseDir))
+	renewed, made, restored := make(chan struct{}), make(chan struct{}), make(chan struct{})
+	restore := func() {
+		defer close(restored)
+		w.with(bot.Restore, func(b *bot.Bot) {
+			ctx, cancel := context.WithTimeout(ctx, 100*time.Millisecond) // for which it waits
+			defer cancel()
+			_, _ = b.Restore(fault.With(ctx, func(step string) {
+				if step == "sentinel-renewed" {
+					close(renewed)
+					<-made
+				}
+			}))
+		})
+	}
+	b, err := bot.Open(fault.With(ctx, func(step string) {
+		if step != "sentinel-announced" {
+			return
+		}
+		go restore()
+		select {
+		case <-renewed:
+		case <-restored:
+		}
+	}), w.cfg, bot.Results, w.env())
+	require.NoError(t, err)
+	for range 3 { // a directory without flags could be made anew
+		_, err = b.Record(ctx, failure("odilo"))
+		require.NoError(t, err)
+	}
+	require.NoError(t, b.Close())
+	close(made)
+	<-restored
+	w.must(bot.ExitPaused, "odilo", "true")
+	w.with(bot.Restore, func(b *bot.Bot) {
+		done, err := b.Restore(ctx)
+		require.NoError(t, err)
+		require.Contains(t, done.Text, "nothing to restore")
+	})
 }
 
 // A flag that was never written is not among those that a touch would resume.
