@@ -195,7 +195,7 @@ func (r *Reconciler) confirmFlag(ctx context.Context, v *localVisit, a plan.Acti
 	if pause == "" {
 		pause = v.Hold.ID
 	}
-	v.confirmLater(pause)
+	v.confirm(pause)
 	return nil
 }
 

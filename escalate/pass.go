@@ -197,6 +197,11 @@ func (v *localVisit) confirmLater(pause string) {
 	if v.Flag.Identity.Kind == incident.BotFlag && !v.Named(pause) {
 		return
 	}
+	v.confirm(pause)
+}
+
+// confirm is confirmLater for a flag that the plan has seen, whosever it is.
+func (v *localVisit) confirm(pause string) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.confirms = pause

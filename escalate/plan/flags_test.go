@@ -176,8 +176,16 @@ func TestNextFlagOfLostHold(t *testing.T) {
 			flagged(o)
 			o.Confirmed.Identity = o.Flag.Identity
 		}, plan.WriteFlag},
-		{"a fleet keeps both", 4, func(o *plan.Observation) { o.Fleet = true }, plan.Create},
-		{"a fleet, the same generation", 3, func(o *plan.Observation) { o.Fleet = true }, plan.WriteFlag},
+		{"a fleet keeps both", 4, func(o *plan.Observation) { o.Fleet = true }, plan.ConfirmFlag},
+		{"a fleet, and the host has confirmed it", 4, func(o *plan.Observation) {
+			o.Fleet, o.Confirmed = true, incident.Confirmation{Pause: idB, Identity: o.Flag.Identity}
+		}, plan.Create},
+		{"a fleet, the same generation", 3, func(o *plan.Observation) { o.Fleet = true }, plan.RecordHold},
+		{"a fleet, another host has the incident's flag", 3, func(o *plan.Observation) {
+			o.Fleet, o.Incidents[0].FlagWritten = true, ago(time.Hour)
+		}, plan.RecordHold},
+		{"a fleet, this host had the incident's flag", 3, func(o *plan.Observation) { o.Fleet, o.Confirmed.Pause = true, idB }, plan.WriteFlag},
+		{"a fleet, this host has confirmed it before it was over", 3, func(o *plan.Observation) { o.Fleet, o.Confirmed.Pause = true, idA }, plan.WriteFlag},
 		{"touched", 4, func(o *plan.Observation) { o.Flag.Identity = personFlag }, plan.ConfirmFlag},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -54,6 +54,9 @@ func (p *planner) flagThere() (current string) {
 		return p.flagAlone(unknown)
 	case p.o.Fleet && p.untouched() && !p.o.Named(pause) && p.later() && p.unknownPause():
 		// The state has gone back in time. What pauses the project stays, and so does the flag: once that pause is over, it tells of its own.
+		if c := p.o.Confirmed; c.Pause != pause || !c.Stands() { // it pauses the project on this host
+			p.add(ConfirmFlag, open, "the flag of a later pause, which this state does not know, exists")
+		}
 		return open.ID
 	case p.o.Fleet: // what pauses the project here pauses it on all hosts: it gives way to no flag
 	case open.ID == "":
@@ -100,11 +103,11 @@ func (p *planner) flagThere() (current string) {
 	return open.ID
 }
 
-// besideLostHold reports whether the project of a single host tripped beside a pause by hand that the state has lost: the flag is that of the
-// hold, and the state has confirmed it neither for the hold nor for the incident. An incident that had its flag would be an earlier pause.
+// besideLostHold reports whether the project tripped beside a pause by hand that the state has lost: the flag is that of the hold, and the
+// state has confirmed it neither for the hold nor for the incident. An incident that had its flag, on this host, would be an earlier pause.
 func (p *planner) besideLostHold(open incident.Incident) bool {
 	named, c := p.o.Flag.Info.Pause.ID, p.o.Confirmed.Pause
-	return !p.o.Fleet && open.ID != "" && open.FlagWritten.IsZero() && c != open.ID && c != named &&
+	return open.ID != "" && (p.o.Fleet || open.FlagWritten.IsZero()) && c != open.ID && c != named &&
 		p.untouched() && p.o.Flag.Info.Incident == "" && !p.o.Named(open.ID) && p.noted() >= p.o.Generation
 }
 
