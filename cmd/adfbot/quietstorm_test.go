@@ -279,7 +279,10 @@ type waiting struct {
 	vague       bool // when it was opened, or what was said of it, is not known well: the state was lost
 }
 
-// told is what an operator wrote about steps, and the incidents of the issue.
+// assigns stands for what is not written: somebody is assigned whom no step assigns.
+const assigns = "assigns"
+
+// told is what an operator wrote about steps, or [assigns], and the incidents of the issue.
 type told struct {
 	at        string // issue
 	comment   int64
@@ -350,8 +353,35 @@ func (c *stepsChecker) check() {
 		}
 		c.unwanted(s, key)
 	}
+	c.overTooSoon(byID)
 	c.pagesOnce(byID)
 	c.unsaid(all)
+}
+
+// overTooSoon: no snooze is said to be over before its time.
+func (c *stepsChecker) overTooSoon(byID map[string]waiting) {
+	for _, t := range c.told {
+		lasts, _ := strings.CutPrefix(t.text, "/adf snooze ")
+		d, err := time.ParseDuration(lasts)
+		if err != nil || slices.ContainsFunc(t.incidents, func(id string) bool { return byID[id].vague }) {
+			continue
+		}
+		for _, i := range c.issues {
+			if m, found := answerTo(i, t.comment); found && strings.Contains(m.Body, "that was over at") && m.Created.Before(t.written.Add(d-2*time.Second)) {
+				c.wrong("6: a snooze for %s, written at %s, is said to be over at %s", d, moment(t.written), moment(m.Created))
+			}
+		}
+	}
+}
+
+// assigned returns when the person was assigned to an issue who still is.
+func (c *stepsChecker) assigned(id string, i giteatest.Issue) (at time.Time, ok bool) {
+	for _, t := range c.told {
+		if t.text == assigns && slices.Contains(t.incidents, id) && strings.HasSuffix(t.at, fmt.Sprint("#", i.Number)) {
+			at, ok = t.written, slices.Contains(i.Assignees, stranger)
+		}
+	}
+	return at, ok
 }
 
 // due returns the latest step at an age, 0 if there is none.
@@ -437,6 +467,9 @@ func (c *stepsChecker) snoozed(id string) bool {
 func (c *stepsChecker) unwanted(s said, key string) {
 	if at, ok := c.taken(s.id); ok && s.kind == "step" && s.at.After(at.Add(c.slack)) {
 		c.wrong("6: %s was done at %s, and the incident was taken at %s", key, moment(s.at), moment(at))
+	}
+	if at, ok := c.assigned(s.id, c.issues[s.issue]); ok && s.kind == "step" && s.at.After(at.Add(c.slack)) {
+		c.wrong("6: %s was done at %s, and %s was assigned at %s", key, moment(s.at), stranger, moment(at))
 	}
 	for _, t := range c.snoozes(s.issue) {
 		if s.at.After(t[0].Add(c.slack)) && s.at.Before(t[1].Add(-c.slack)) {

@@ -139,6 +139,7 @@ func (s *storm) personMove(m move) string {
 	case "unlock":
 		p.Unlock(i.repo, i.Number)
 	case "assign":
+		s.book.assign(m.Who, i)
 		p.Assign(i.repo, i.Number, m.Who)
 	case "commit closes":
 		s.book.gone(i)

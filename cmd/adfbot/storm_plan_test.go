@@ -65,6 +65,7 @@ type stormRound struct {
 	LoseState bool          // before it
 	Later     time.Duration // how much later than the calm before it
 	Look      bool          // in its calm, somebody looks for silence a second time
+	Answer    string        // in its calm, somebody answers to an incident so: a comment, or [assigns]
 	Jumps     bool          // some commands have another clock
 	Serve     *hit          // the daemon runs, until it is told to end or something happens to it; nil: it does not
 	Length    time.Duration
@@ -141,7 +142,7 @@ func (p stormPlan) String() string {
 	fmt.Fprintf(&b, "seed %d, operators %t, closing resumes %t, served %t, denied %t, separated %t, shared %t, timeout %s; %s\n",
 		p.Seed, p.Operators, p.CloseResumes, p.Served, p.Denied, p.Separated, p.Shared, p.Timeout, p.quietPlan)
 	for n, r := range p.Rounds {
-		fmt.Fprintf(&b, "round %d, state lost before %t, %s later, looked again %t, faults %q\n", n, r.LoseState, r.Later, r.Look, r.Faults)
+		fmt.Fprintf(&b, "round %d, state lost before %t, %s later, looked again %t, answer %q, faults %q\n", n, r.LoseState, r.Later, r.Look, r.Answer, r.Faults)
 		if r.Serve != nil {
 			fmt.Fprintf(&b, "   0 ms serve%s\n", *r.Serve)
 		}
@@ -310,6 +311,14 @@ func (p *stormPlan) drawQuiet(w weather) {
 			r.Moves = append(r.Moves, move{At: d.ms(0, w.length), What: pick(d, "pager down", "pager lost"), For: d.ms(100, 600)})
 		}
 		slices.SortStableFunc(r.Moves, func(a, b move) int { return int(a.At - b.At) })
+	}
+	for n := range p.Rounds {
+		switch answers := len(p.Steps) > 0 && d.chance(70); {
+		case answers && p.Operators:
+			p.Rounds[n].Answer = pick(d, "/adf ack", "/adf ack", "/adf snooze 4h", assigns)
+		case answers:
+			p.Rounds[n].Answer = assigns
+		}
 	}
 }
 

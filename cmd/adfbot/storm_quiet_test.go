@@ -68,11 +68,40 @@ func (b *book) aboutAll(who, text string) bool {
 	return true
 }
 
-// tell notes what an operator wrote about steps.
-func (b *book) tell(who string, i target, text string, comment int64) {
-	if !b.s.plan.Operators || who == stranger {
+// answer has somebody answer to the latest incident that has an issue, before the sweeps of the calm: those in which steps come due.
+func (s *storm) answer(text string) {
+	all := s.targets("")
+	slices.Reverse(all)
+	n := slices.IndexFunc(all, func(i target) bool { return i.State == "open" && !i.Locked && !i.marker.silent })
+	if text == "" || n < 0 {
 		return
 	}
+	i, who := all[n], operator
+	if text == assigns {
+		who = stranger // the bot assigns the operator
+		s.book.assign(who, i)
+		s.As(who).Assign(i.repo, i.Number, who)
+	} else {
+		s.book.tell(who, i, text, s.As(who).Comment(i.repo, i.Number, text))
+	}
+	s.book.note(s.now(), who, "in the calm "+text, fmt.Sprintf("%s#%d", i.repo, i.Number))
+}
+
+// assign notes that somebody is assigned whom no step assigns.
+func (b *book) assign(who string, i target) {
+	if who == stranger {
+		b.addTold(i, assigns, 0)
+	}
+}
+
+// tell notes what an operator wrote about steps.
+func (b *book) tell(who string, i target, text string, comment int64) {
+	if b.s.plan.Operators && who != stranger {
+		b.addTold(i, text, comment)
+	}
+}
+
+func (b *book) addTold(i target, text string, comment int64) {
 	t := told{at: fmt.Sprintf("%s#%d", i.repo, i.Number), comment: comment, written: b.s.now(), text: text}
 	for _, m := range carried(i.Body) {
 		t.incidents = append(t.incidents, m.incident)

@@ -277,6 +277,7 @@ func (s *storm) calm() {
 	s.configure(calmTimeout)
 	s.mendPause()
 	s.deliver()
+	s.answer(s.plan.Rounds[s.at].Answer)
 	sweeps := 1
 	if r := s.plan.Rounds[s.at]; r.LoseState || r.Jumps {
 		sweeps = 2
