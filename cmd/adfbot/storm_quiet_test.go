@@ -69,12 +69,13 @@ func (b *book) aboutAll(who, text string) bool {
 }
 
 // answer has somebody answer to the latest incident that has an issue, before the sweeps of the calm: those in which steps come due.
-func (s *storm) answer(text string) {
+// After the first ones, whoever has taken the incident is assigned no more, which takes back no word: that is for later to do.
+func (s *storm) answer(text string) (later func()) {
 	all := s.targets("")
 	slices.Reverse(all)
 	n := slices.IndexFunc(all, func(i target) bool { return i.State == "open" && !i.Locked && !i.marker.silent })
 	if text == "" || n < 0 {
-		return
+		return func() {}
 	}
 	i, who := all[n], operator
 	if text == assigns {
@@ -84,7 +85,14 @@ func (s *storm) answer(text string) {
 	} else {
 		s.book.tell(who, i, text, s.As(who).Comment(i.repo, i.Number, text))
 	}
-	s.book.note(s.now(), who, "in the calm "+text, fmt.Sprintf("%s#%d", i.repo, i.Number))
+	at := fmt.Sprintf("%s#%d", i.repo, i.Number)
+	s.book.note(s.now(), who, "in the calm "+text, at)
+	return func() {
+		if text == "/adf ack" {
+			s.As(who).Assign(i.repo, i.Number)
+			s.book.note(s.now(), who, "in the calm assigns nobody", at)
+		}
+	}
 }
 
 // assign notes that somebody is assigned whom no step assigns.

@@ -277,7 +277,7 @@ func (s *storm) calm() {
 	s.configure(calmTimeout)
 	s.mendPause()
 	s.deliver()
-	s.answer(s.plan.Rounds[s.at].Answer)
+	answered := s.answer(s.plan.Rounds[s.at].Answer)
 	sweeps := 1
 	if r := s.plan.Rounds[s.at]; r.LoseState || r.Jumps {
 		sweeps = 2
@@ -285,8 +285,9 @@ func (s *storm) calm() {
 	for range sweeps {
 		s.sweepLater(130 * time.Minute)
 	}
+	answered()
 	if len(s.plan.Steps) > 0 || s.plan.Expect {
-		s.sweepLater(2 * time.Second) // longer than the first step waits
+		s.sweepLater(8 * time.Second) // longer than the first step waits, and than the slack of the checker of steps
 	}
 	if s.plan.Rounds[s.at].Look {
 		s.book.look(s.at)
