@@ -263,6 +263,17 @@ func (r *Reconciler) EndStops(ctx context.Context, stops []incident.Stop, lost b
 	}
 	_, out.Failed = r.applyAll(ctx, over)
 	r.settleFlags(ctx)
+	if lost { // the flags may have told of its stops just now
+		if _, err := r.opt.State.EndStop(ctx, "", how, r.opt.Now()); err != nil {
+			return out, err
+		}
+		more, err := r.overdue(ctx)
+		if err != nil {
+			return out, err
+		}
+		_, failed := r.applyAll(ctx, more)
+		over, out.Failed = slices.Compact(slices.Sorted(slices.Values(append(over, more...)))), errors.Join(out.Failed, failed)
+	}
 	states, err := r.opt.State.ProjectStates(ctx)
 	for _, project := range over {
 		if states[project].Pause().ID == "" {
