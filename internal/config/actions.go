@@ -51,7 +51,7 @@ func actions(to *Actions) field {
 			a.Owner, a.Repo, _ = strings.Cut(repo, "/")
 			*to = a
 		}
-	}}
+	}, below: func() []field { repo := to.Path(); return actionsFields(to, &repo) }}
 }
 
 // repositoryPath accepts owner/name.

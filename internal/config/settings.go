@@ -115,7 +115,7 @@ func (w *settingsWriter) mapping(at, key string, fields []field) *yaml.Node {
 			w.items(m, at, key, f)
 		case f.fields != nil:
 			add(m, f.name, w.mapping(at, key, f.fields))
-		case w.given(at): // expect
+		case w.given(at): // expect, actions
 			add(m, f.name, w.mapping(at, key, withoutZero(f.below())))
 		}
 	}
