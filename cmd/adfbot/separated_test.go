@@ -345,7 +345,7 @@ func TestSeparatedFlagNotWritable(t *testing.T) {
 	require.Equal(t, 75, code)
 	require.Contains(t, stderr, "odilo is paused: incident odilo#1 is open, and its pause flag could not be written: ")
 	require.NoFileExists(t, ran)
-	require.Contains(t, s.page("/projects/odilo"), "3 of 3", "what was refused is no result")
+	require.Contains(t, s.page("/projects/odilo"), "3 in a row", "what was refused is no result")
 
 	// Without the daemon, the directory is all that agents can ask.
 	s.stop()
