@@ -32,7 +32,7 @@ func parseEverything(written string) (e everything, ok bool) {
 	}
 	e.onlyAll = len(words) == 1
 	words = words[1:]
-	if len(words) > 1 && strings.EqualFold(strings.TrimRight(words[0], ":"), "for") && words[1][0] >= '0' && words[1][0] <= '9' { // not "for maintenance"
+	if beginsWithTime(strings.Join(words, " ")) {
 		word := strings.TrimRight(words[1], ":,.")
 		var ok bool
 		if e.lasts, ok = text.ParseDuration(word); !ok || e.lasts < incident.MinPause || e.lasts > incident.MaxPause {

@@ -3,6 +3,7 @@ package escalate
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -50,7 +51,19 @@ func (run *commandRun) carryOut(ctx context.Context, n int) (result, error) {
 	if err != nil {
 		return result{}, err
 	}
+	isPattern, err := run.isPattern(ctx, first)
+	if err != nil {
+		return result{}, err
+	}
+	timed := reason
+	if !ok {
+		timed = line.Reason
+	}
 	switch {
+	case isPattern && len(members) == 1:
+		return result{answer: issuetext.NoPatterns(line.Verb, first)}, nil
+	case line.Verb == incident.PauseVerb && beginsWithTime(timed):
+		return result{answer: issuetext.NoPauseTime(run.project)}, nil
 	case ok && several && second != first:
 		return result{answer: issuetext.OneProjectEach(line.Verb, first)}, nil
 	case ok:
@@ -74,6 +87,12 @@ func (run *commandRun) carryOut(ctx context.Context, n int) (result, error) {
 	return run.statusOf(ctx, n, open)
 }
 
+// beginsWithTime reports whether a text begins like "for 2h".
+func beginsWithTime(s string) bool {
+	words := strings.Fields(s)
+	return len(words) > 1 && strings.EqualFold(strings.TrimRight(words[0], ":"), "for") && words[1][0] >= '0' && words[1][0] <= '9' // not "for maintenance"
+}
+
 // cutProject splits off the first word, without what people write around a name.
 func cutProject(s string) (first, rest string) {
 	first, rest, _ = strings.Cut(strings.TrimSpace(s), " ")
@@ -89,6 +108,17 @@ func (run *commandRun) isProject(ctx context.Context, name string) (bool, error)
 	states, err := run.opt.State.ProjectStates(ctx)
 	_, known := states[name]
 	return known, err
+}
+
+// isPattern reports whether a word is a pattern of projects: one that fits none is a word like any other.
+func (run *commandRun) isPattern(ctx context.Context, word string) (bool, error) {
+	if !strings.ContainsAny(word, "*?[") {
+		return false, nil
+	}
+	states, err := run.opt.State.ProjectStates(ctx)
+	s := incident.Stop{Patterns: []string{word}}
+	fits := func(id string) bool { return run.covers(s, id) }
+	return slices.ContainsFunc(run.opt.Projects, fits) || slices.ContainsFunc(slices.Collect(maps.Keys(states)), fits), err
 }
 
 // memberOf returns the incident of a project: the open one, else the last.

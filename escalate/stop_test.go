@@ -685,6 +685,34 @@ func TestStopInMemory(t *testing.T) {
 	})
 }
 
+// A comment names one project and no pattern, and a pause of one has no end: what cannot be meant does nothing.
+func TestCommandWithPatternOrTime(t *testing.T) {
+	for said, answer := range map[string]string{
+		"/adf resume odi*":              "a comment names one project, and no pattern such as `odi*`",
+		"/adf resume 'o?ilo' mended":    "no pattern such as `o?ilo`",
+		"/adf pause od* for 2h":         "no pattern such as `od*`",
+		"/adf pause for 2h":             "leave out the time; for a time, run `adfbot pause odilo --for 2h` on the machine",
+		"/adf pause odilo for 2h":       "leave out the time",
+		"/adf pause odilo: FOR: 2h now": "leave out the time",
+	} {
+		playStopCommands(t, func(w *world) {
+			w.says("alex", said)
+			w.sweep()
+			require.Contains(t, w.last(), "Nothing was done: ", said)
+			require.Contains(t, w.last(), answer, said)
+			require.Equal(t, "open", w.issue().State)
+			require.True(t, w.paused(project))
+		})
+	}
+	for _, said := range []string{"/adf resume why?", "/adf resume **done**", "/adf resume for 2 reasons"} {
+		playStopCommands(t, func(w *world) {
+			w.says("alex", said)
+			w.sweep()
+			require.False(t, w.paused(project), said)
+		})
+	}
+}
+
 // Days are a time, too; and a stop whose time is over was ended by nobody, so a pause that was written before the bot noticed that is meant.
 func TestPauseAllAfterTimeWasOver(t *testing.T) {
 	playStopCommands(t, func(w *world) {

@@ -318,6 +318,26 @@ func NotInIssue(project string) string {
 	return "Nothing was done: this issue is not about " + markdown.CodeSpan(project) + "."
 }
 
+// NoPatterns answers a command that names projects by a pattern.
+func NoPatterns(v incident.Verb, pattern string) string {
+	return fmt.Sprintf("Nothing was done: a comment names one project, and no pattern such as %s. The shell knows patterns: see `adfbot %s --help`.",
+		markdown.CodeSpan(maskLine(pattern, maxName)), shellVerb(v))
+}
+
+// shellVerb returns the command of the shell that does what a command in a comment does.
+func shellVerb(v incident.Verb) incident.Verb {
+	if v == incident.PauseVerb || v == incident.ResumeVerb {
+		return v
+	}
+	return incident.StatusVerb
+}
+
+// NoPauseTime answers a pause of one project that is to end by itself.
+func NoPauseTime(project string) string {
+	return fmt.Sprintf("Nothing was done: only a pause of all projects, `/adf pause all for 2h`, can end by itself. To pause one until somebody resumes it, leave out "+
+		"the time; for a time, run %s on the machine.", markdown.CodeSpan("adfbot pause "+project+" --for 2h"))
+}
+
 // OneProjectEach answers a command that names several projects.
 func OneProjectEach(v incident.Verb, project string) string {
 	return fmt.Sprintf("Nothing was done: name one project in each line, e.g. %s.", markdown.CodeSpan(fmt.Sprintf("/adf %s %s", v, project)))
