@@ -293,8 +293,9 @@ func TestRestoreWithDamagedSentinel(t *testing.T) {
 	_, err := w.restore()
 	require.ErrorContains(t, err, "damaged")
 	require.ErrorContains(t, err, "remove it")
-	require.ErrorContains(t, err, "adfbot restore pauses these again: atlas, odilo; creating only the sentinel would resume them")
+	require.ErrorContains(t, err, "\nonce the sentinel is removed, adfbot restore pauses these again: atlas, odilo; creating only the sentinel would resume them")
 	require.NoFileExists(t, w.flag("odilo"))
+	require.Contains(t, w.must(bot.ExitNotStarted, "odilo", "true").stderr, "once the sentinel is removed, adfbot restore")
 }
 
 // Restore still brings back what nobody has noticed.

@@ -99,7 +99,15 @@ func AdviseRestore(err error) error {
 	case errors.Is(err, pause.ErrOtherDirectory):
 		return fmt.Errorf("%w\nif this is to be the pause directory from now on: adfbot restore writes the flags of all paused projects to it", err)
 	}
-	return fmt.Errorf("%w\nadfbot restore creates the sentinel and the flags of all paused projects again", err)
+	return fmt.Errorf("%w\n%s creates the sentinel and the flags of all paused projects again", err, restore(err))
+}
+
+// restore names the command that repairs a pause directory, which changes no damaged sentinel.
+func restore(err error) string {
+	if errors.Is(err, pause.ErrBadSentinel) {
+		return "once the sentinel is removed, adfbot restore"
+	}
+	return "adfbot restore"
 }
 
 // AdviseRestore adds the fix to an error about lost flags, and the projects that this pauses again.
@@ -114,16 +122,16 @@ func (r *Reader) AdviseRestore(ctx context.Context, err error) error {
 	switch readErr = errors.Join(readErr, readErr2); {
 	case readErr != nil:
 		return errors.Join(AdviseRestore(err), readErr)
-	case len(projects) == 0 && !everPaused:
+	case len(projects) == 0 && !everPaused && !errors.Is(err, pause.ErrBadSentinel):
 		return fmt.Errorf("%w\nno pause flag was ever written here: adfbot serve creates the directory when it starts, and so does adfbot restore", err)
 	case len(projects) == 0:
-		return fmt.Errorf("%w\nno project was paused; adfbot restore creates the directory again", err)
+		return fmt.Errorf("%w\nno project was paused; %s creates the directory again", err, restore(err))
 	}
 	alone := "; creating only the sentinel would resume them"
 	if r.from.Fleet != nil { // which writes flags again that are missing in a directory without a mark
 		alone = ""
 	}
-	return fmt.Errorf("%w\nadfbot restore pauses these again: %s%s", err, strings.Join(projects, ", "), alone)
+	return fmt.Errorf("%w\n%s pauses these again: %s%s", err, restore(err), strings.Join(projects, ", "), alone)
 }
 
 // PausedInState returns the projects with an open incident or a hold, and whether their flag was ever written on this host.
