@@ -49,9 +49,15 @@ func findKeyBlocks(s string, add func(from, to int)) {
 		addKeyStart(s, begin, body, len(s), add)
 	}
 	const putty = "Private-Lines: "
-	for i := strings.Index(s, putty); i >= 0; i = indexFrom(s, putty, i+len(putty)) {
-		_, next := keyLineEnd(s, i, len(s))
-		addKeyStart(s, next, next, len(s), add)
+	for i := strings.Index(s, putty); i >= 0; {
+		_, start := keyLineEnd(s, i, len(s))
+		next := indexFrom(s, putty, i+len(putty))
+		limit := len(s)
+		if next >= 0 {
+			limit = max(start, next) // no line is examined for several of them, so that this takes linear time
+		}
+		addKeyStart(s, start, start, limit, add)
+		i = next
 	}
 	const encoded = "LS0tLS1CRUdJTi" // -----BEGIN
 	for i := strings.Index(s, encoded); i >= 0; {
@@ -91,7 +97,7 @@ func isKeyBody(s string, begin, from, to int) bool {
 		end, next := keyLineEnd(s, i, to)
 		at, word, fits := place.word(s, i, end)
 		switch {
-		case word == "" || isKeyHeader(s[i:end]) || isLineRest(s, i, end):
+		case word == "" || isKeyHeader(s[i:end]) || place.isRest(s, i, end):
 		case !isKeyWord(word) || !fits && !near(at-i, column) && !(len(word) >= keyFull && isDense(word)):
 			return false
 		default:
@@ -115,10 +121,11 @@ func addKeyStart(s string, begin, body, limit int, add func(from, to int)) {
 		at, word, fits := place.word(s, i, end)
 		aligned := fits || !quoted && (column < 0 || near(at-i, column))
 		switch {
+		case place.isRest(s, i, end):
 		case looksLikeKey(word, keyText) && (aligned || !quoted && len(word) >= keyFull) && (fits && column >= 0 || isDense(word)):
 			column, to, quoted = at-i, at+len(word), false
 			place = keyPlace{s[i:at], s[at+len(word) : end]}
-		case column < 0 && (word == "" || isKeyHeader(s[i:end])), isLineRest(s, i, end):
+		case column < 0 && (word == "" || isKeyHeader(s[i:end])):
 		case column >= 0 && aligned && (looksLikeKey(word, keyShort) || isKeyWord(word) && strings.HasSuffix(word, "=")):
 			to, next = at+len(word), limit // the last line
 		default:
@@ -152,7 +159,7 @@ func base64Before(s string, floor, i, labelEnd int) int {
 			stop -= len(`\n`)
 		}
 		start = max(keyLineStart(s, stop), floor)
-		if isLineRest(s, start, stop) {
+		if place.isRest(s, start, stop) {
 			continue
 		}
 		at, word, fits := place.word(s, start, stop)
@@ -189,7 +196,7 @@ func addWrapped(s string, i int, add func(from, to int)) int {
 	for next < len(s) {
 		start = next
 		end, next = keyLineEnd(s, start, len(s))
-		if isLineRest(s, start, end) {
+		if place.isRest(s, start, end) {
 			continue
 		}
 		at, word, fits := place.word(s, start, end)

@@ -140,6 +140,28 @@ func TestKeyBlockInLines(t *testing.T) {
 		"Python list": each(func(_ int, line string) string { return "    '" + line + "'," }),
 		"quoted":      each(func(_ int, line string) string { return fmt.Sprintf("%q", line+"\n") }),
 		"comment":     each(func(_ int, line string) string { return "/* " + line + " */" }),
+		// The line end of each line is escaped, and more follows it.
+		"Docker": each(func(n int, line string) string {
+			return fmt.Sprintf(`{"log":"%s\n","stream":"stdout","time":"2026-11-28T07:04:05.%d812345Z"}`, line, n+97)
+		}),
+		"Docker, CRLF": each(func(n int, line string) string {
+			return fmt.Sprintf(`{"log":"%s\r\n","stream":"stdout","attrs":{"tag":"Ab1cD2eF3gH4iJ5k"},"time":"2026-11-28T07:04:05.%d812345Z"}`, line, n+97)
+		}),
+		"Docker, JSON": each(func(n int, line string) string {
+			return fmt.Sprintf(`{"log":"{\"msg\":\"%s\\n\",\"level\":\"info\"}\n","stream":"stdout","time":"2026-11-28T07:04:05.%d812345Z"}`, line, n+97)
+		}),
+		"rg --json": each(func(n int, line string) string {
+			return fmt.Sprintf(`{"type":"match","data":{"path":{"text":"k.pem"},"lines":{"text":"%s\n"},"line_number":%d,"absolute_offset":%d,"submatches":[{"match":{"text":"%s"},"start":0,"end":9}]}}`,
+				line, n, n*65, line[:1])
+		}),
+		"JSON, line ends":   each(func(_ int, line string) string { return `{"msg":"` + line + `\n","level":"info"}` }),
+		"logfmt, line ends": each(func(n int, line string) string { return fmt.Sprintf(`level=info msg="%s\n" n=%d`, line, n) }),
+		"bytes":             each(func(_ int, line string) string { return fmt.Sprintf("b'%s\\n' len=%d", line, len(line)+1) }),
+		"bytes, CRLF":       each(func(_ int, line string) string { return fmt.Sprintf("b'%s\\r\\n' len=%d", line, len(line)+2) }),
+		"strace": each(func(_ int, line string) string {
+			return fmt.Sprintf(`write(1, "%s\n", %d) = %d`, line, len(line)+1, len(line)+1)
+		}),
+		"readlines":   func(lines []string) string { return "['" + strings.Join(lines, `\n', '`) + `\n'] len=3` + "\n" },
 		"one literal": func(lines []string) string { return "b'" + strings.Join(lines, `\n`) + `\n'` + "\n" },
 	}
 	r := rand.New(rand.NewPCG(3, 4))
@@ -160,7 +182,7 @@ func TestKeyBlockInLines(t *testing.T) {
 				if len(lines) > 4 {
 					requireKeyMasked(t, form(lines[:len(lines)-2]), lines[1:len(lines)-2]) // cut before its end
 				}
-				if len(lines) > 4 && name != "one literal" {
+				if len(lines) > 4 && name != "one literal" && name != "readlines" {
 					requireKeyMasked(t, form(lines[2:]), lines[2:len(lines)-1]) // its beginning was cut
 				}
 			})
@@ -173,7 +195,7 @@ func TestKeyBlockInLines(t *testing.T) {
 					wrapped = append(wrapped, encoded[:width])
 				}
 				wrapped = append(wrapped, encoded)
-				for _, name := range []string{"cat", "cat -n", "cat -A", "grep -rn", "JSON", "compose", "quoted", "one literal"} {
+				for _, name := range []string{"cat", "cat -n", "cat -A", "grep -rn", "JSON", "compose", "quoted", "one literal", "Docker", "bytes, CRLF"} {
 					requireKeyMasked(t, forms[name](wrapped), wrapped[:len(wrapped)-1])
 				}
 			})
@@ -203,9 +225,10 @@ func requireKeyMasked(t *testing.T, output string, key []string) {
 // Ordinary lines that follow a mention of a key stay.
 func TestLinesAfterMentionOfKey(t *testing.T) {
 	const hash = "h1:Ab3dEf6hIj9kLm2nOp5qRs8tUv1wXy4zAb7cDe0fGh3="
-	for _, mention := range []string{"no " + beginOfKey + " in key.pem", beginOfKey, `{"msg":"no ` + beginOfKey + ` in key.pem"}`, "k_test.go:12:\tconst begin = \"" + beginOfKey + `"`} {
+	for _, mention := range []string{"no " + beginOfKey + " in key.pem", beginOfKey, `{"msg":"no ` + beginOfKey + ` in key.pem"}`, `{"log":"no ` + beginOfKey + ` in key.pem\n","stream":"stdout"}`,
+		`{"log":"` + beginOfKey + `\n","stream":"stdout"}`, "k_test.go:12:\tconst begin = \"" + beginOfKey + `"`} {
 		for _, line := range []string{
-			"--- FAIL: TestParseX509KeyFails (0.00s)", "github.com/odilo/atlas v1.2.3 " + hash[:40], "ok x 0.1s", `{"msg":"done in 12ms"}`, "k_test.go:13:\tconst end = \"x\"",
+			"--- FAIL: TestParseX509KeyFails (0.00s)", "github.com/odilo/atlas v1.2.3 " + hash[:40], "ok x 0.1s", `{"msg":"done in 12ms"}`, `{"log":"read Keys1/readme\n","stream":"stdout","time":"2026-11-28T07:04:05.812345Z"}`, "k_test.go:13:\tconst end = \"x\"",
 			"/home/kim/src/odilo/internal/config/testdata/Keys1/readme", "FAIL", "File \"/usr/lib/python3/site/packages/Requests/Sessions.py\", line 12",
 		} {
 			text := mention + "\n" + line + "\nFAIL\n"

@@ -27,11 +27,8 @@ func skipLabelLine(s string, i, limit int) int {
 // a long run of base64, or the last word.
 func (p keyPlace) word(s string, from, to int) (at int, word string, fits bool) {
 	line := s[from:to]
-	if n := prefixLike(line, p.before); n >= 0 {
-		end := runEnd(line, n)
-		if rest := line[end:] + "\n"; prefixLike(rest, p.after+"\n") == len(rest) {
-			return from + n, line[n:end], true
-		}
+	if at, word, fits = p.fitting(line); fits {
+		return from + at, word, true
 	}
 	// The lines may have an id, or something else that differs.
 	const near = 4
@@ -49,6 +46,17 @@ func (p keyPlace) word(s string, from, to int) (at int, word string, fits bool) 
 		}
 	}
 	return at, word, false
+}
+
+// fitting returns the text that stands between the same texts in line as in the line before.
+func (p keyPlace) fitting(line string) (at int, word string, ok bool) {
+	if n := prefixLike(line, p.before); n >= 0 {
+		end := runEnd(line, n)
+		if rest := line[end:] + "\n"; prefixLike(rest, p.after+"\n") == len(rest) {
+			return n, line[n:end], true
+		}
+	}
+	return 0, "", false
 }
 
 // prefixLike returns how many bytes at the start of line are like prefix, or -1. Numbers and blanks may differ, and so may the
@@ -100,17 +108,23 @@ func runEnd(line string, i int) int {
 	return i
 }
 
-// isLineRest reports whether [i, end) is what follows an escaped line end in its line, e.g. a quote.
-func isLineRest(s string, i, end int) bool {
+// isRest reports whether [i, end) is what follows an escaped line end in its line: a quote, or a quote and other fields, as
+// in {"log":"x\n","stream":"stdout"}. The next text of a key may follow the quote, as in ['x\n', 'y'].
+func (p keyPlace) isRest(s string, i, end int) bool {
 	if !strings.HasSuffix(s[:i], `\n`) || i == end {
 		return false
 	}
-	for _, c := range []byte(s[i:end]) {
-		if isAlnum(c) {
-			return false
-		}
+	if !strings.ContainsFunc(s[i:end], func(r rune) bool { return r < 0x80 && isAlnum(byte(r)) }) {
+		return true
 	}
-	return true
+	if quote := i + backslashes(s, i); quote == end || !isQuote(s[quote]) {
+		return false
+	}
+	if _, word, _ := p.fitting(s[i:end]); word != "" {
+		return false
+	}
+	_, run := longestRun(s[i:end])
+	return len(run) < keyFull || !looksLikeKey(run, keyFull)
 }
 
 // escapedSlash reports whether at i is the backslash of an escaped slash, as some write it in JSON.
