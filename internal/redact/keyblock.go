@@ -110,24 +110,34 @@ func isKeyBody(s string, begin, from, to int) bool {
 }
 
 // addKeyStart adds the beginning of a key that has no END before limit: BEGIN, and the lines that look like base64 of
-// mixed case with digits.
+// mixed case with digits. Lines of other processes may stand between them, and are left.
 func addKeyStart(s string, begin, body, limit int, add func(from, to int)) {
-	to, column := -1, -1
+	to, column, apart := -1, -1, false
 	place := placeOfLabel(s, begin, body)
 	// After words, as in a message about a key, only a line with the same words belongs to it.
 	quoted := strings.ContainsAny(place.after, "abcdefghijklmnopqrstuvwxyz") && !hasKeyText(place.after)
 	for i := skipLabelLine(s, body, limit); i < limit; {
 		end, next := keyLineEnd(s, i, limit)
 		at, word, fits := place.word(s, i, end)
-		aligned := fits || !quoted && (column < 0 || near(at-i, column))
+		aligned := fits || !quoted && !apart && (column < 0 || near(at-i, column))
 		switch {
 		case place.isRest(s, i, end):
-		case looksLikeKey(word, keyText) && (aligned || !quoted && len(word) >= keyFull) && (fits && column >= 0 || isDense(word)):
+		case looksLikeKey(word, keyText) && (aligned || !quoted && !apart && len(word) >= keyFull) && (fits && column >= 0 || isDense(word)):
+			if apart {
+				add(begin, max(to, body))
+				begin, apart = at, false
+			}
 			column, to, quoted = at-i, at+len(word), false
 			place = keyPlace{s[i:at], s[at+len(word) : end]}
 		case column < 0 && (word == "" || isKeyHeader(s[i:end])):
 		case column >= 0 && aligned && (looksLikeKey(word, keyShort) || isKeyWord(word) && strings.HasSuffix(word, "=")):
+			if apart {
+				add(begin, to)
+				begin = at
+			}
 			to, next = at+len(word), limit // the last line
+		case !quoted && place.isForeign(s[i:end]):
+			apart = true
 		default:
 			next = limit
 		}

@@ -203,6 +203,32 @@ func TestKeyBlockInLines(t *testing.T) {
 	}
 }
 
+// A key in the output of several processes, each of which marks its lines.
+func TestKeyBlockBetweenOtherLines(t *testing.T) {
+	for name, c := range map[string]struct{ mark, other string }{
+		"compose":      {"web-1  | ", "db-1   | LOG:  checkpoint complete: wrote 3 buffers"},
+		"kubectl":      {"[pod/web-7d4b9/app] ", "[pod/db-0/app] level=info msg=ready id=7"},
+		"journal":      {"Nov 28 07:04:05 host job[12]: ", "Nov 28 07:04:06 host sshd[99]: session opened for kim"},
+		"without mark": {"web-1  | ", "7:04 starting up"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			in, want := "", ""
+			for n, line := range []string{beginOfKey, keyLine1, keyLine2, keyLine1, keyLast, endOfKey} {
+				in += c.mark + line + "\n" + c.other + "\n"
+				if want += c.mark + masked + "\n" + c.other + "\n"; n == 4 {
+					require.Equal(t, want+"FAIL\n", New().Redact(in+"FAIL\n"), "cut before its end")
+				}
+			}
+			got := New().Redact(in + "FAIL\n")
+			require.Equal(t, strings.TrimSuffix(want, c.mark+masked+"\n"+c.other+"\n")+c.mark+endOfKey+"\n"+c.other+"\nFAIL\n", got)
+			require.Equal(t, got, New().Redact(got), "masking twice")
+
+			text := c.mark + beginOfKey + "\n" + c.other + "\n" + c.mark + "ready\n" + c.mark + keyLine1 + "\n"
+			require.Equal(t, text, New().Redact(text), "another line of the process ends the block")
+		})
+	}
+}
+
 // requireKeyMasked checks that no part of the lines of a key is in the masked output, and that what follows is.
 func requireKeyMasked(t *testing.T, output string, key []string) {
 	t.Helper()

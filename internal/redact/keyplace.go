@@ -1,6 +1,9 @@
 package redact
 
-import "strings"
+import (
+	"strings"
+	"unicode"
+)
 
 // keyPlace tells where the text of a key stands in a line: what precedes and follows it in the line before.
 type keyPlace struct{ before, after string }
@@ -125,6 +128,11 @@ func (p keyPlace) isRest(s string, i, end int) bool {
 	}
 	_, run := longestRun(s[i:end])
 	return len(run) < keyFull || !looksLikeKey(run, keyFull)
+}
+
+// isForeign reports whether line is of another process than the line before, which marks its lines with a text before them.
+func (p keyPlace) isForeign(line string) bool {
+	return strings.ContainsFunc(p.before, unicode.IsLetter) && prefixLike(line, p.before) < 0
 }
 
 // escapedSlash reports whether at i is the backslash of an escaped slash, as some write it in JSON.
