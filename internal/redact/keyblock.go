@@ -39,9 +39,7 @@ func findKeyBlocks(s string, add func(from, to int)) {
 		case "BEGIN":
 			begin, body = from, to
 		case "END":
-			if start := base64Before(s, min(floor, from), from, to); start < from {
-				add(start, to)
-			}
+			addKeyEnd(s, min(floor, from), from, to, add)
 		}
 		floor = to
 	}
@@ -152,11 +150,13 @@ func addKeyStart(s string, begin, body, limit int, add func(from, to int)) {
 	add(begin, to)
 }
 
-// base64Before returns where the base64 text that ends at i begins, after floor. Each line may have a prefix, e.g. a time; the
-// label of the END at i is up to labelEnd.
-func base64Before(s string, floor, i, labelEnd int) int {
+// addKeyEnd adds the end of a key that has no BEGIN after floor: the base64 text before i, and the label of the END from there to
+// labelEnd. Each line may have a prefix, e.g. a time. Lines of other processes may stand between them, and are left.
+func addKeyEnd(s string, floor, i, labelEnd int, add func(from, to int)) {
 	start := max(keyLineStart(s, i), floor)
 	column, from, found := i-start, i, false
+	to, least, apart := labelEnd, keyText, false
+	var after []int // where the texts after lines of other processes begin and end
 	place := placeOfLabel(s, i, labelEnd)
 	if at, word := keyWord(s, start, i); at+len(word) == i && looksLikeKey(word, keyShort) {
 		from, found = at, len(word) >= keyText
@@ -176,16 +176,27 @@ func base64Before(s string, floor, i, labelEnd int) int {
 		// Only the last line, and a first one that was cut, may be short.
 		short := word != "" && (from == i || start == 0 && at == 0)
 		aligned := fits || (near(at-start, column) || start == 0 && at == 0 || len(word) >= keyFull) && isDense(word)
-		if !isKeyWord(word) || !aligned || len(word) < keyText && !short {
-			break
+		if !isKeyWord(word) || !aligned || len(word) < keyText && !short || apart && !(fits && isDense(word) && (len(word) >= keyFull || short)) {
+			if !place.isForeign(s[start:stop]) {
+				break
+			}
+			apart = true
+			continue
 		}
-		from, found = at, found || len(word) >= keyText || strings.HasSuffix(word, "=")
+		if apart {
+			after, to, apart = append(after, from, to), at+len(word), false
+			least = keyFull // of one that is apart from END, a long line tells that it is a key
+		}
+		from, found = at, found || len(word) >= least || strings.HasSuffix(word, "=")
 		place = keyPlace{s[start:at], s[at+len(word) : stop]}
 	}
 	if !found {
-		return i
+		return
 	}
-	return from
+	add(from, to)
+	for ; len(after) > 0; after = after[2:] {
+		add(after[0], after[1])
+	}
 }
 
 // addWrapped adds a key in base64 that is wrapped, i.e. the base64 of "-----BEGIN …" at i and what follows it: lines as long
