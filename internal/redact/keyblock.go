@@ -80,6 +80,9 @@ func keyLabel(s string, i int) (from int, word string) {
 	}
 	for from = lo + at; from > 0 && (s[from-1] == '-' || s[from-1] == ' ' && from > 1 && s[from-2] == '-'); from-- {
 	}
+	if mark := "- "; strings.HasPrefix(s[from:], mark+"-----") { // of a list, or of a comparison
+		from += len(mark)
+	}
 	return from, word
 }
 

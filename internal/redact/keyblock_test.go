@@ -139,6 +139,8 @@ func TestKeyBlockInLines(t *testing.T) {
 		"XML":         each(func(_ int, line string) string { return "<l>" + line + "</l>" }),
 		"Python list": each(func(_ int, line string) string { return "    '" + line + "'," }),
 		"quoted":      each(func(_ int, line string) string { return fmt.Sprintf("%q", line+"\n") }),
+		"pytest":      each(func(_ int, line string) string { return "E         - '" + line + "',\nE         + ''," }),
+		"ndiff":       each(func(_ int, line string) string { return "- '" + line + "',\n+ ''," }),
 		"comment":     each(func(_ int, line string) string { return "/* " + line + " */" }),
 		// The line end of each line is escaped, and more follows it.
 		"Docker": each(func(n int, line string) string {
@@ -209,6 +211,8 @@ func TestKeyBlockBetweenOtherLines(t *testing.T) {
 		"compose":      {"web-1  | ", "db-1   | LOG:  checkpoint complete: wrote 3 buffers"},
 		"kubectl":      {"[pod/web-7d4b9/app] ", "[pod/db-0/app] level=info msg=ready id=7"},
 		"journal":      {"Nov 28 07:04:05 host job[12]: ", "Nov 28 07:04:06 host sshd[99]: session opened for kim"},
+		"pytest":       {"E         - ", "E         + no such key"},
+		"ndiff":        {"  - ", "  + no such key"},
 		"without mark": {"web-1  | ", "7:04 starting up"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -130,9 +130,15 @@ func (p keyPlace) isRest(s string, i, end int) bool {
 	return len(run) < keyFull || !looksLikeKey(run, keyFull)
 }
 
-// isForeign reports whether line is of another process than the line before, which marks its lines with a text before them.
+// isForeign reports whether line is of another process than the line before, which marks its lines with a text before them, or of
+// the other side of a comparison: "- x" and "+ y".
 func (p keyPlace) isForeign(line string) bool {
-	return strings.ContainsFunc(p.before, unicode.IsLetter) && prefixLike(line, p.before) < 0
+	if strings.ContainsFunc(p.before, unicode.IsLetter) {
+		return prefixLike(line, p.before) < 0
+	}
+	mark, other := strings.TrimLeft(p.before, " "), strings.TrimLeft(line, " ")
+	return strings.HasPrefix(mark, "- ") && (strings.HasPrefix(other, "+ ") || strings.HasPrefix(other, "? ")) ||
+		strings.HasPrefix(mark, "+ ") && (strings.HasPrefix(other, "- ") || strings.HasPrefix(other, "? "))
 }
 
 // escapedSlash reports whether at i is the backslash of an escaped slash, as some write it in JSON.
