@@ -179,7 +179,7 @@ func addKeyEnd(s string, floor, i, labelEnd int, add func(from, to int)) {
 		// Only the last line, and a first one that was cut, may be short.
 		short := word != "" && (from == i || start == 0 && at == 0)
 		aligned := fits || (near(at-start, column) || start == 0 && at == 0 || len(word) >= keyFull) && isDense(word)
-		if !isKeyWord(word) || !aligned || len(word) < keyText && !short || apart && !(fits && isDense(word) && (len(word) >= keyFull || short)) {
+		if !isKeyWord(word) || !aligned || len(word) < keyText && !short || apart && !(fits && (short || len(word) >= keyFull && isDense(word))) {
 			if !place.isForeign(s[start:stop]) {
 				break
 			}
