@@ -38,7 +38,7 @@ func TestNestedValuesAreLinear(t *testing.T) {
 		"**token** ", "token: Some(\n", "user: pass: ", "missing token: a ", "$6$", "auth plain ",
 		"kind: Secret data:\n", "kind: Secret\n", "data: {\"a\":", "token:\n  a: b\n", "<name>token</name>", "tokens: [a1b2c3, ", "- tokens:\n- a1b2c3\n", "PRIVATE%20KEY", "/token", "auth=(\"a\", \"", "password 7 ", "\"name=\"token\">", "[\"token\",", "get token: a ", "TOKEN=a \"",
 		strings.Repeat("Ab1/", 20) + "-----END PRIVATE " + "KEY-----\n", "x:" + strings.Repeat("Ab1/", 20) + "\n-----END PRIVATE " + "KEY-----\n", "LS0tLS1CRUdJTiBSU0EgUFJJVkFURSBLRVktLS0tLQpN\n", "LS0tLS1CRUdJTiBSU0EgUFJJVkFURSBLRVktLS0tLQpN", `-----BEGIN PRIVATE ` + `KEY-----\n"`, "-----BEGIN PRIVATE " + "KEY-----Ab1 ",
-		`Private-Lines: \n"`, "Version: Private-Lines: \n", "web | -----BEGIN PRIVATE " + "KEY-----\ndb | x\ndb | y\n",
+		"token (a): a1b2c3 ", "token is a1b2c3 ", `Private-Lines: \n"`, "Version: Private-Lines: \n", "web | -----BEGIN PRIVATE " + "KEY-----\ndb | x\ndb | y\n",
 		"web | Private-Lines: \nx\n", "web | " + strings.Repeat("Ab1/", 20) + "\nx\nweb | -----END PRIVATE " + "KEY-----\nx\n",
 	} {
 		texts[unit] = strings.Repeat(unit, size/len(unit))

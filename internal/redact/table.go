@@ -72,13 +72,33 @@ func isMixed(v string) bool {
 		strings.ContainsAny(v, "0123456789") && strings.ContainsFunc(v, func(r rune) bool { return r >= 0x80 || isLetter(byte(r)) })
 }
 
-// purpose returns the start of the value that follows a purpose at i, or 0: "password for bob: x". The value must end the line.
+// purpose returns the start of the value that follows a purpose at i, or 0: "password for bob: x", "token (use once): x". The
+// value must end the line.
 func (a *assignment) purpose(i int) int {
 	rest := strings.TrimPrefix(lineAt(a.s, i), "is generated ")
-	if a.kind != isPassword {
+	if a.kind != isPassword && a.kind != isToken {
 		return 0
 	}
-	for _, verb := range [...]string{"is ", "is: ", "set to ", "was set to ", "has been set to ", "changed to ", "reset to "} {
+	if strings.HasPrefix(rest, "(") && i > a.end {
+		note, value, ok := strings.Cut(rest, "): ")
+		isPlace := a.kind == isToken && strings.ContainsAny(note, "0123456789") // in a text: (line 12)
+		if ok && !isPlace && isMixed(value) {
+			return i + len(lineAt(a.s, i)) - len(value)
+		}
+	}
+	if value, ok := strings.CutPrefix(rest, "is: "); ok && isMixed(value) {
+		return i + len(lineAt(a.s, i)) - len(value)
+	}
+	if a.kind == isToken { // "is x" is also said of what a parser found: its value must look random
+		if value, ok := strings.CutPrefix(rest, "is "); ok && isRandom(value) {
+			return i + len(lineAt(a.s, i)) - len(value)
+		}
+		if value, state, ok := strings.Cut(rest, " "); ok && isRandom(value) && saysState(state) {
+			return i + len(lineAt(a.s, i)) - len(rest)
+		}
+		return 0
+	}
+	for _, verb := range [...]string{"is ", "set to ", "was set to ", "has been set to ", "changed to ", "reset to "} {
 		if value, ok := strings.CutPrefix(rest, verb); ok && isMixed(value) {
 			return i + len(lineAt(a.s, i)) - len(value)
 		}
@@ -102,6 +122,16 @@ func (a *assignment) purpose(i int) int {
 		return at
 	}
 	return 0
+}
+
+// saysState reports whether text, after a token, says that it does not work.
+func saysState(text string) bool {
+	for _, state := range [...]string{"is invalid", "is not valid", "is expired", "is revoked", "has expired", "has been revoked", "was revoked", "not found"} {
+		if strings.HasPrefix(text, state) {
+			return true
+		}
+	}
+	return false
 }
 
 // dumpedValue returns the start of the string after its type and length at i, as debuggers print it, or 0. A wrapper such as
