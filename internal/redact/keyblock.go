@@ -123,6 +123,8 @@ func addKeyStart(s string, begin, body, limit int, add func(from, to int)) {
 		aligned := fits || !quoted && !apart && (column < 0 || near(at-i, column))
 		switch {
 		case place.isRest(s, i, end):
+		case apart && column < 0 && looksLikeKey(word, keyText) && len(word) < keyFull: // its first line would be longer
+			next = limit
 		case looksLikeKey(word, keyText) && (aligned || !quoted && !apart && len(word) >= keyFull) && (fits && column >= 0 || isDense(word)):
 			if apart {
 				add(begin, max(to, body))

@@ -232,7 +232,9 @@ func TestKeyBlockBetweenOtherLines(t *testing.T) {
 				got := New().Redact(block(first, keyLine1) + other + other + block(keyLine2, keyLast, endOfKey) + "FAIL\n")
 				require.Equal(t, block(masked)+other+other+block(masked)+"FAIL\n", got)
 			}
-			text := block("ready", "TestReadsPrivateKeys", "TestReadsX509Keys") + other + block(endOfKey)
+			text := block(beginOfKey) + other + block("TestReadsX509Keys", "ready") // a mention of a key
+			require.Equal(t, text, New().Redact(text))
+			text = block("ready", "TestReadsPrivateKeys", "TestReadsX509Keys") + other + block(endOfKey)
 			require.Equal(t, text, New().Redact(text))
 
 			text = c.mark + beginOfKey + "\n" + c.other + "\n" + c.mark + "ready\n" + c.mark + keyLine1 + "\n"
