@@ -52,8 +52,9 @@ type ExecRequest struct {
 
 // Reporter asks the daemon and reports results to it, for users who may not write the state ([store.ErrDenied]).
 type Reporter interface {
-	// Paused returns why a project is paused, "" if it may run or the daemon cannot tell at once.
-	Paused(ctx context.Context, project string) (why string)
+	// Paused returns why a project is paused, "" if it may run or the daemon does not answer at once, and an error if the daemon answers
+	// that it cannot tell.
+	Paused(ctx context.Context, project string) (why string, err error)
 	// Report reports a result with a run id. It keeps a result that it cannot report now.
 	Report(ctx context.Context, r store.Result) status.Reported
 }
