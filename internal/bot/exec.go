@@ -192,7 +192,7 @@ func (x *execution) settleFlag(ctx context.Context) (code int, done bool) {
 	var notWritten *escalate.FlagWriteError
 	switch {
 	case errors.As(err, &notWritten):
-		return x.refuse(ctx, err.Error()), true
+		return x.refuse(ctx, x.whyHeld(ctx)+err.Error()), true
 	case errors.Is(err, store.ErrUnusable):
 		return x.withoutState(ctx, err), true
 	case flag.State == incident.FlagThere:
@@ -203,6 +203,19 @@ func (x *execution) settleFlag(ctx context.Context) (code int, done bool) {
 		return x.notStarted(err), true
 	}
 	return 0, false
+}
+
+// whyHeld returns who holds the project and why, as a line before what is wrong with its flag, which would say so.
+func (x *execution) whyHeld(ctx context.Context) string {
+	state, err := x.bot.store.ProjectState(ctx, x.q.Project)
+	if err != nil || state.Open() != nil || state.Hold == nil {
+		return ""
+	}
+	why, _, _ := strings.Cut(status.HoldReason(*state.Hold), "\n\n")
+	if why != "" {
+		why += "\n"
+	}
+	return why
 }
 
 // runNotStored returns the exit code if the run could not be stored.
