@@ -52,8 +52,9 @@ type ExecRequest struct {
 
 // Reporter asks the daemon and reports results to it, for users who may not write the state ([store.ErrDenied]).
 type Reporter interface {
-	// Paused returns why a project is paused, "" if it may run or the daemon cannot tell at once.
-	Paused(ctx context.Context, project string) (why string)
+	// Paused returns why a project is paused, "" if it may run or the daemon does not answer at once, and an error if the daemon answers
+	// that it cannot tell.
+	Paused(ctx context.Context, project string) (why string, err error)
 	// Report reports a result with a run id. It keeps a result that it cannot report now.
 	Report(ctx context.Context, r store.Result) status.Reported
 }
@@ -191,7 +192,7 @@ func (x *execution) settleFlag(ctx context.Context) (code int, done bool) {
 	var notWritten *escalate.FlagWriteError
 	switch {
 	case errors.As(err, &notWritten):
-		return x.refuse(ctx, err.Error()), true
+		return x.refuse(ctx, x.whyHeld(ctx)+err.Error()), true
 	case errors.Is(err, store.ErrUnusable):
 		return x.withoutState(ctx, err), true
 	case flag.State == incident.FlagThere:
@@ -202,6 +203,19 @@ func (x *execution) settleFlag(ctx context.Context) (code int, done bool) {
 		return x.notStarted(err), true
 	}
 	return 0, false
+}
+
+// whyHeld returns who holds the project and why, as a line before what is wrong with its flag, which would say so.
+func (x *execution) whyHeld(ctx context.Context) string {
+	state, err := x.bot.store.ProjectState(ctx, x.q.Project)
+	if err != nil || state.Open() != nil || state.Hold == nil {
+		return ""
+	}
+	why, _, _ := strings.Cut(status.HoldReason(*state.Hold), "\n\n")
+	if why != "" {
+		why += "\n"
+	}
+	return why
 }
 
 // runNotStored returns the exit code if the run could not be stored.

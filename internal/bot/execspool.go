@@ -8,6 +8,7 @@ import (
 	"github.com/terraphim/adfbot/internal/redact"
 	"github.com/terraphim/adfbot/internal/status"
 	"github.com/terraphim/adfbot/internal/store"
+	"github.com/terraphim/adfbot/pause"
 )
 
 // withoutState is exec with a state that cannot be opened, or that failed once it was open: it is damaged, or the disk
@@ -52,8 +53,13 @@ func (x *execution) runWithoutState(redactor *redact.Redactor) (store.Result, in
 
 // report asks the daemon, which knows of pauses whose flags could not be written, runs the command and reports its result to the daemon.
 func (x *execution) report(ctx context.Context, redactor *redact.Redactor) int {
-	if why := x.q.Reporter.Paused(ctx, x.q.Project); why != "" {
+	why, err := x.q.Reporter.Paused(ctx, x.q.Project)
+	if why != "" {
 		return x.refuse(ctx, why)
+	}
+	// Known projects have the flags of their pauses. A stop may be about one that is not known here, without a flag: the daemon alone can tell.
+	if err != nil && isKnown(x.cfg, pause.New(x.cfg.PauseDir), x.q.Project) != nil {
+		return x.unknown(err)
 	}
 	res, code, err := x.runWithoutState(redactor)
 	if err != nil {

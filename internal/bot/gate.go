@@ -1,6 +1,7 @@
 package bot
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -188,15 +189,16 @@ func (b *Bot) verdict(ctx context.Context, project string) (Verdict, error) {
 	if id := state.Pause().ID; id == "" || state.Confirmed.Stands() && state.Confirmed.Pause == id {
 		return Verdict{}, err
 	}
-	what := "it was paused by hand"
-	why := "is not written yet"
-	if open := state.Open(); open != nil {
-		what = fmt.Sprintf("incident %s is open", open.Name())
-		if open.FlagError != "" {
-			why = "could not be written: " + open.FlagError
-		}
+	open := state.Open()
+	if open == nil {
+		why := cmp.Or(status.HoldReason(*state.Hold), "it was paused by hand")
+		return Verdict{Paused: true, Reason: why + "\nThat is in the state: its pause flag is not written yet."}, nil
 	}
-	return Verdict{Paused: true, Reason: fmt.Sprintf("%s, and its pause flag %s", what, why)}, nil
+	why := "is not written yet"
+	if open.FlagError != "" {
+		why = "could not be written: " + open.FlagError
+	}
+	return Verdict{Paused: true, Reason: fmt.Sprintf("incident %s is open, and its pause flag %s", open.Name(), why)}, nil
 }
 
 func (b *Bot) pausedBy(project string, flag incident.FlagView) Verdict {

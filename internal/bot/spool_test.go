@@ -5,6 +5,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -210,11 +211,42 @@ func TestFullDisk(t *testing.T) {
 // daemonAway keeps what is reported, as the client does while the daemon does not answer.
 type daemonAway struct{ hostlocal.OwnSpools }
 
-func (daemonAway) Paused(context.Context, string) string { return "" }
+func (daemonAway) Paused(context.Context, string) (string, error) { return "", nil }
 
 func (d daemonAway) Report(_ context.Context, r store.Result) status.Reported {
 	file, err := d.Add(r)
 	return status.Reported{Messages: []string{fmt.Sprintf("the result is kept in %s (%v)", file, err)}}
+}
+
+// daemonCannotTell answers that it does not know whether a project is paused.
+type daemonCannotTell struct{ daemonAway }
+
+func (daemonCannotTell) Paused(context.Context, string) (string, error) {
+	return "", errors.New("the daemon cannot tell: its state does not answer")
+}
+
+// A stop may be about a project that is not known here. One that is has its flag; a daemon that cannot tell does not keep it from its work.
+func TestDaemonCannotTell(t *testing.T) {
+	w := newWorld(t)
+	w.withPattern()
+	state := filepath.Join(w.Dir, "state")
+	testhost.Disk(t, state, "size=2m")
+	w.own = hostlocal.OwnSpools{w.Dir + "/own"}
+	w.fail("odilo", 1)
+	w.fail("twins-known", 1)
+	testhost.RemountReadOnly(t, state)
+	exec := func(project string, r bot.Reporter) ran {
+		return w.execAs(bot.ExecRequest{Project: project, Agent: "project-meta", Command: []string{"sh", "-c", "echo ran; exit 7"}, Reporter: r})
+	}
+	cannot := daemonCannotTell{daemonAway{w.own}}
+	for _, id := range []string{"odilo", "twins-known"} {
+		require.Equal(t, 7, exec(id, cannot).code, id)
+	}
+	r := exec("twins-new", cannot)
+	require.Equal(t, bot.ExitNotStarted, r.code, r.stderr)
+	require.NotContains(t, r.stdout, "ran")
+	require.Contains(t, r.stderr, "it is not known whether twins-new is paused, so nothing is run: the daemon cannot tell: its state does not answer")
+	require.Equal(t, 7, exec("twins-new", daemonAway{w.own}).code, "a daemon that does not answer stops nobody")
 }
 
 // On a read-only disk, results go to the user's own spool instead of the one beside the state. Failures there pause the project, too.

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/terraphim/adfbot/internal/bot"
+	"github.com/terraphim/adfbot/internal/status"
 	"github.com/terraphim/adfbot/internal/testhost"
 	"github.com/terraphim/adfbot/internal/testpg"
 )
@@ -141,4 +142,41 @@ func TestStopOfNewProjectOnFullDisk(t *testing.T) {
 		require.Contains(t, r.stderr, "the provider is down")
 	})
 	w.must(bot.ExitPaused, "twins-a", "true")
+}
+
+// exec refuses during a stop whose flag cannot be written, and status says so: a script that checks the flag runs.
+func TestStopWithReadOnlyDirectory(t *testing.T) {
+	w := newWorld(t)
+	w.fail("odilo", 1)
+	writable := testhost.ReadOnly(t, w.cfg.PauseDir)
+	w.with(bot.Operate, func(b *bot.Bot) {
+		_, err := b.PauseMany(ctx, bot.Many{Names: []string{"*"}, By: "kim", Reason: "the provider is down", For: time.Hour})
+		require.ErrorContains(t, err, "NOT paused by a flag")
+	})
+	r := w.must(bot.ExitPaused, "odilo", "true")
+	require.Contains(t, r.stderr, "NOT paused by a flag")
+	var v bot.Verdict
+	w.with(bot.ReadOnly, func(b *bot.Bot) { v = b.MayRun(ctx, "odilo") })
+	require.Contains(t, v.Reason, "its pause flag is not written yet")
+	for _, says := range []string{r.stderr, v.Reason} {
+		require.Contains(t, says, "odilo is paused with all projects by kim")
+		require.Contains(t, says, "Reason: the provider is down\n")
+		require.NotContains(t, says, "remove", "there is no file")
+	}
+	for _, p := range w.status().Projects {
+		require.Equal(t, status.Yes, p.Paused)
+		require.True(t, p.Held)
+		require.NotEmpty(t, p.Stop)
+		require.Equal(t, w.now(), *p.Since)
+		require.Equal(t, w.now().Add(time.Hour), *p.Until)
+		require.Contains(t, p.Reason, p.ID+" is paused with all projects by kim")
+		require.Contains(t, p.Reason, "the provider is down")
+		require.Len(t, p.Warnings, 1)
+		require.Contains(t, p.Warnings[0], "its pause flag is not written: exec refuses, but a script that checks the flag runs")
+	}
+	writable()
+	w.sweepWell()
+	require.Empty(t, w.project("odilo").Warnings)
+	require.NoError(t, os.Remove(w.flag("odilo")))
+	require.Equal(t, status.No, w.project("odilo").Paused, "somebody removed a flag that was there")
 }

@@ -15,12 +15,14 @@ func TestPaused(t *testing.T) {
 		code int
 		body string
 		why  string
+		err  string
 	}{
-		"paused":           {423, `{"title":"Paused","detail":"incident odilo#1 is open"}`, "incident odilo#1 is open"},
-		"without a reason": {423, `<html>`, "odilo is paused"},
-		"may run":          {200, `{"project":"odilo","paused":false}`, ""},
-		"unknown":          {503, `{"title":"Unknown","detail":"the state does not answer"}`, ""},
-		"not allowed":      {403, `{"title":"Not allowed","detail":"see projects[].users"}`, ""},
+		"paused":           {423, `{"title":"Paused","detail":"incident odilo#1 is open"}`, "incident odilo#1 is open", ""},
+		"without a reason": {423, `<html>`, "odilo is paused", ""},
+		"may run":          {200, `{"project":"odilo","paused":false}`, "", ""},
+		"unknown":          {503, `{"title":"Unknown","detail":"the state does not answer"}`, "", "cannot tell: the state does not answer"},
+		"no problem":       {503, `<html>`, "", ""},
+		"not allowed":      {403, `{"title":"Not allowed","detail":"see projects[].users"}`, "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := newDaemon(t)
@@ -30,7 +32,13 @@ func TestPaused(t *testing.T) {
 				_, _ = w.Write([]byte(a.body))
 			}
 			c, _ := newClient(t, d.socket)
-			require.Equal(t, a.why, c.Paused(t.Context(), "odilo"))
+			why, err := c.Paused(t.Context(), "odilo")
+			require.Equal(t, a.why, why)
+			if a.err == "" {
+				require.NoError(t, err)
+			} else {
+				require.ErrorContains(t, err, a.err)
+			}
 		})
 	}
 }
@@ -38,7 +46,12 @@ func TestPaused(t *testing.T) {
 // A daemon that does not answer keeps no job waiting.
 func TestPausedWithoutAnswer(t *testing.T) {
 	c, _ := newClient(t, "/nonexistent/socket")
-	require.Empty(t, c.Paused(t.Context(), "odilo"))
+	requireSilent := func() {
+		why, err := c.Paused(t.Context(), "odilo")
+		require.NoError(t, err)
+		require.Empty(t, why)
+	}
+	requireSilent()
 
 	socket := filepath.Join(t.TempDir(), "s")
 	l, err := net.Listen("unix", socket) // accepts connections and no more, as a stopped process does
@@ -47,6 +60,6 @@ func TestPausedWithoutAnswer(t *testing.T) {
 	c, _ = newClient(t, socket)
 	c.gateTimeout = 50 * time.Millisecond
 	begun := time.Now()
-	require.Empty(t, c.Paused(t.Context(), "odilo"))
+	requireSilent()
 	require.Less(t, time.Since(begun), gateTimeout)
 }

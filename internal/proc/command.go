@@ -100,8 +100,9 @@ func (c Command) wait(cmd *exec.Cmd, to *target) Exit {
 		select {
 		case s := <-c.Signals.c:
 			if s == syscall.SIGTSTP {
-				to.suspend()
-				continue
+				if s = to.suspend(c.Signals.c); s == nil {
+					continue
+				}
 			}
 			told.add(s.(syscall.Signal))
 			to.forward(s.(syscall.Signal))

@@ -20,7 +20,7 @@ import (
 
 func TestMain(m *testing.M) {
 	testhost.MainOverlapping(m, testhost.Funcs{"limited": limited, "drain": drain, "onterminal": onTerminal, "hide": hide,
-		"powerless": powerless})
+		"powerless": powerless, "suspended": suspended})
 }
 
 const long = 30 * time.Second

@@ -75,19 +75,35 @@ func (t *target) forward(s syscall.Signal) {
 }
 
 // suspend passes on a SIGTSTP, and stops this process, too, once the command is stopped, as its shell expects after Ctrl-Z. A command may
-// ignore the signal, and then needs somebody to read its output. It returns after SIGCONT, which is passed on like other signals.
-func (t *target) suspend() {
-	const patience = 100 * time.Millisecond
+// ignore the signal, and then needs somebody to read its output. It returns after SIGCONT, which is passed on like other signals. A signal that
+// came meanwhile and wakes or ends the command is returned instead: nobody may send another SIGCONT.
+func (t *target) suspend(signals <-chan os.Signal) os.Signal {
+	const (
+		patience = 100 * time.Millisecond
+		arriving = 5 * time.Millisecond // for a signal that this process has got, and that the runtime has not passed on yet
+	)
 	if t.ownGroup || !self().foreground { // else Ctrl-Z has reached the command, too
 		t.stopped = true
 		t.send(syscall.SIGTSTP)
 	}
 	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(time.Millisecond) {
-		if stat(strconv.Itoa(t.command.Pid)).stopped {
+		if !stat(strconv.Itoa(t.command.Pid)).stopped {
+			continue
+		}
+		select {
+		case s := <-signals:
+			switch {
+			case s == syscall.SIGCONT || fatal(s):
+				return s
+			case s != syscall.SIGTSTP:
+				t.forward(s.(syscall.Signal))
+			}
+		case <-time.After(arriving):
 			_ = syscall.Kill(os.Getpid(), syscall.SIGSTOP)
-			return
+			return nil
 		}
 	}
+	return nil
 }
 
 // find adds the descendants of the command, and of those found before, to others. It does not find those whose parents have ended.

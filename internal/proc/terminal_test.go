@@ -9,7 +9,9 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -169,4 +171,37 @@ func TestTimeoutEndsDescendants(t *testing.T) {
 func hasText(file string) bool {
 	info, err := os.Stat(file)
 	return err == nil && info.Size() > 0
+}
+
+// suspended gets SIGTSTP and a second signal at once while its command runs.
+func suspended(testhost.Self) int {
+	signals := proc.NewSignals()
+	code, err := strconv.Atoi(os.Args[1])
+	if err != nil {
+		panic(err)
+	}
+	begun := sync.OnceFunc(func() {
+		signals.Send(syscall.SIGTSTP)
+		signals.Send(syscall.SIGWINCH)
+		signals.Send(syscall.Signal(code))
+	})
+	c := proc.Command{
+		Args: []string{"sh", "-c", "trap 'exit 7' CONT TERM; echo begun; while :; do sleep 0.01; done"}, Env: os.Environ(), Signals: signals,
+		Stdout: &writer{then: begun}, Stderr: os.Stderr, Waits: proc.Waits{Output: long, Kill: long, Interrupted: time.Millisecond},
+	}
+	exit, _, err := c.Run()
+	if err != nil {
+		panic(err)
+	}
+	return exit.Code
+}
+
+// A signal that comes while the command is about to stop is not left until this process is woken, which it may have been to do.
+func TestSignalWhileSuspended(t *testing.T) {
+	for _, s := range []syscall.Signal{syscall.SIGCONT, syscall.SIGTERM} {
+		cmd := testhost.Command(t, "suspended", strconv.Itoa(int(s)))
+		require.NoError(t, cmd.Start())
+		require.ErrorContains(t, testhost.WaitStopped(cmd.Process), "ended and was not stopped", s)
+		require.Equal(t, 7, testhost.ExitCode(cmd.Wait()), s)
+	}
 }

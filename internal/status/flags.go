@@ -84,6 +84,13 @@ func readableNote(flag incident.FlagView) string {
 	return out.String()
 }
 
+// HoldReason returns the note of a hold without the advice how to resume, which names a flag: the hold's may not be written. It masks secrets as
+// [FlagReason] does.
+func HoldReason(h incident.Hold) string {
+	var patterns *redact.Redactor
+	return strings.TrimSpace(patterns.Redact(redact.Clean(readableNote(incident.FlagView{Note: h.Note}))))
+}
+
 // FlagsLost reports whether err means that the flags in the pause directory may be lost, which `adfbot restore`
 // repairs.
 func FlagsLost(err error) bool {

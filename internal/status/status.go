@@ -233,6 +233,7 @@ type snapshot struct {
 
 	silentClosed []string // ids of those whose issues somebody has closed
 	holds        map[string]incident.Hold
+	flagless     map[string]bool           // projects of holds whose flag was never on this host's disk
 	stops        []incident.Stop           // in force
 	recorded     map[string]store.Overview // of the known projects
 	outputs      map[string]string         // the ends of those of the newest runs, where these failed
@@ -279,11 +280,34 @@ func (r *Reader) look(ctx context.Context, only string, runs int) (s snapshot, e
 	for _, h := range holds {
 		s.holds[h.Project] = h
 	}
+	if s.flagless, err = r.flagless(ctx, only, s); err != nil {
+		return s, err
+	}
 	if s.workflows, err = r.workflows(ctx); err != nil {
 		return s, err
 	}
 	s.fleet, err = r.fleet(ctx)
 	return s, err
+}
+
+// flagless returns the projects that only a hold pauses, whose flag could not be written on this host yet: a flag that was there and is gone was
+// removed by somebody. It reads the state only if a flag of a hold is missing.
+func (r *Reader) flagless(ctx context.Context, only string, s snapshot) (map[string]bool, error) {
+	missing := map[string]bool{}
+	for id := range s.holds {
+		if (only == "" || id == only) && !slices.ContainsFunc(s.incidents[id], incident.Incident.IsOpen) && s.flag(id).State == incident.FlagGone {
+			missing[id] = true
+		}
+	}
+	if len(missing) == 0 {
+		return nil, nil
+	}
+	written, err := r.PausedInState(ctx)
+	maps.DeleteFunc(missing, func(id string, _ bool) bool {
+		was, paused := written[id]
+		return was || !paused // it has been resumed since
+	})
+	return missing, err
 }
 
 // lastOutputs reads the ends of the outputs of the newest runs that failed.
@@ -378,6 +402,11 @@ func (r *Reader) addPause(p *Project, s snapshot) {
 		p.Paused, p.Reason = Unknown, flag.Err.Error()
 	}
 	h, held := s.holds[p.ID]
+	if s.flagless[p.ID] {
+		p.Paused, p.Held, p.Since = Yes, true, known(h.Since)
+		p.Reason = redact.Line(PausedBecause(p.ID, cmp.Or(HoldReason(h), "by hand")), 300)
+		p.addFlagless("")
+	}
 	p.addHold(h, held)
 	for _, i := range s.incidents[p.ID] {
 		p.addIncident(i, s.fleet.written(i), s.views.Kept[i.ID])
@@ -424,8 +453,7 @@ func (p *Project) addIncident(i incident.Incident, written, kept bool) {
 		}
 		if p.Paused == No && !written {
 			p.Paused = Yes
-			p.Warnings = append(p.Warnings, "its pause flag is not written: exec refuses, but a script that checks the flag runs: "+
-				cmp.Or(i.FlagError, "see what the last sweep says"))
+			p.addFlagless(i.FlagError)
 		} else if p.Paused == No {
 			p.Warnings = append(p.Warnings, "its flag was removed; the next sweep notices that")
 		}
@@ -434,6 +462,12 @@ func (p *Project) addIncident(i incident.Incident, written, kept bool) {
 		p.waits = append(p.waits, w)
 		p.Pending = append(p.Pending, w.String())
 	}
+}
+
+// addFlagless warns of a pause whose flag is not written on this host.
+func (p *Project) addFlagless(why string) {
+	p.Warnings = append(p.Warnings, "its pause flag is not written: exec refuses, but a script that checks the flag runs: "+
+		cmp.Or(why, "see what the last sweep says"))
 }
 
 // pending returns what is left to do in Gitea for an incident, zero if nothing is, and since when, if that is known.

@@ -158,6 +158,8 @@ const (
 	// maxFlagReads limits concurrent reads of the pause directory. On a dead network mount each holds a thread until the file
 	// system comes back: without a limit, callers that ask every minute would use up all threads within hours.
 	maxFlagReads = 64
+
+	maxHolding = 16 // new projects under a stop that are made known at once
 )
 
 // getGate answers 200 if the project may run, 423 with the reason if it is paused, and 503 if that is unknown.
@@ -196,14 +198,14 @@ func (s *Server) mayRun(r *request, project string) bot.Verdict {
 	answer := make(chan bot.Verdict, 1)
 	go func() {
 		defer r.uses.Done()
-		defer func() { <-s.flagReads }()
-		v := r.bot.MayRun(ctx, project)
+		v := func() bot.Verdict {
+			defer func() { <-s.flagReads }()
+			return r.bot.MayRun(ctx, project)
+		}()
 		answer <- v
 		// The names that anybody can ask for are as many as they like; those of whoever may report for a project are not.
 		if v.New && r.caller.known {
-			if err := r.bot.HoldNew(context.WithoutCancel(ctx), project); err != nil {
-				s.log.Warn("cannot hold a new project under a stop, the next question tries again", "project", project, "err", err)
-			}
+			s.holdNew(context.WithoutCancel(ctx), r, project)
 		}
 	}()
 	select {
@@ -211,5 +213,22 @@ func (s *Server) mayRun(r *request, project string) bot.Verdict {
 		return v
 	case <-ctx.Done():
 		return bot.Verdict{Err: fmt.Errorf("the pause directory did not answer in %s: check whether its file system hangs", gateWait)}
+	}
+}
+
+// holdNew makes a project known that a stop is about, unless too many are on their way already, or the caller has made more known than it may report
+// results: the next question tries again. It waits for the state and for writes, so it must not keep a place of flagReads.
+func (s *Server) holdNew(ctx context.Context, r *request, project string) {
+	select {
+	case s.holding <- struct{}{}:
+	default:
+		return
+	}
+	defer func() { <-s.holding }()
+	if !r.caller.admin && s.holdRates.wait(r.caller.name, s.now()) > 0 {
+		return
+	}
+	if err := r.bot.HoldNew(ctx, project); err != nil {
+		s.log.Warn("cannot hold a new project under a stop, the next question tries again", "project", project, "err", err)
 	}
 }

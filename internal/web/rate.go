@@ -16,7 +16,7 @@ const (
 	resultBurst      = 100
 )
 
-// resultRates limits the results of each caller. There are as many callers as the configuration names.
+// resultRates limits the results of each caller, or something else that each may do as often. There are as many callers as the configuration names.
 type resultRates struct {
 	mu sync.Mutex
 	of map[string]*rate.Limiter // by caller.name

@@ -64,6 +64,8 @@ type Server struct {
 	parsing      semaphore     // bodies of results that are being parsed and masked
 	flagReads    semaphore     // reads of the pause directory, see mayRun
 	resultRates  resultRates
+	holding      semaphore   // new projects under a stop that are being made known, see holdNew
+	holdRates    resultRates // of them
 
 	// base ends when requests that outlive their client must stop.
 	base         context.Context
@@ -95,7 +97,7 @@ func New(o Options) (*Server, error) {
 		failed: make(chan error, 1), drainTimeout: drainTimeout, socketCheck: socketCheck,
 		tcpLimits: newLimits(), socketLimits: newLimits(), placeWait: placeWait, tripWait: tripWait, storeWait: storeWait, operateWait: operateWait,
 		parsing: make(semaphore, maxParsing), flagReads: make(semaphore, maxFlagReads),
-		resultRates: resultRates{of: map[string]*rate.Limiter{}},
+		resultRates: resultRates{of: map[string]*rate.Limiter{}}, holding: make(semaphore, maxHolding), holdRates: resultRates{of: map[string]*rate.Limiter{}},
 	}
 	if s.now == nil {
 		s.now = time.Now
