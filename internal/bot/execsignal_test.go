@@ -70,7 +70,8 @@ func TestExecStopped(t *testing.T) {
 		return strings.HasPrefix(after, "T")
 	}
 	eventually := func(f func() bool) { require.Eventually(t, f, testhost.Patience, time.Millisecond) }
-	const script = "trap 'touch DIR/woken' CONT; trap 'exit 5' TERM; echo $$ >DIR/pid; touch DIR/begun; while :; do sleep 0.01; done"
+	// A shell that is starting a program when it is stopped waits for that program without being stopped itself.
+	const script = "trap ': >DIR/woken' CONT; trap 'exit 5' TERM; echo $$ >DIR/pid; touch DIR/begun; while :; do :; done"
 	cmd := w.startExec(child{Project: "odilo", Command: w.script(script)})
 	command, adfbot := strings.TrimSpace(w.Read(w.Dir+"/pid")), fmt.Sprint(cmd.Process.Pid)
 	for range 2 {
