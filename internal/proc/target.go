@@ -78,10 +78,7 @@ func (t *target) forward(s syscall.Signal) {
 // ignore the signal, and then needs somebody to read its output. It returns after SIGCONT, which is passed on like other signals. A signal that
 // came meanwhile and wakes or ends the command is returned instead: nobody may send another SIGCONT.
 func (t *target) suspend(signals <-chan os.Signal) os.Signal {
-	const (
-		patience = 100 * time.Millisecond
-		arriving = 5 * time.Millisecond // for a signal that this process has got, and that the runtime has not passed on yet
-	)
+	const patience = 100 * time.Millisecond
 	if t.ownGroup || !self().foreground { // else Ctrl-Z has reached the command, too
 		t.stopped = true
 		t.send(syscall.SIGTSTP)
@@ -98,7 +95,7 @@ func (t *target) suspend(signals <-chan os.Signal) os.Signal {
 			case s != syscall.SIGTSTP:
 				t.forward(s.(syscall.Signal))
 			}
-		case <-time.After(arriving):
+		default:
 			_ = syscall.Kill(os.Getpid(), syscall.SIGSTOP)
 			return nil
 		}
