@@ -496,9 +496,6 @@ func (c *stepsChecker) pagesOnce(byID map[string]waiting) {
 		case !w.vague && p.at.Sub(w.opened) < after-time.Millisecond:
 			c.wrong("6: the document was sent when the incident was %s old: %s", p.at.Sub(w.opened), p.text)
 		}
-		if at, ok := c.taken(p.doc.Incident.ID); ok && p.at.After(at.Add(c.slack)) {
-			c.wrong("6: the document was sent at %s, and the incident was taken at %s: %s", moment(p.at), moment(at), p.text)
-		}
 		if heard[p.event] {
 			c.wrong("6: a receiver that answered got the document again: %s", p.text)
 		}
