@@ -496,6 +496,10 @@ func (c *stepsChecker) pagesOnce(byID map[string]waiting) {
 		case !w.vague && p.at.Sub(w.opened) < after-time.Millisecond:
 			c.wrong("6: the document was sent when the incident was %s old: %s", p.at.Sub(w.opened), p.text)
 		}
+		// A lost state knows no more who has taken the incident, once they are assigned no more.
+		if at, ok := c.taken(p.doc.Incident.ID); ok && !w.vague && p.at.After(at.Add(c.slack)) {
+			c.wrong("6: the document was sent at %s, and the incident was taken at %s: %s", moment(p.at), moment(at), p.text)
+		}
 		if heard[p.event] {
 			c.wrong("6: a receiver that answered got the document again: %s", p.text)
 		}
