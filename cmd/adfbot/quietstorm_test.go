@@ -496,7 +496,8 @@ func (c *stepsChecker) pagesOnce(byID map[string]waiting) {
 		case !w.vague && p.at.Sub(w.opened) < after-time.Millisecond:
 			c.wrong("6: the document was sent when the incident was %s old: %s", p.at.Sub(w.opened), p.text)
 		}
-		// A lost state knows no more who has taken the incident, once they are assigned no more.
+		// A lost state knows no more who has taken the incident, once they are assigned no more; and one that is rebuilt after the
+		// answer, as its flag was put back only then, starts its own steps.
 		if at, ok := c.taken(p.doc.Incident.ID); ok && !w.vague && p.at.After(at.Add(c.slack)) {
 			c.wrong("6: the document was sent at %s, and the incident was taken at %s: %s", moment(p.at), moment(at), p.text)
 		}
