@@ -703,6 +703,21 @@ func TestStormLostState(t *testing.T) {
 	})
 }
 
+// A storm in which the state is lost goes on in the same issue: the flags tell its class.
+func TestStormGoesOnAfterLostState(t *testing.T) {
+	inStorm(t, func(w *world) {
+		ids := w.hits("atlas", "bravo")
+		w.sweepFor(time.Minute)
+		w.machine = w.withoutState()
+		w.storms()
+		w.sweepFor(3 * time.Minute)
+		ids = append(ids, w.hits("carol")...)
+		w.sweepFor(time.Minute)
+		require.Equal(w, []string{"- atlas", "- bravo", "- carol"}, lines(w.issue()))
+		w.requireOnce(ids...)
+	})
+}
+
 // The lead had resumed when the state was lost.
 func TestStormLostStateWithoutLead(t *testing.T) {
 	inStorm(t, func(w *world) {

@@ -16,6 +16,7 @@ type FlagInfo struct {
 	Incident string // 32 hexadecimal digits; "" if the flag is that of a hold
 	Agent    string // "" if the note does not name it
 	Failures int    // 0 if the note does not say
+	Class    string // of the failure that tripped the breaker; "" if the note does not say
 	Opened   time.Time
 	Until    time.Time // when the hold ends; zero: the note does not say
 	Stop     string    // id of the stop that the hold is a part of, or ""

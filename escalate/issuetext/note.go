@@ -10,6 +10,7 @@ import (
 
 	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/escalate/tracker"
+	"github.com/terraphim/adfbot/internal/class"
 	"github.com/terraphim/adfbot/internal/redact"
 	"github.com/terraphim/adfbot/internal/text"
 	"github.com/terraphim/adfbot/pause"
@@ -64,8 +65,8 @@ func FlagNote(i incident.Incident, resume Resume, mark Mark) string {
 	}
 	var b strings.Builder
 	why := text.Failed(i.Failures)
-	if class := maskLine(classOf(i), 200); class != "" {
-		why += ", " + class
+	if failed := maskLine(classOf(i), 200); failed != "" {
+		why += ", " + failed
 	}
 	fmt.Fprintf(&b, "%s is paused: %s %s (%s).\n", i.Project, agent, why, where)
 	b.WriteString(resume.line())
@@ -141,6 +142,9 @@ func withoutFacts(note string) string {
 func flagFacts(i incident.Incident, agent string, mark Mark) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "\nagent: %s\nfailures: %d\n", agent, i.Failures)
+	if i.Class != "" {
+		fmt.Fprintf(&b, "class: %s\n", maskLine(i.Class, 200))
+	}
 	if !i.Opened.IsZero() {
 		fmt.Fprintf(&b, "opened: %s\n", i.Opened.UTC().Format(time.RFC3339))
 	}
@@ -195,8 +199,8 @@ func SpoolNote(i incident.Incident, resume Resume) string {
 		what += " in a row"
 	}
 	what += " could not be stored"
-	if class := maskLine(classOf(i), 200); class != "" {
-		what += ", " + class
+	if failed := maskLine(classOf(i), 200); failed != "" {
+		what += ", " + failed
 	}
 	return fmt.Sprintf("%s is paused: %s (%s on %s, %s).\n", i.Project, what, agent, maskLine(i.Host, 200), minute(i.Opened)) +
 		resume.line() + flagFacts(i, agent, Mark{})
@@ -239,6 +243,10 @@ func setFlagInfo(info *incident.FlagInfo, key, value string) {
 	case "failures":
 		if n, err := strconv.Atoi(value); err == nil && n >= 0 {
 			info.Failures = n
+		}
+	case "class":
+		if class.ValidName(value) {
+			info.Class = value
 		}
 	case "opened":
 		if t, err := time.Parse(time.RFC3339, value); err == nil {

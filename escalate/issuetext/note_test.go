@@ -43,6 +43,14 @@ func TestParseFlagNote(t *testing.T) {
 		require.True(t, ok, name)
 		require.Equal(t, want, info, name)
 	}
+
+	i.Class = "quota"
+	for note, class := range map[string]string{FlagNote(i, testResume, testMark): "quota", SpoolNote(i, testResume): "quota",
+		strings.Replace(FlagNote(i, testResume, testMark), "class: quota", "class: a/b", 1): ""} {
+		info, ok := ParseFlagNote(note)
+		require.True(t, ok)
+		require.Equal(t, class, info.Class, note)
+	}
 }
 
 func TestHoldFlag(t *testing.T) {

@@ -330,7 +330,7 @@ func HoldOf(a Action, id string, now time.Time) (h incident.Hold, generation int
 // Rebuilt returns the incident that a Rebuild or RebuildDone action restores.
 func Rebuilt(a Action, now time.Time) incident.Incident {
 	i := incident.Incident{
-		ID: a.Incident, Project: a.Project, Seq: a.marker.Seq, Agent: a.info.Agent, Failures: a.info.Failures,
+		ID: a.Incident, Project: a.Project, Seq: a.marker.Seq, Agent: a.info.Agent, Failures: a.info.Failures, Class: a.info.Class,
 		Opened: a.info.Opened, Rebuilt: true, Issue: a.Issue, Generation: a.at,
 	}
 	if a.lead != "" {
