@@ -435,7 +435,7 @@ func (r *Reconciler) tellJoined(ctx context.Context, s step) (progress, error) {
 	return r.deferOrFail(ctx, s.incident, p, err)
 }
 
-// beginTelling returns which comment is to be written: one that was begun, or a new one about all of whom none has told.
+// beginTelling returns which comment is to be written: one that was begun, or a new one about all in the list of whom none has told.
 func (r *Reconciler) beginTelling(i *incident.Incident) time.Time {
 	for _, m := range i.Members[1:] {
 		if c, begun := i.Comments[incident.JoinedKey(*i, m.Told)]; begun && !c.Done {
@@ -445,8 +445,8 @@ func (r *Reconciler) beginTelling(i *incident.Incident) time.Time {
 	now := r.opt.Now().UTC().Truncate(time.Millisecond)
 	i.Members = slices.Clone(i.Members)
 	for n := range i.Members {
-		if i.Members[n].Told.IsZero() {
-			i.Members[n].Told = now
+		if m := &i.Members[n]; m.Told.IsZero() && m.Shown != incident.NotShown {
+			m.Told = now
 		}
 	}
 	if i.Comments == nil {

@@ -172,7 +172,8 @@ func (p *planner) toShow(i incident.Incident) (why string) {
 	return why
 }
 
-// hasToTell reports whether a comment has to tell who has joined. Those who have resumed since need none.
+// hasToTell reports whether a comment has to tell who has joined: it speaks of the list, so that comes first. Those who have resumed since
+// need none.
 func (p *planner) hasToTell(i incident.Incident) bool {
 	var last time.Time
 	untold := false
@@ -183,7 +184,7 @@ func (p *planner) hasToTell(i incident.Incident) bool {
 		if m.Told.After(last) {
 			last = m.Told
 		}
-		untold = untold || m.Told.IsZero() && p.o.Others[m.ID].ID != "" && p.o.Others[m.ID].IsOpen()
+		untold = untold || m.Told.IsZero() && m.Shown != incident.NotShown && p.o.Others[m.ID].ID != "" && p.o.Others[m.ID].IsOpen()
 	}
 	return untold && (last.IsZero() || p.o.Now.Sub(last).Abs() >= tellEvery)
 }

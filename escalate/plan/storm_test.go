@@ -137,7 +137,8 @@ func TestNextOfStorm(t *testing.T) {
 		want   []string
 	}{
 		"all is said":                      {lead: lead(), others: []incident.Incident{atlas, bravo}, flag: there, state: plan.IssueOpen},
-		"one has joined":                   {lead: lead(shown(2, ""), told(2, time.Time{})), others: []incident.Incident{atlas, bravo}, flag: there, state: plan.IssueOpen, want: []string{"show-members odilo", "tell-joined odilo"}},
+		"one has joined":                   {lead: lead(shown(2, ""), told(2, time.Time{})), others: []incident.Incident{atlas, bravo}, flag: there, state: plan.IssueOpen, want: []string{"show-members odilo"}},
+		"one has joined, and is listed":    {lead: lead(told(2, time.Time{})), others: []incident.Incident{atlas, bravo}, flag: there, state: plan.IssueOpen, want: []string{"tell-joined odilo"}},
 		"in a visit that listed nothing":   {lead: lead(shown(2, "")), others: []incident.Incident{atlas, bravo}, flag: there, want: []string{"show-members odilo"}},
 		"written a moment ago":             {lead: lead(shown(2, ""), edited(29*time.Second)), others: []incident.Incident{atlas, bravo}, flag: there, state: plan.IssueOpen},
 		"written a moment ago, by force":   {lead: lead(shown(2, ""), edited(29*time.Second)), others: []incident.Incident{atlas, bravo}, flag: there, state: plan.IssueOpen, force: true, want: []string{"show-members odilo"}},
