@@ -16,6 +16,9 @@ func (a *assignment) isSQL() bool {
 	if at := skipBlanks(a.s, a.end); !isString(a.s, at) && !strings.HasSuffix(a.s[:a.key], "identified ") && !strings.HasSuffix(a.s[:a.key], "IDENTIFIED ") {
 		return false
 	}
+	if a.isIdentified() {
+		return true
+	}
 	before := lowerASCII(a.s[max(a.key-far, 0):a.key])
 	before = before[strings.LastIndexAny(before, "\n;")+1:]
 	if strings.EqualFold(a.s[a.key:a.end], "by") {
@@ -28,6 +31,35 @@ func (a *assignment) isSQL() bool {
 		}
 	}
 	return false
+}
+
+// isIdentified reports whether the key is the last word before a password in a clause of MySQL: IDENTIFIED BY 'x', IDENTIFIED
+// WITH y AS 'x', IDENTIFIED BY PASSWORD 'x'. In lower case, which is also prose, it must be a line of its own in a statement.
+func (a *assignment) isIdentified() bool {
+	const far = 200
+	if !isString(a.s, skipBlanks(a.s, a.end)) {
+		return false
+	}
+	lines := strings.Split(a.s[max(a.key-far, 0):a.key], "\n")
+	words := strings.Fields(lines[len(lines)-1])
+	n := len(words) - 1
+	if n > 0 && (strings.EqualFold(words[n], "by") || strings.EqualFold(words[n], "using")) { // before PASSWORD
+		n--
+	}
+	if n > 1 && (strings.EqualFold(words[n-1], "with") || strings.EqualFold(words[n-1], "via")) {
+		n -= 2
+	}
+	if n < 0 || !strings.EqualFold(strings.TrimLeft(words[n], "\"'`(:"), "identified") {
+		return false
+	}
+	if strings.HasSuffix(words[n], "IDENTIFIED") {
+		return true
+	}
+	if n > 0 || len(lines) < 2 {
+		return false
+	}
+	above := strings.TrimLeft(lines[len(lines)-2], " \t")
+	return hasPrefixFold(above, "create user ") || hasPrefixFold(above, "alter user ") || hasPrefixFold(above, "grant ")
 }
 
 // column returns the start of the value for the column whose name ends at i, or 0, as in INSERT INTO t (a, password) VALUES ('x', 'y').

@@ -1,6 +1,9 @@
 package redact
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // findAssignments finds the values of secret keys: KEY=value, "key": "value", Key: value, <key>value</key>, --key
 // value, and curl's -u user:password.
@@ -49,8 +52,19 @@ func secretAfter(s, low string, key, end int) (from, to int) {
 	if isDigit(s[key]) && key > 1 && low[key-2] == 'y' && (strings.HasSuffix(low[:key], "unseal key ") || strings.HasSuffix(low[:key], "recovery key ")) {
 		a.kind = isToken // of Vault
 	}
-	if low[key:end] == "by" && a.isSQL() {
-		a.kind = isPassword
+	switch low[key:end] {
+	case "by":
+		if a.isSQL() {
+			a.kind = isPassword
+		}
+	case "as", "using":
+		if a.isIdentified() {
+			a.kind = isPassword
+		}
+	case "code", "3fcode", "26code": // of OAuth: ?code=x
+		if key > 0 && strings.IndexByte("?&%", s[key-1]) >= 0 {
+			a.kind, a.random = isToken, true
+		}
 	}
 	if a.kind == notSecret && end-key > 1 && key > 0 && s[key-1] == '\\' && strings.IndexByte("nrt", s[key]) >= 0 {
 		a.kind = kindOf(low[key+1 : end]) // \nCookie
@@ -60,6 +74,12 @@ func secretAfter(s, low string, key, end int) (from, to int) {
 	}
 	if a.kind == notSecret {
 		return 0, 0
+	}
+	if from, to, ok := a.runnerCommand(); ok {
+		return from, to
+	}
+	if from, to, ok := a.hereDocument(); ok {
+		return from, to
 	}
 	if last := low[end-1]; last == 'h' || a.kind == isToken { // auth, credentials
 		if from, to = secondArgument(s, end); from < to {
@@ -152,8 +172,6 @@ func (a *assignment) separate() bool {
 		i = column
 	case n > 0:
 		i = gap + n
-	case strings.HasPrefix(rest, "::") && s[a.key:end] == "add-mask": // a command to GitHub's runner
-		i = gap + len("::")
 	case strings.HasPrefix(rest, "::"):
 		return false // token::Stream
 	case strings.HasPrefix(rest, ":"):
@@ -262,7 +280,7 @@ func (a *assignment) distant(i, gap int) int {
 			return at
 		}
 	}
-	if gap > i && a.kind == isPassword && a.isLogin(gap) {
+	if gap > i && a.kind == isPassword && (a.isLogin(gap) || a.followsUser(gap)) {
 		a.equal = false
 		return gap
 	}
@@ -287,7 +305,8 @@ func (a *assignment) distant(i, gap int) int {
 	a.random = true
 	switch {
 	case gap < len(s) && s[gap] == '(' && isString(s, gap+1):
-		a.random = s[a.key:a.end] != "PASSWORD" || !strings.HasSuffix(strings.TrimRight(s[:a.key], " "), "=") // of MySQL
+		before := strings.TrimRight(s[:a.key], " ")
+		a.random = s[a.key:a.end] != "PASSWORD" || !strings.HasSuffix(before, "=") && !strings.HasSuffix(before, "USING") // of MySQL
 		return gap + 1
 	case gap > i && isString(s, gap):
 		a.random = !a.isStatement(gap)
@@ -317,6 +336,26 @@ func (a *assignment) isLogin(i int) bool {
 		return rest == "" && (isIndented || words[0][0] != 'u') || isMixed(word) || words[0] == "machine" && strings.HasPrefix(rest, "login ")
 	}
 	return n == len(lines)-1 && runs(a.s, a.key, "machine ") && runs(a.s, a.key, "login ")
+}
+
+// followsUser reports whether the key follows the name of a user in a sentence, "user bob and password x", and the word at i has
+// letters and digits.
+func (a *assignment) followsUser(i int) bool {
+	const far = 80
+	from, to := valueAt(a.s, i)
+	if !isMixed(a.s[from:to]) {
+		return false
+	}
+	before := a.s[max(a.key-far, 0):a.key]
+	words := strings.Fields(strings.Trim(before[strings.LastIndexByte(before, '\n')+1:], "\"'`"))
+	n := len(words) - 1
+	if n > 1 && slices.Contains([]string{"and", "with", "/", "&"}, words[n]) {
+		n--
+	} else if n < 1 || !strings.HasSuffix(words[n], ",") {
+		return false
+	}
+	label := strings.Trim(lowerASCII(words[n-1]), "\"'`(:")
+	return slices.Contains([]string{"user", "username", "login", "account"}, label)
 }
 
 // isTerm reports whether the key and the text at i are a pair in Lisp or Erlang: :password "x", {password, "x"}.

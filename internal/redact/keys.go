@@ -43,7 +43,7 @@ var keyEnds = ['z' + 1][]keyEnd{
 	'd': {{"secretid", isKey, true}, {"jsessionid", isKey, true}, {"phpsessid", isKey, true}, {"connectsid", isKey, true}, {"password", isPassword, false}, {"nopasswd", notSecret, false}, {"passwd", isPassword, false}, {"pwd", isPwd, false}},
 	'm': {{"passwordconfirm", isPassword, false}},
 	'h': {{"patch", isCommand, true}, {"rediscliauth", isPassword, true}, {"auth", isBasic, true}, {"masterauth", isPassword, true}, {"auth", isKey, false}},
-	'r': {{"bearer", isKey, false}, {"adduser", isCommand, true}},
+	'r': {{"bearer", isKey, false}, {"codeverifier", isKey, false}, {"adduser", isCommand, true}},
 	'l': {{"unseal", isCommand, true}, {"loadcredential", notSecret, false}, {"importcredential", notSecret, false}, {"credential", isToken, false}},
 	'n': {{"login", isCommand, true}, {"passwordconfirmation", isPassword, false}, {"passwordagain", isPassword, false}, {"bwsession", isPassword, true}, {"authorization", isAuthorization, false}, {"pagetoken", notSecret, false}, {"continuationtoken", notSecret, false},
 		{"token", isToken, false}, {"dockerconfigjson", isToken, true}},

@@ -206,6 +206,7 @@ func TestRedactIsLinear(t *testing.T) {
 		"lines and an end": fill("abcdefghijklmnopqrst\n") + "-----END PRIVATE KEY-----", "headers": fill("authorization:["), "dashes": fill("sk-"), "dots": fill("AZDO"), "colons and digits": fill("1:AA"), "equal signs": fill("==:"),
 		"arguments": fill("htpasswd -b '"), "lists": fill("'htpasswd', '-b', "), "terms": fill(`{password, "\`), "maps": fill(`"tokens":{"a":"b",`), "blocks": fill(" tokens:\n"), "ports": fill("5432:"),
 		"asterisks": fill("*:"), "cells": fill("<td>token</td>"), "here": fill("passwd <<<"), "logins": fill("vault login "), "users": fill("-u a -p "),
+		"here-documents": fill("token<<EOT\n"), "runner commands": fill("::add-mask::{"), "clauses": fill("IDENTIFIED WITH x BY '"), "codes": fill("?code="),
 		"elements": fill("<token>"), "names": fill("token name value "), "calls": fill(`token("`), "types": fill("token a "), "lines": fill("token:\n"), "escapes": fill(`\"password\":\"`),
 	} {
 		took := testhost.CPUTime(func() { _ = r.Redact(in) })

@@ -79,6 +79,13 @@ func (a *assignment) purpose(i int) int {
 	if a.kind != isPassword && a.kind != isToken {
 		return 0
 	}
+	for _, sign := range [...]string{"provided: ", "provided ("} {
+		if value, ok := strings.CutPrefix(rest, sign); ok && (a.kind == isPassword || strings.EqualFold(a.s[a.key:a.end], "key")) {
+			if word := value[:wordEnd(value, 0)]; isMixed(word) {
+				return i + len(sign)
+			}
+		}
+	}
 	if strings.HasPrefix(rest, "(") && i > a.end {
 		note, value, ok := strings.Cut(rest, "): ")
 		isPlace := a.kind == isToken && strings.ContainsAny(note, "0123456789") // in a text: (line 12)
@@ -109,7 +116,7 @@ func (a *assignment) purpose(i int) int {
 	if !hasPrefixFold(rest, "for ") && !hasPrefixFold(rest, "to ") {
 		return 0
 	}
-	for _, sep := range [...]string{": ", " = "} {
+	for _, sep := range [...]string{": ", " = ", " is "} {
 		if _, value, ok := strings.Cut(rest, sep); ok {
 			if isMixed(value) {
 				return i + len(lineAt(a.s, i)) - len(value)
