@@ -95,6 +95,43 @@ func (a *assignment) column(i int) int {
 	return skipBlanks(a.s, at)
 }
 
+// duplicate returns the place of the value of the column whose name is the key, in what PostgreSQL says of rows that have the same
+// value: Key (name, token)=(a, x) already exists. The place is empty if the key is no such name.
+func (a *assignment) duplicate() (from, to int) {
+	const far = 500
+	s, i := a.s, skipCloser(a.s, a.end)
+	if i == len(s) || s[i] != ',' && s[i] != ')' {
+		return 0, 0
+	}
+	before := lowerASCII(s[max(a.key-far, 0):a.key])
+	list := strings.LastIndexByte(before, '(')
+	if list < 0 || !strings.HasSuffix(before[:list], "key ") {
+		return 0, 0
+	}
+	rest, _, _ := strings.Cut(s[i:min(i+far, len(s))], "\n")
+	names, values, ok := strings.Cut(rest, ")=(")
+	if !ok || strings.Contains(names, ")") {
+		return 0, 0
+	}
+	from = i + len(rest) - len(values)
+	for range strings.Count(before[list:], ",") {
+		_, after, ok := strings.Cut(values, ", ")
+		if !ok {
+			return 0, 0
+		}
+		from, values = from+len(values)-len(after), after
+	}
+	end := ")"
+	if strings.Contains(names, ",") {
+		end = ", "
+	}
+	value, _, ok := strings.Cut(values, end)
+	if !ok || isPlaceholder(value) || a.kind == isKey && !isRandom(value) {
+		return 0, 0
+	}
+	return from, from + len(value)
+}
+
 // nextArgument returns the start of the argument after the one that ends at i, in a shell's line or in a list.
 func nextArgument(s string, i int) int {
 	const deepest = 80
@@ -106,6 +143,8 @@ func nextArgument(s string, i int) int {
 	case end > i && item != text && isString(item, 0):
 		text = item
 	case end > i && strings.HasPrefix(rest, " ") && isString(text, 0): // "--token" "x"
+	case end == i && strings.HasPrefix(rest, ", ") && isListWord(s, i, item): // [--token, x], as Java prints a list
+		text = item
 	case strings.HasPrefix(rest, "\n") && strings.HasPrefix(text, "- "):
 		text = text[len("- "):]
 	case strings.HasPrefix(rest, "\n") && isBelow(s, i, rest[1:len(rest)-len(text)]) && !strings.Contains(lineAt(text, 0), " "):
@@ -113,6 +152,14 @@ func nextArgument(s string, i int) int {
 		return skipBlanks(s, i)
 	}
 	return end + len(rest) - len(text)
+}
+
+// isListWord reports whether the option that ends at i is in a list in brackets, and the item after it is a word of letters and digits.
+func isListWord(s string, i int, item string) bool {
+	const far = 200
+	before := s[max(i-far, 0):i]
+	n := strings.IndexAny(item, ",]\n")
+	return n > 0 && item[n] != '\n' && isMixed(item[:n]) && item[0] != '-' && strings.LastIndexByte(before, '[') > strings.LastIndexByte(before, ']')
 }
 
 // isBelow reports whether an option with this indentation is all that stands in the line that ends at i.

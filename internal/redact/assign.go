@@ -81,6 +81,9 @@ func secretAfter(s, low string, key, end int) (from, to int) {
 	if from, to, ok := a.hereDocument(); ok {
 		return from, to
 	}
+	if from, to = a.duplicate(); from < to {
+		return from, to
+	}
 	if last := low[end-1]; last == 'h' || a.kind == isToken { // auth, credentials
 		if from, to = secondArgument(s, end); from < to {
 			return from, to
@@ -104,7 +107,20 @@ func secretAfter(s, low string, key, end int) (from, to int) {
 	if next := to + len(`" -> "`); next <= len(s) && (s[to:next] == `" -> "` || s[to:next] == `" => "`) { // a change, as terraform shows it
 		to = quoteEnd(s, next, `"`)
 	}
-	return from, to
+	return from, a.changeEnd(from, to)
+}
+
+// changeEnd returns where the second of two values ends, if there are two: token: x -> y, password changed from x to y.
+func (a *assignment) changeEnd(from, to int) int {
+	for _, sign := range [...]string{" -> ", " => ", " to "} {
+		if !strings.HasPrefix(a.s[to:], sign) || sign == " to " && !strings.HasSuffix(a.s[:from], "from ") {
+			continue
+		}
+		if start, end := valueAt(a.s, to+len(sign)); isMixed(a.s[from:to]) && isMixed(a.s[start:end]) {
+			return end
+		}
+	}
+	return to
 }
 
 // isUserAndPassword reports whether the value of a key such as BASIC_AUTH is a user and a password.
@@ -151,7 +167,7 @@ var operators = []struct {
 	compares bool
 }{
 	{"===", true}, {"!==", true}, {"==", true}, {"!=", true}, {"=>", false}, {"=", false}, {":::=", false}, {"::=", false}, {":=", false},
-	{"??=", false}, {"?=", false}, {"||=", false}, {".=", false}, {"+=", false}, {"<-", false}, {`\u003d`, false}, {":: ", false},
+	{"??=", false}, {"?=", false}, {"||=", false}, {".=", false}, {"+=", false}, {"<-", false}, {`\u003d`, false}, {":: ", false}, {`\=`, false},
 }
 
 // separate finds the start of the value, and reports whether there is a separator before it.
@@ -423,11 +439,18 @@ func nextLine(s string, i int) (at int, block bool) {
 	return 0, false
 }
 
-// skipTag skips the type of a value in YAML: !!str x.
+// skipTag skips the type or the anchor of a value in YAML: !!str x, &name x.
 func skipTag(s string, i int) int {
+	const longest = 40
 	for _, tag := range [...]string{"!!str ", "!!binary "} {
 		if strings.HasPrefix(s[i:], tag) {
 			return skipBlanks(s, i+len(tag))
+		}
+	}
+	if strings.HasPrefix(s[i:], "&") { // an anchor
+		name, _, ok := strings.Cut(s[i+1:min(i+longest, len(s))], " ")
+		if ok && name != "" && !strings.ContainsFunc(name, func(r rune) bool { return r >= 0x80 || !isKeyByte(byte(r)) }) {
+			return skipBlanks(s, i+1+len(name))
 		}
 	}
 	return i

@@ -22,7 +22,7 @@ func (a *assignment) isHarmless(from, to int) bool {
 	case isToken:
 		return len(v) < 7 && isNumber(v) || len(v) < 3 && !hasAlnum(v) || isVersion(v) || isMeasure(v) || v[0] == '/' && !looksRandom(v) || !quoted && isDottedName(v)
 	case isPass:
-		return a.isOtherPass() && !isRandom(v) && !runs(a.s, a.key, "openssl ") && !a.besideUser() || strings.Trim(v, "0123456789./%") == ""
+		return a.isOtherPass() && !isRandom(v) && !runs(a.s, a.key, "openssl ") && !a.beside("user") && !(isMixed(v) && a.beside("login")) || strings.Trim(v, "0123456789./%") == ""
 	case isPwd:
 		return v[0] == '/' || v[0] == '~' || a.isChannel() || len(v) > 2 && isLetter(v[0]) && v[1:3] == `:\`
 	case isSignature:
@@ -352,11 +352,11 @@ func (a *assignment) isOtherPass() bool {
 	return bare && !a.equal || name != "" && isAlnum(name[len(name)-1]) && p == 'p'
 }
 
-// besideUser reports whether a user is named near the key: {user: bob, pass: x}.
-func (a *assignment) besideUser() bool {
+// beside reports whether a label of this name is near the key: {user: bob, pass: x}.
+func (a *assignment) beside(label string) bool {
 	const near = 80
 	for _, part := range [...]string{a.s[max(a.key-near, 0):a.key], a.s[a.end:min(a.end+near, len(a.s))]} {
-		_, user, ok := strings.Cut(lowerASCII(part), "user")
+		_, user, ok := strings.Cut(lowerASCII(part), label)
 		user = strings.TrimLeft(strings.TrimPrefix(user, "name"), "\"' ")
 		if ok && user != "" && (user[0] == ':' || user[0] == '=') {
 			return true

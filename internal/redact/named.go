@@ -7,6 +7,12 @@ import "strings"
 func (a *assignment) namedValue() int {
 	const near, far = 40, 300
 	s, i := a.s, a.end
+	if i < len(s) && strings.IndexByte("([{", s[i]) >= 0 { // Password{value='x'}
+		if at := afterLabel(s, i+1, "value"); at > 0 {
+			a.random = a.kind != isPassword // of a parser: Token(value='x')
+			return at
+		}
+	}
 	between := s[i:min(i+near, len(s))]
 	if n := len(between) - len(strings.TrimLeft(between, " \t\n,-+~<>/\"'")); n > 0 {
 		if at := afterLabel(s, i+n, "value"); at > 0 {

@@ -164,7 +164,7 @@ var announcing = []struct {
 	word   string
 	before []string
 }{
-	{"token ", []string{""}}, {"bearer ", []string{""}}, {" is ", []string{"token", "secret", "password", "api key"}}, {" plain ", []string{"auth", "authenticate"}},
+	{"token ", []string{""}}, {"bearer ", []string{""}}, {"password ", []string{""}}, {" is ", []string{"token", "secret", "password", "api key"}}, {" plain ", []string{"auth", "authenticate"}},
 	{" provided: ", []string{"token", "secret", "password", "api key"}},
 }
 

@@ -79,6 +79,12 @@ func (a *assignment) purpose(i int) int {
 	if a.kind != isPassword && a.kind != isToken {
 		return 0
 	}
+	if at := a.made(i, rest); at > 0 {
+		return at
+	}
+	if at := a.announced(i, rest); at > 0 {
+		return at
+	}
 	for _, sign := range [...]string{"provided: ", "provided ("} {
 		if value, ok := strings.CutPrefix(rest, sign); ok && (a.kind == isPassword || strings.EqualFold(a.s[a.key:a.end], "key")) {
 			if word := value[:wordEnd(value, 0)]; isMixed(word) {
@@ -126,6 +132,59 @@ func (a *assignment) purpose(i int) int {
 	}
 	next := i + len(lineAt(a.s, i))
 	if at, _ := nextLine(a.s, next); at > 0 && strings.HasSuffix(rest, ":") && isMixed(lineAt(a.s, at)) {
+		return at
+	}
+	return 0
+}
+
+// made returns the start of the value after what says, from i on, that it is new, or 0: "token was successfully created: x",
+// "changed the password of bob to x".
+func (a *assignment) made(i int, rest string) int {
+	end := i + len(lineAt(a.s, i))
+	for _, words := range [...]string{
+		"created", "was created", "has been created", "created successfully", "successfully created", "was successfully created", "generated",
+		"was generated", "generated successfully", "successfully generated", "was successfully generated",
+	} {
+		for _, sign := range [...]string{": ", "... "} {
+			if value, ok := strings.CutPrefix(rest, words+sign); ok && isRandom(value) {
+				return end - len(value)
+			}
+		}
+	}
+	if a.kind != isPassword {
+		return 0
+	}
+	if values, ok := strings.CutPrefix(rest, "changed from "); ok {
+		if old, value, ok := strings.Cut(values, " to "); ok && isMixed(old) && isMixed(value) {
+			return end - len(values)
+		}
+	}
+	if n := strings.LastIndex(" "+rest, " to "); n >= 0 && isMixed(rest[n+len("to "):]) && a.isSetBefore() {
+		return i + n + len("to ")
+	}
+	return 0
+}
+
+// isSetBefore reports whether the key follows a verb that sets it: setting the password.
+func (a *assignment) isSetBefore() bool {
+	const far = 40
+	before := strings.TrimSuffix(lowerASCII(a.s[max(a.key-far, 0):a.key]), "the ")
+	for _, verb := range [...]string{"set ", "setting ", "reset ", "resetting ", "change ", "changed ", "changing "} {
+		if strings.HasSuffix(before, verb) {
+			return true
+		}
+	}
+	return false
+}
+
+// announced returns the start of a random value that stands alone in the next line, after a few words from i on, or 0: "copy this
+// token now:", "your token (keep it safe):".
+func (a *assignment) announced(i int, rest string) int {
+	const most = 5 // words
+	if !strings.HasSuffix(rest, ":") || len(strings.Fields(rest)) > most {
+		return 0
+	}
+	if at, _ := nextLine(a.s, i+len(lineAt(a.s, i))); at > 0 && isRandom(lineAt(a.s, at)) {
 		return at
 	}
 	return 0

@@ -78,6 +78,9 @@ func backslashes(s string, i int) (n int) {
 func skipBracket(s string, i int) int {
 	if i < len(s) && s[i] == '[' && !strings.HasPrefix(s[i:], masked) && !strings.HasPrefix(s[i:], "[]") || i+1 < len(s) && s[i] == '(' && isQuote(s[i+1]) {
 		i++
+		if at := skipBlanks(s, i); at > i && isString(s, at) { // [ "x" ]
+			i = at
+		}
 	}
 	return min(i, len(s))
 }
