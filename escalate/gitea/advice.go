@@ -12,9 +12,12 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
+
+	"github.com/terraphim/adfbot/internal/redact"
 )
 
 // The functions below return what a person can do about an error whose cause shows in more than its status, or "".
@@ -87,13 +90,13 @@ func adviseAnswer(r request, base string, resp *http.Response, err error) string
 		return adviseRedirect(base, resp)
 	case status/100 == 2 && isWebPage(resp):
 		return "a web page came instead of Gitea's API, as from a login in front of Gitea: let requests to " + api + " pass it, or correct gitea.url"
-	case status/100 == 2 && (errors.Is(err, io.ErrUnexpectedEOF) || isJSON(resp) && isSyntaxError(err)):
+	case status/100 == 2 && (errors.Is(err, io.ErrUnexpectedEOF) || ours && isCut(err)):
 		return "the answer ends early, as behind a proxy that limits its size: raise the limit"
 	case status/100 == 2 && (isSyntaxError(err) || isTypeError(err) || r.where == base && errors.Is(err, errAnswer)):
 		return "this is no answer of Gitea's API: correct gitea.url, or what stands in front of Gitea"
 	case errors.Is(err, context.DeadlineExceeded):
 		return "see whether Gitea, or the way to it, is slow, or raise gitea.timeout"
-	case status == http.StatusNotFound && (!ours || r.where == base && r.op != opUser):
+	case (status == http.StatusNotFound || status == http.StatusGone) && (!ours || r.where == base && r.op != opUser):
 		return "there is no Gitea API at " + strings.TrimSuffix(api, "/") + ": set gitea.url to the address of Gitea's start page, with its sub-path if it has one"
 	case status == http.StatusBadRequest && !ours && strings.HasPrefix(base, "http:"):
 		return "the server refuses plain http, or this host name: correct gitea.url"
@@ -101,7 +104,9 @@ func adviseAnswer(r request, base string, resp *http.Response, err error) string
 		return adviceProxy
 	case status == http.StatusRequestEntityTooLarge:
 		return "a proxy in front of Gitea limits the size of requests: raise the limit"
-	case status/100 == 4 && status != http.StatusTooManyRequests && isWebPage(resp):
+	case status/100 == 4 && status != http.StatusTooManyRequests && isWebPage(resp),
+		status == http.StatusUnauthorized && !ours,                                       // Gitea's own has a text in JSON
+		status == http.StatusForbidden && !ours && resp.Header.Get("Content-Type") != "": // or none at all
 		return "a proxy in front of Gitea refuses this: let requests to " + api + " pass it"
 	case status == http.StatusUnauthorized, status == http.StatusForbidden, status == http.StatusPreconditionFailed:
 		return adviseRefusal(err.Error())
@@ -146,16 +151,28 @@ func adviseRedirect(base string, resp *http.Response) string {
 	}
 	to.RawQuery, to.Fragment, to.User = "", "", nil
 	newBase, path, ok := strings.Cut(to.String(), "/api/v1/")
+	_, asked, _ := strings.Cut(resp.Request.URL.Path, "/api/v1/")
 	switch parts := strings.Split(path, "/"); {
 	case !ok:
-		return fmt.Sprintf("%s/api/v1/ is redirected to %s, as by a login in front of Gitea: let requests to it pass, or correct gitea.url", base, to)
+		return fmt.Sprintf("%s/api/v1/ is redirected to %s, as by a login in front of Gitea: let requests to it pass, or correct gitea.url", base, redact.Line(to.String(), 100))
 	case newBase != base:
 		return "set gitea.url to " + newBase
+	case isSamePlace(parts, strings.Split(asked, "/")):
+		return fmt.Sprintf("%s/api/v1/ is redirected to %s, by what stands in front of Gitea: let requests to it pass unchanged", base, redact.Line(to.String(), 100))
 	case len(parts) > 2 && parts[0] == "repos":
 		return fmt.Sprintf("the repository moved to %s/%s: set gitea.owner and gitea.repo to it", parts[1], parts[2])
 	default:
 		return fmt.Sprintf("this moved to %s: correct its name in the configuration", to)
 	}
+}
+
+// isSamePlace reports whether a redirect is to the same repository, or to the same other thing of Gitea's API: to a slash at the end,
+// or to what was asked for. Gitea itself redirects only to another name.
+func isSamePlace(to, asked []string) bool {
+	if asked[0] == "repos" && len(asked) > 2 {
+		return len(to) > 2 && slices.Equal(to[:3], asked[:3])
+	}
+	return strings.TrimSuffix(strings.Join(to, "/"), "/") == strings.Join(asked, "/")
 }
 
 // detail is what is shown of an error of the SDK, which quotes whole answers.
@@ -232,6 +249,12 @@ func isWebPage(resp *http.Response) bool {
 func isTypeError(err error) bool {
 	var wrong *json.UnmarshalTypeError
 	return errors.As(err, &wrong)
+}
+
+// isCut reports whether a text in JSON has no end.
+func isCut(err error) bool {
+	var syntax *json.SyntaxError
+	return errors.As(err, &syntax) && syntax.Error() == "unexpected end of JSON input"
 }
 
 func isSyntaxError(err error) bool {
