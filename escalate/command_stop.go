@@ -54,6 +54,8 @@ func (run *commandRun) aboutAll(ctx context.Context, n int) (res result, done bo
 	case line.Verb == incident.PauseVerb:
 		res, err = run.stopAll(ctx, n, e)
 		return res, true, err
+	case line.Verb == incident.ResumeVerb && (e.lasts > 0 || saysWhen(e.reason)) && !run.cmd.Steps[n].Begun:
+		return result{answer: issuetext.NoResumeTime()}, true, nil
 	case line.Verb == incident.ResumeVerb:
 		return run.endStops(ctx, n, e)
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/escalate/issuetext"
 	"github.com/terraphim/adfbot/internal/markdown"
+	"github.com/terraphim/adfbot/internal/text"
 )
 
 // A command is about the project that its first word names, if the issue is about that one; else about all of the issue. A resume of all has
@@ -64,6 +65,8 @@ func (run *commandRun) carryOut(ctx context.Context, n int) (result, error) {
 		return result{answer: issuetext.NoPatterns(line.Verb, first)}, nil
 	case line.Verb == incident.PauseVerb && beginsWithTime(timed):
 		return result{answer: issuetext.NoPauseTime(run.project)}, nil
+	case line.Verb == incident.ResumeVerb && saysWhen(timed) && !run.cmd.Steps[n].Begun:
+		return result{answer: issuetext.NoResumeTime()}, nil
 	case ok && several && second != first:
 		return result{answer: issuetext.OneProjectEach(line.Verb, first)}, nil
 	case ok:
@@ -91,6 +94,23 @@ func (run *commandRun) carryOut(ctx context.Context, n int) (result, error) {
 func beginsWithTime(s string) bool {
 	words := strings.Fields(s)
 	return len(words) > 1 && strings.EqualFold(strings.TrimRight(words[0], ":"), "for") && words[1][0] >= '0' && words[1][0] <= '9' // not "for maintenance"
+}
+
+// saysWhen reports whether the reason of a resume begins with a time, "for 2h", or is one, "in 2h": nobody may mean that the project runs
+// at once and goes on.
+func saysWhen(s string) bool {
+	words := strings.Fields(s)
+	if len(words) < 2 {
+		return false
+	}
+	_, isTime := text.ParseDuration(strings.TrimRight(words[1], ":,."))
+	switch strings.ToLower(strings.TrimRight(words[0], ":")) {
+	case "for":
+		return isTime
+	case "in", "after":
+		return isTime && len(words) == 2
+	}
+	return false
 }
 
 // cutProject splits off the first word, without what people write around a name.

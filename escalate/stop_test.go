@@ -694,6 +694,10 @@ func TestCommandWithPatternOrTime(t *testing.T) {
 		"/adf pause for 2h":             "leave out the time; for a time, run `adfbot pause odilo --for 2h` on the machine",
 		"/adf pause odilo for 2h":       "leave out the time",
 		"/adf pause odilo: FOR: 2h now": "leave out the time",
+		"/adf resume for 2h":            "leave out the time, or give the command when the project is to run again",
+		"/adf resume odilo in 30m":      "leave out the time",
+		"/adf resume after 1d":          "leave out the time",
+		"/adf resume all for 2h":        "leave out the time",
 	} {
 		playStopCommands(t, func(w *world) {
 			w.says("alex", said)
@@ -704,13 +708,32 @@ func TestCommandWithPatternOrTime(t *testing.T) {
 			require.True(t, w.paused(project))
 		})
 	}
-	for _, said := range []string{"/adf resume why?", "/adf resume **done**", "/adf resume for 2 reasons"} {
+	for _, said := range []string{"/adf resume why?", "/adf resume **done**", "/adf resume for 2 reasons", "/adf resume in 2026 it works", "/adf resume after 2h of work"} {
 		playStopCommands(t, func(w *world) {
 			w.says("alex", said)
 			w.sweep()
 			require.False(t, w.paused(project), said)
 		})
 	}
+}
+
+// A resume of all has no time either: the stop goes on.
+func TestResumeAllWithTime(t *testing.T) {
+	playStopCommands(t, func(w *world) {
+		w.says("alex", "/adf pause all")
+		w.sweep()
+		stopped := w.flags()
+		for _, said := range []string{"/adf resume all for 2h", "/adf resume all in 2h", "/adf resume all: for 90m please"} {
+			w.says("alex", said)
+			w.sweep()
+			require.Contains(t, w.last(), "Nothing was done: ", said)
+			require.Equal(t, stopped, w.flags(), said)
+		}
+		w.says("alex", "/adf resume all for 2 reasons")
+		w.sweep()
+		require.NotContains(t, w.last(), "Nothing was done: ")
+		require.Less(t, len(w.flags()), len(stopped))
+	})
 }
 
 // Days are a time, too; and a stop whose time is over was ended by nobody, so a pause that was written before the bot noticed that is meant.

@@ -338,6 +338,11 @@ func NoPauseTime(project string) string {
 		"the time; for a time, run %s on the machine.", markdown.CodeSpan("adfbot pause "+project+" --for 2h"))
 }
 
+// NoResumeTime answers a resume that says how long, or when.
+func NoResumeTime() string {
+	return "Nothing was done: a resume is for now and for good. Please leave out the time, or give the command when the project is to run again."
+}
+
 // OneProjectEach answers a command that names several projects.
 func OneProjectEach(v incident.Verb, project string) string {
 	return fmt.Sprintf("Nothing was done: name one project in each line, e.g. %s.", markdown.CodeSpan(fmt.Sprintf("/adf %s %s", v, project)))
