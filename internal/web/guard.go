@@ -36,7 +36,7 @@ func (s *Server) guard(mux *http.ServeMux) http.Handler {
 			refused(http.StatusForbidden, "Cross-origin request", "a page of another site sent this; nothing was done").write(a)
 			return
 		}
-		packed := &packedWriter{ResponseWriter: a, request: r}
+		packed := &packedWriter{ResponseWriter: a, request: r, hold: func(p []byte) func() { return s.unread.add(p, a.cut) }}
 		s.dispatch(mux, packed, r)
 		packed.finish()
 		s.log.Debug("http", "method", r.Method, "path", p.logPath(r), "status", a.status, "remote", r.RemoteAddr)
@@ -105,6 +105,9 @@ func (a *statusWriter) Write(p []byte) (int, error) {
 	}
 	return a.ResponseWriter.Write(p)
 }
+
+// cut ends the write in progress: the client does not get the rest of the answer.
+func (a *statusWriter) cut() { _ = a.rc.SetWriteDeadline(time.Now()) }
 
 // Unwrap is for http.ResponseController.
 func (a *statusWriter) Unwrap() http.ResponseWriter { return a.ResponseWriter }

@@ -26,9 +26,10 @@ var packers = sync.Pool{New: func() any {
 type packedWriter struct {
 	http.ResponseWriter
 	request *http.Request
-	status  int  // not sent before begun
-	begun   bool // the header is sent
-	dropped bool // the client needs no body
+	hold    func(p []byte) (done func()) // counts a large answer while it is written; nil: nothing counts
+	status  int                          // not sent before begun
+	begun   bool                         // the header is sent
+	dropped bool                         // the client needs no body
 	gzip    *gzip.Writer
 }
 
@@ -42,10 +43,13 @@ func (w *packedWriter) Write(p []byte) (int, error) {
 	if !w.begun {
 		w.begin(len(p))
 	}
-	switch {
-	case w.dropped:
+	if w.dropped {
 		return len(p), nil
-	case w.gzip != nil:
+	}
+	if w.hold != nil && len(p) >= leastUnread {
+		defer w.hold(p)()
+	}
+	if w.gzip != nil {
 		return w.gzip.Write(p)
 	}
 	return w.ResponseWriter.Write(p)

@@ -66,6 +66,7 @@ type Server struct {
 	resultRates  resultRates
 	holding      semaphore   // new projects under a stop that are being made known, see holdNew
 	holdRates    resultRates // of them
+	unread       unread
 
 	// base ends when requests that outlive their client must stop.
 	base         context.Context
@@ -98,6 +99,7 @@ func New(o Options) (*Server, error) {
 		tcpLimits: newLimits(), socketLimits: newLimits(), placeWait: placeWait, tripWait: tripWait, storeWait: storeWait, operateWait: operateWait,
 		parsing: make(semaphore, maxParsing), flagReads: make(semaphore, maxFlagReads),
 		resultRates: resultRates{of: map[string]*rate.Limiter{}}, holding: make(semaphore, maxHolding), holdRates: resultRates{of: map[string]*rate.Limiter{}},
+		unread: unread{most: maxUnread},
 	}
 	if s.now == nil {
 		s.now = time.Now
