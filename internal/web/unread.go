@@ -13,8 +13,8 @@ const (
 	leastUnread = 256 << 10
 )
 
-// unread holds the large answers that their clients have not read yet. Each is in memory until then, with what its buffer has to spare. When they are too many, the oldest
-// ones are cut: whoever reads at once is done before that.
+// unread holds the large answers that their clients have not read yet. Each is in memory until then, with what its buffer has to spare.
+// When they are too many, the oldest ones are cut: whoever reads at once is done before that.
 type unread struct {
 	most int
 
