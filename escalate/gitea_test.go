@@ -95,7 +95,7 @@ func TestCallStatuses(t *testing.T) {
 		401: {tracker.Refused, "make a new one in Gitea"},
 		403: {tracker.Refused, "the token's account may not do this"},
 		404: {tracker.Refused, "gitea."},
-		410: {tracker.Refused, "the repository is gone"},
+		410: {tracker.Refused, "set gitea."},
 		422: {tracker.Refused, ""},
 		423: {tracker.Refused, "unarchive it"},
 		429: {tracker.Refused, "retried automatically"},
