@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/charmbracelet/x/ansi"
+	"github.com/clipperhouse/displaywidth"
 	"github.com/stretchr/testify/require"
 )
 
@@ -32,7 +32,7 @@ a-project-with-a-very-long-name  PAUSED 3m
 	for _, width := range []int{40, 60, 100} {
 		for n, line := range (screen{width: width}).layOut(rows) {
 			if n != 2 {
-				require.LessOrEqual(t, ansi.StringWidth(line), width, line)
+				require.LessOrEqual(t, displaywidth.String(line), width, line)
 			}
 		}
 	}
@@ -51,7 +51,7 @@ func TestTableColours(t *testing.T) {
 func TestTextWidth(t *testing.T) {
 	t.Parallel()
 	for _, s := range []string{"", "odilo", "日本語", "é", "e\u0301", "✔✘–…", "🚀 start", "ｆｕｌｌ", "한국", "a\u200bb", "Ж"} {
-		require.Equal(t, ansi.StringWidth(s), textWidth(s), "%q", s)
+		require.Equal(t, displaywidth.String(s), textWidth(s), "%q", s)
 		for columns := range 4 {
 			require.LessOrEqual(t, textWidth(cut(s, columns+1)), columns+1, "%q", s)
 		}

@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/charmbracelet/x/ansi"
+	"github.com/clipperhouse/displaywidth"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 )
@@ -120,7 +120,7 @@ func TestWatchOnTerminal(t *testing.T) {
 		require.Regexp(t, `(?m)^  odilo#1 http://\S+/issues/1$`, page)
 		for line := range strings.Lines(page) {
 			if strings.Contains(line, "failures") && !strings.Contains(line, "in a row") {
-				require.LessOrEqual(t, ansi.StringWidth(strings.TrimRight(line, "\n")), 60)
+				require.LessOrEqual(t, displaywidth.Options{ControlSequences: true}.String(strings.TrimRight(line, "\n")), 60)
 			}
 		}
 	}
