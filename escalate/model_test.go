@@ -25,15 +25,15 @@ import (
 
 var (
 	modelSeed  = flag.Uint64("model-seed", 1, "the first seed of TestFlagModel")
-	modelSeeds = flag.Int("model-seeds", 0, "how many seeds TestFlagModel plays; 0: 2,000, or 10,000 with -full")
+	modelSeeds = flag.Int("model-seeds", 0, "how many seeds TestFlagModel plays; 0: 1,000, or 10,000 with -full")
 )
 
 // A flag that somebody removed ends its pause everywhere, and nothing else does; a flag that somebody made or touched is a pause; and in
 // the end all directories agree with the state, whatever died in between.
 func TestFlagModel(t *testing.T) {
 	t.Parallel()
-	seeds := cmp.Or(*modelSeeds, 2000)
-	if testhost.Full() && *modelSeeds == 0 {
+	seeds := cmp.Or(*modelSeeds, 1000)
+	if testhost.Exhaustive() && *modelSeeds == 0 {
 		seeds = 10000
 	}
 	for n := range seeds {

@@ -344,7 +344,7 @@ func TestCrash(t *testing.T) {
 	for _, name := range stepsOfTheSource(t) {
 		require.True(t, reached[name], "no flow comes to the step %q: add one that does", name)
 	}
-	if !testhost.Full() {
+	if !testhost.Exhaustive() {
 		crashes = sample(crashes)
 	}
 	for n, f := range flows {

@@ -22,7 +22,9 @@ func schemas(t *testing.T) func(name string) *jsonschema.Resolved {
 	t.Helper()
 	text, err := os.ReadFile(repoRoot + "/internal/web/openapi.yaml")
 	require.NoError(t, err)
-	var api struct{ Components struct{ Schemas map[string]any } }
+	var api struct {
+		Components struct{ Schemas map[string]any }
+	}
 	require.NoError(t, yaml.Unmarshal(bytes.ReplaceAll(text, []byte("#/components/schemas/"), []byte("#/$defs/")), &api))
 	return func(name string) *jsonschema.Resolved {
 		require.Contains(t, api.Components.Schemas, name, "the description has no such schema")

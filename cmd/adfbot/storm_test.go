@@ -62,6 +62,8 @@ func seedsOfTheStorm() []uint64 {
 		n = 3
 		if testhost.Full() {
 			n = 6
+		}
+		if testhost.Exhaustive() {
 			for seed := range stormFaults {
 				if seed > n {
 					seeds = append(seeds, seed)

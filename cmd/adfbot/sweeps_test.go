@@ -22,7 +22,7 @@ func TestSweepsThatStartTogether(t *testing.T) {
 	state := w.path("state/adfbot.db")
 	w.ok("record", "--project", "odilo", "--success") // the pause directory is created by the first result
 	rounds := 3
-	if testhost.Full() {
+	if testhost.Exhaustive() {
 		rounds = 40
 	}
 	for round := range rounds {

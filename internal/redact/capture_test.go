@@ -94,7 +94,9 @@ func TestCaptureCutsNoSecret(t *testing.T) {
 			}
 		}
 		for at := range near {
-			requireNoPart(t, capture(limit, r, filler[:at]+secret+filler[at:]), secret)
+			if at%4 == 0 || testhost.Full() {
+				requireNoPart(t, capture(limit, r, filler[:at]+secret+filler[at:]), secret)
+			}
 			if at%17 == 0 {
 				requireNoPart(t, capture(limit, r, filler[:at]+secret[:3], secret[3:]+filler[at:]), secret)
 				requireNoPart(t, capture(limit, r, filler[:at]+secret[:3]+"\x1b[0m"+secret[3:]+filler[at:]), secret)

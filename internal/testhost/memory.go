@@ -12,6 +12,10 @@ var full = flag.Bool("full", false, "run every case where a test otherwise runs 
 // Full reports whether the test is to run every case, however long that takes.
 func Full() bool { return *full }
 
+// Exhaustive is [Full] for tests whose cases take the same code through ever more orders and crashes. That is nothing to the race detector,
+// which slows them down ten times: under it they run their sample, also with -full. `.ci/run` runs every case without it.
+func Exhaustive() bool { return *full && !Race }
+
 // Overlap runs more parallel tests at once than there are processors, unless -parallel says how many. It is for those that mostly wait for
 // other processes.
 func Overlap() {
