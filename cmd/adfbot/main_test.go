@@ -147,6 +147,18 @@ func hookPoint(s string) (name string, n int) {
 	return name, n
 }
 
+// The tests start this binary some thousand times as adfbot. These packages work for 10 ms and more whenever a program that links them
+// starts, so no test here may import them.
+func TestStartIsCheap(t *testing.T) {
+	t.Parallel()
+	c := testhost.Command(t, "adfbot", "version")
+	c.Env = append(c.Env, "GODEBUG=inittrace=1")
+	out, err := c.CombinedOutput()
+	require.NoError(t, err)
+	require.Contains(t, string(out), "init net/http @")
+	require.NotRegexp(t, `init \S*(jsonschema/v6|go-runewidth) @`, string(out))
+}
+
 // A dead mount keeps a read for ever, and no context ends that.
 func TestSecondSignalEndsAProcessThatHangs(t *testing.T) {
 	c := testhost.Command(t, "hangs")
