@@ -250,9 +250,13 @@ func (c *fleetChecker) removals() {
 	}
 }
 
-// holds: each has somebody who made or touched a flag on that host, or a command.
+// holds: each has somebody who made or touched a flag on that host, or a command. No stop takes over what was paused by hand.
 func (c *fleetChecker) holds() {
+	byStop := c.heldByStops()
 	for _, e := range c.events {
+		if e.What == "hold" && e.Was != "" && e.Kind != "" && !byStop[e.Was] {
+			c.book.wrong("4: %s was paused by hand, and stop %s took that over at %s", e.Project, e.Kind, moment(e.At))
+		}
 		if e.What != "hold" || e.Pause == "" || c.ordered("pause", e.Project, e.App, e.At) || e.Kind != "" && c.stopped("pause", e.Project, e.At) {
 			continue
 		}
@@ -334,6 +338,11 @@ func (c *fleetChecker) trips() {
 // issues: one for each incident, open as long as that is.
 func (c *fleetChecker) issues() {
 	issues := c.issuesByIncident()
+	for _, repo := range []string{theRepo, otherRepo} {
+		for _, i := range c.Issues(repo) {
+			saidTwice(fmt.Sprintf("%s#%d", repo, i.Number), i, c.book.wrong)
+		}
+	}
 	c.silentIssues(issues)
 	needed := neededBy(c.incidents)
 	for _, i := range c.incidents {

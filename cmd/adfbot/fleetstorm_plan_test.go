@@ -135,6 +135,14 @@ func (p *fleetPlan) drawQuiet(w fleetWeather) {
 		if len(p.Steps) > 0 && d.chance(40) {
 			add(r, move{At: d.ms(0, fleetRoundMs), What: pick(d, "pager down", "pager lost"), For: d.ms(300, 1500)})
 		}
+		if p.Stops && d.chance(40) {
+			add(r, d.pausedBeforeStop(fleetRoundMs/3))
+		}
+		for host := range r.Daemons { // what a comment says twice is written by whoever was killed, and by who comes next
+			if w.deadly > 0 && d.chance(60) {
+				r.Daemons[host] = append([]hit{d.whileCommenting(p.quietPlan)}, r.Daemons[host]...)
+			}
+		}
 		slices.SortStableFunc(r.Moves, func(a, b fleetMove) int { return int(a.At - b.At) })
 	}
 }

@@ -95,7 +95,7 @@ type hit struct {
 	How  string        // "": nothing; kill, term, stop (and later go on), stop-kill
 	When string        // step, request, time
 	N    int           // the nth step or request
-	Step string        // of these steps; "": of all
+	Step string        // of these steps, or of these requests, see troubled; "": of all
 	For  time.Duration // until the time, or how long it is stopped
 }
 
@@ -212,9 +212,10 @@ func (f trouble) String() string {
 
 // which requests a fault is about. Single issues and lists are the most interesting.
 var troubled = map[string]func(*http.Request) bool{
-	"any": nil, "create": giteatest.CreateIssue(), "list": giteatest.ListIssues(), "get": giteatest.GetIssue(),
+	"any": giteatest.All(), "create": giteatest.CreateIssue(), "list": giteatest.ListIssues(), "get": giteatest.GetIssue(),
 	"edit": giteatest.EditIssue(), "close": giteatest.CloseIssue(), "reopen": giteatest.ReopenIssue(),
-	"comment": giteatest.CommentIssue(), "timeline": giteatest.ListTimeline(), "make label": giteatest.CreateLabel(),
+	"comment of a step": giteatest.All(giteatest.CommentIssue(), giteatest.BodyHas("/step/")),
+	"comment":           giteatest.CommentIssue(), "timeline": giteatest.ListTimeline(), "make label": giteatest.CreateLabel(),
 	"comments": giteatest.All(giteatest.Method("GET"), giteatest.PathHas("/comments")),
 	"labels":   giteatest.All(giteatest.Method("GET"), giteatest.PathHas("/labels")), "user": giteatest.PathHas("/user"),
 }
@@ -318,6 +319,18 @@ func (p *stormPlan) drawQuiet(w weather) {
 			p.Rounds[n].Answer = pick(d, "/adf ack", "/adf ack", "/adf snooze 4h", assigns)
 		case answers:
 			p.Rounds[n].Answer = assigns
+		}
+		r := &p.Rounds[n]
+		if h := r.Serve; h != nil && w.deadly > 0 && d.chance(40) {
+			*h = d.whileCommenting(p.quietPlan)
+		}
+		for k, m := range r.Moves {
+			if m.What == "sweep" && w.deadly > 0 && d.chance(40) {
+				r.Moves[k].Hit = d.whileCommenting(p.quietPlan)
+			}
+		}
+		if p.Stops && d.chance(30) {
+			r.Moves = append(r.Moves, d.pausedBeforeStop(w.length))
 		}
 	}
 }
