@@ -65,6 +65,7 @@ type stormRound struct {
 	LoseState bool          // before it
 	Later     time.Duration // how much later than the calm before it
 	Look      bool          // in its calm, somebody looks for silence a second time
+	Cut       hit           // happens to a sweep at the beginning of its calm; none: there is no such sweep
 	Answer    string        // in its calm, somebody answers to an incident so: a comment, or [assigns]
 	Jumps     bool          // some commands have another clock
 	Serve     *hit          // the daemon runs, until it is told to end or something happens to it; nil: it does not
@@ -142,7 +143,7 @@ func (p stormPlan) String() string {
 	fmt.Fprintf(&b, "seed %d, operators %t, closing resumes %t, served %t, denied %t, separated %t, shared %t, timeout %s; %s\n",
 		p.Seed, p.Operators, p.CloseResumes, p.Served, p.Denied, p.Separated, p.Shared, p.Timeout, p.quietPlan)
 	for n, r := range p.Rounds {
-		fmt.Fprintf(&b, "round %d, state lost before %t, %s later, looked again %t, answer %q, faults %q\n", n, r.LoseState, r.Later, r.Look, r.Answer, r.Faults)
+		fmt.Fprintf(&b, "round %d, state lost before %t, %s later, looked again %t, answer %q, cut%s, faults %q\n", n, r.LoseState, r.Later, r.Look, r.Answer, r.Cut, r.Faults)
 		if r.Serve != nil {
 			fmt.Fprintf(&b, "   0 ms serve%s\n", *r.Serve)
 		}
@@ -328,6 +329,9 @@ func (p *stormPlan) drawQuiet(w weather) {
 			if m.What == "sweep" && w.deadly > 0 && d.chance(40) {
 				r.Moves[k].Hit = d.whileCommenting(p.quietPlan)
 			}
+		}
+		if w.deadly > 0 && d.chance(40) {
+			r.Cut = d.whileCommenting(p.quietPlan)
 		}
 		if p.Stops && d.chance(30) {
 			r.Moves = append(r.Moves, d.pausedBeforeStop(w.length))
