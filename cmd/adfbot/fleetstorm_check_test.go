@@ -13,6 +13,7 @@ import (
 
 	"github.com/terraphim/adfbot/escalate/giteatest"
 	"github.com/terraphim/adfbot/internal/bot"
+	"github.com/terraphim/adfbot/internal/testhost"
 )
 
 // The checker of the fleet's storm asks the bot for nothing: it reads the tables, the directories and Gitea.
@@ -172,7 +173,11 @@ const slack = 5 * time.Second
 // ordered reports whether a command, or an operator's comment, can have done something to a project.
 func (c *fleetChecker) ordered(what, project, app string, at time.Time) bool {
 	return slices.ContainsFunc(c.book.deeds, func(d *fleetDeed) bool {
-		return d.What == what && d.names(project) && !d.order().stop && d.host.name == app && !d.Begun.After(at) && !d.Ended.Add(slack).Before(at)
+		until := d.Ended.Add(slack)
+		if d.killed { // the daemon finds what it has done to a flag
+			until = until.Add(testhost.Patience)
+		}
+		return d.What == what && d.names(project) && !d.order().stop && d.host.name == app && !d.Begun.After(at) && !until.Before(at)
 	}) || slices.ContainsFunc(c.book.orders, func(e *episode) bool {
 		return e.what == what && e.project == project && !e.begun.After(at) && !e.stop
 	})
