@@ -13,6 +13,7 @@ import (
 
 	"github.com/terraphim/adfbot/escalate/giteatest"
 	"github.com/terraphim/adfbot/internal/bot"
+	"github.com/terraphim/adfbot/internal/testhost"
 )
 
 // The checker of the fleet's storm asks the bot for nothing: it reads the tables, the directories and Gitea.
@@ -172,7 +173,11 @@ const slack = 5 * time.Second
 // ordered reports whether a command, or an operator's comment, can have done something to a project.
 func (c *fleetChecker) ordered(what, project, app string, at time.Time) bool {
 	return slices.ContainsFunc(c.book.deeds, func(d *fleetDeed) bool {
-		return d.What == what && d.names(project) && !d.order().stop && d.host.name == app && !d.Begun.After(at) && !d.Ended.Add(slack).Before(at)
+		until := d.Ended.Add(slack)
+		if d.killed { // the daemon finds what it has done to a flag
+			until = until.Add(testhost.Patience)
+		}
+		return d.What == what && d.names(project) && !d.order().stop && d.host.name == app && !d.Begun.After(at) && !until.Before(at)
 	}) || slices.ContainsFunc(c.book.orders, func(e *episode) bool {
 		return e.what == what && e.project == project && !e.begun.After(at) && !e.stop
 	})
@@ -250,9 +255,13 @@ func (c *fleetChecker) removals() {
 	}
 }
 
-// holds: each has somebody who made or touched a flag on that host, or a command.
+// holds: each has somebody who made or touched a flag on that host, or a command. No stop takes over what was paused by hand.
 func (c *fleetChecker) holds() {
+	byStop := c.heldByStops()
 	for _, e := range c.events {
+		if e.What == "hold" && e.Was != "" && e.Kind != "" && !byStop[e.Was] {
+			c.book.wrong("4: %s was paused by hand, and stop %s took that over at %s", e.Project, e.Kind, moment(e.At))
+		}
 		if e.What != "hold" || e.Pause == "" || c.ordered("pause", e.Project, e.App, e.At) || e.Kind != "" && c.stopped("pause", e.Project, e.At) {
 			continue
 		}
@@ -334,6 +343,11 @@ func (c *fleetChecker) trips() {
 // issues: one for each incident, open as long as that is.
 func (c *fleetChecker) issues() {
 	issues := c.issuesByIncident()
+	for _, repo := range []string{theRepo, otherRepo} {
+		for _, i := range c.Issues(repo) {
+			saidTwice(fmt.Sprintf("%s#%d", repo, i.Number), i, c.book.wrong)
+		}
+	}
 	c.silentIssues(issues)
 	needed := neededBy(c.incidents)
 	for _, i := range c.incidents {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -45,6 +46,8 @@ func (h *fleetHost) move(m move) {
 		mend()
 	case "removed while cut off":
 		h.removedWhileCutOff(m)
+	case "paused before a stop":
+		m.pausedBeforeStop(func(n int, m move) { h.hosts[(h.n+n*m.Pick)%len(h.hosts)].process(m, nil) })
 	case "pager down", "pager lost":
 		begun := time.Now()
 		h.pager.change(m)
@@ -151,7 +154,7 @@ func strike(g *gitea, p *os.Process, h hit, from string) (done func()) {
 		if h.N%2 == 0 {
 			do = giteatest.Afterwards(hit)
 		}
-		remove = g.Inject(giteatest.Fault{Name: h.How + " " + from, Match: isFrom(from), After: (h.N - 1) / 2, Times: 1, Do: do})
+		remove = g.Inject(giteatest.Fault{Name: h.How + " " + from, Match: giteatest.All(isFrom(from), troubled[cmp.Or(h.Step, "any")]), After: (h.N - 1) / 2, Times: 1, Do: do})
 	case "time":
 		time.AfterFunc(h.For, hit)
 	}

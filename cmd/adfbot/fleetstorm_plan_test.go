@@ -25,6 +25,7 @@ type fleetRound struct {
 	Length  time.Duration
 	Later   bool // all was a while ago when it begins, so that every daemon finds who is silent
 	Look    bool // in its calm, all hosts look for silence a while later
+	Cut     hit  // happens to a sweep at the beginning of its calm; none: there is no such sweep
 	Faults  []trouble
 	Daemons [][]hit // of each host's daemon, each time it is started; after these nothing happens to it
 	Moves   []fleetMove
@@ -42,7 +43,7 @@ func (p fleetPlan) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "seed %d, shared %t; %s\n", p.Seed, p.Shared, p.quietPlan)
 	for n, r := range p.Rounds {
-		fmt.Fprintf(&b, "round %d, later %t, looked again %t, faults %q\n", n, r.Later, r.Look, r.Faults)
+		fmt.Fprintf(&b, "round %d, later %t, looked again %t, cut%s, faults %q\n", n, r.Later, r.Look, r.Cut, r.Faults)
 		for host, hits := range r.Daemons {
 			fmt.Fprintf(&b, "     serve on %s%s\n", fleetHosts[host], hits)
 		}
@@ -134,6 +135,17 @@ func (p *fleetPlan) drawQuiet(w fleetWeather) {
 		}
 		if len(p.Steps) > 0 && d.chance(40) {
 			add(r, move{At: d.ms(0, fleetRoundMs), What: pick(d, "pager down", "pager lost"), For: d.ms(300, 1500)})
+		}
+		if p.Stops && d.chance(40) {
+			add(r, d.pausedBeforeStop(fleetRoundMs/3))
+		}
+		if w.deadly > 0 && d.chance(60) {
+			r.Cut = d.whileCommenting(p.quietPlan)
+		}
+		for host := range r.Daemons { // what a comment says twice is written by whoever was killed, and by who comes next
+			if w.deadly > 0 && d.chance(40) {
+				r.Daemons[host] = append([]hit{d.whileCommenting(p.quietPlan)}, r.Daemons[host]...)
+			}
 		}
 		slices.SortStableFunc(r.Moves, func(a, b fleetMove) int { return int(a.At - b.At) })
 	}

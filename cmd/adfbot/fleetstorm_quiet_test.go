@@ -152,6 +152,9 @@ func (c *fleetChecker) silence() {
 		if age < expectIn-time.Second {
 			c.book.wrong("8: %s is said to be silent at %s, and nothing was heard of it for %s only", i.Project, moment(i.Opened), age)
 		}
+		if c.pausedThen(i.Project, i.Opened) {
+			c.book.wrong("8: %s is said to be silent at %s, when it was paused", i.Project, moment(i.Opened))
+		}
 		paused := slices.ContainsFunc(c.events, func(e fleetEvent) bool {
 			return e.Project == i.Project && e.What == "pause" && e.Pause != "" && e.At.After(i.Opened)
 		})
@@ -176,6 +179,16 @@ func (c *fleetChecker) silence() {
 			c.book.wrong("8: nothing was heard of %s for %s, and nobody says so", id, lookAgain)
 		}
 	}
+}
+
+// pausedThen tells whether a project was paused at a moment, and for a while before and after it.
+func (c *fleetChecker) pausedThen(project string, at time.Time) (paused bool) {
+	for _, e := range c.events {
+		if e.Project == project && e.What == "pause" && e.At.Before(at.Add(time.Second)) {
+			paused = e.Pause != "" && (e.At.Before(at.Add(-time.Second)) || paused)
+		}
+	}
+	return paused
 }
 
 // resumedSince tells whether a project was resumed after a moment: it has time to report then.

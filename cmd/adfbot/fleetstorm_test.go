@@ -202,6 +202,9 @@ func (s *fleetStorm) agree() {
 // calm lets the time pass that leases and waits take, while no process runs. Then sweeps finish the work.
 func (s *fleetStorm) calm() {
 	s.book.endRuns()
+	if h := s.plan.Rounds[s.at].Cut; h.How != "" {
+		s.hosts[0].process(move{What: "sweep", Args: []string{"sweep"}, Hit: h}, nil)
+	}
 	testpg.Exec(s.t, s.pg.URL(), `UPDATE adfbot.claim SET until = clock_timestamp() - interval '1 second'`)
 	if s.plan.Rounds[s.at].Look {
 		s.lookTogether()

@@ -103,6 +103,27 @@ func (d *drawer) stop(most int, deadly int) move {
 	return m
 }
 
+// pausedBeforeStop draws a project that is paused by hand, and then a stop of all and its end.
+func (d *drawer) pausedBeforeStop(most int) move {
+	return move{At: d.ms(0, most), What: "paused before a stop", Project: pick(d, "odilo", "digital-twins", "quick", "night-watch"), Pick: d.IntN(3)}
+}
+
+// pausedBeforeStop runs its commands, one after the other.
+func (m move) pausedBeforeStop(run func(n int, m move)) {
+	for n, args := range [][]string{{"pause", m.Project}, {"pause", "--all"}, {"resume", "--all"}} {
+		run(n, move{What: args[0], Args: args})
+	}
+}
+
+// whileCommenting draws the end of a process when its comment is there, and it does not know that yet.
+func (d *drawer) whileCommenting(q quietPlan) hit {
+	h := hit{How: pick(d, "kill", "kill", "stop-kill"), When: "request", Step: "comment", N: 2, For: d.ms(60, 300)}
+	if len(q.Steps) > 0 && d.chance(60) {
+		h.Step = "comment of a step"
+	}
+	return h
+}
+
 // order draws a comment about steps or stops.
 func (d *drawer) order(q quietPlan, most int) move {
 	m := move{At: d.ms(30, most+100), What: "comment", Project: d.project(), Who: pick(d, person, operator, operator, stranger), Pick: d.IntN(6)}

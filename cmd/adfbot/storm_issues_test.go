@@ -106,7 +106,7 @@ func (c *checker) issuesAndIncidents() {
 		if i.Author != botLogin || c.book.isStrange(at) {
 			continue
 		}
-		c.saidTwice(at, i.Issue)
+		saidTwice(at, i.Issue, c.book.wrong)
 		if i.marker.incident == "" {
 			continue
 		}
@@ -190,11 +190,11 @@ func comments(i giteatest.Issue, keyEnd string) (keys []string) {
 	return keys
 }
 
-func (c *checker) saidTwice(at string, i giteatest.Issue) {
+func saidTwice(at string, i giteatest.Issue, wrong func(format string, args ...any)) {
 	said := map[string]bool{}
 	for _, k := range comments(i, "") {
 		if said[k] {
-			c.book.wrong("6: %s says %s twice", at, k)
+			wrong("6: %s says %s twice", at, k)
 		}
 		said[k] = true
 	}

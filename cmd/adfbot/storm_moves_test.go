@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
@@ -50,6 +51,8 @@ func (s *storm) move(m move) {
 		s.process(m)
 	case "post":
 		s.post(m)
+	case "paused before a stop":
+		m.pausedBeforeStop(func(_ int, m move) { s.process(m) })
 	case "pager down", "pager lost":
 		s.pager.change(m)
 		s.book.note(s.now(), "the pager", m.String(), "over")
@@ -161,7 +164,7 @@ func (s *storm) strike(d *deed) (done func()) {
 		if h.N%2 == 0 {
 			do = giteatest.Afterwards(hit)
 		}
-		remove = s.Inject(giteatest.Fault{Name: fmt.Sprintf("%s p%d", h.How, d.N), Match: isFrom(d.host), After: (h.N - 1) / 2, Times: 1, Do: do})
+		remove = s.Inject(giteatest.Fault{Name: fmt.Sprintf("%s p%d", h.How, d.N), Match: giteatest.All(isFrom(d.host), troubled[cmp.Or(h.Step, "any")]), After: (h.N - 1) / 2, Times: 1, Do: do})
 	case "time":
 		time.AfterFunc(h.For, func() {
 			if !over.Load() {

@@ -65,6 +65,7 @@ type stormRound struct {
 	LoseState bool          // before it
 	Later     time.Duration // how much later than the calm before it
 	Look      bool          // in its calm, somebody looks for silence a second time
+	Cut       hit           // happens to a sweep at the beginning of its calm; none: there is no such sweep
 	Answer    string        // in its calm, somebody answers to an incident so: a comment, or [assigns]
 	Jumps     bool          // some commands have another clock
 	Serve     *hit          // the daemon runs, until it is told to end or something happens to it; nil: it does not
@@ -95,7 +96,7 @@ type hit struct {
 	How  string        // "": nothing; kill, term, stop (and later go on), stop-kill
 	When string        // step, request, time
 	N    int           // the nth step or request
-	Step string        // of these steps; "": of all
+	Step string        // of these steps, or of these requests, see troubled; "": of all
 	For  time.Duration // until the time, or how long it is stopped
 }
 
@@ -142,7 +143,7 @@ func (p stormPlan) String() string {
 	fmt.Fprintf(&b, "seed %d, operators %t, closing resumes %t, served %t, denied %t, separated %t, shared %t, timeout %s; %s\n",
 		p.Seed, p.Operators, p.CloseResumes, p.Served, p.Denied, p.Separated, p.Shared, p.Timeout, p.quietPlan)
 	for n, r := range p.Rounds {
-		fmt.Fprintf(&b, "round %d, state lost before %t, %s later, looked again %t, answer %q, faults %q\n", n, r.LoseState, r.Later, r.Look, r.Answer, r.Faults)
+		fmt.Fprintf(&b, "round %d, state lost before %t, %s later, looked again %t, answer %q, cut%s, faults %q\n", n, r.LoseState, r.Later, r.Look, r.Answer, r.Cut, r.Faults)
 		if r.Serve != nil {
 			fmt.Fprintf(&b, "   0 ms serve%s\n", *r.Serve)
 		}
@@ -212,9 +213,10 @@ func (f trouble) String() string {
 
 // which requests a fault is about. Single issues and lists are the most interesting.
 var troubled = map[string]func(*http.Request) bool{
-	"any": nil, "create": giteatest.CreateIssue(), "list": giteatest.ListIssues(), "get": giteatest.GetIssue(),
+	"any": giteatest.All(), "create": giteatest.CreateIssue(), "list": giteatest.ListIssues(), "get": giteatest.GetIssue(),
 	"edit": giteatest.EditIssue(), "close": giteatest.CloseIssue(), "reopen": giteatest.ReopenIssue(),
-	"comment": giteatest.CommentIssue(), "timeline": giteatest.ListTimeline(), "make label": giteatest.CreateLabel(),
+	"comment of a step": giteatest.All(giteatest.CommentIssue(), giteatest.BodyHas("/step/")),
+	"comment":           giteatest.CommentIssue(), "timeline": giteatest.ListTimeline(), "make label": giteatest.CreateLabel(),
 	"comments": giteatest.All(giteatest.Method("GET"), giteatest.PathHas("/comments")),
 	"labels":   giteatest.All(giteatest.Method("GET"), giteatest.PathHas("/labels")), "user": giteatest.PathHas("/user"),
 }
@@ -318,6 +320,21 @@ func (p *stormPlan) drawQuiet(w weather) {
 			p.Rounds[n].Answer = pick(d, "/adf ack", "/adf ack", "/adf snooze 4h", assigns)
 		case answers:
 			p.Rounds[n].Answer = assigns
+		}
+		r := &p.Rounds[n]
+		if h := r.Serve; h != nil && w.deadly > 0 && d.chance(40) {
+			*h = d.whileCommenting(p.quietPlan)
+		}
+		for k, m := range r.Moves {
+			if m.What == "sweep" && w.deadly > 0 && d.chance(40) {
+				r.Moves[k].Hit = d.whileCommenting(p.quietPlan)
+			}
+		}
+		if w.deadly > 0 && d.chance(40) {
+			r.Cut = d.whileCommenting(p.quietPlan)
+		}
+		if p.Stops && d.chance(30) {
+			r.Moves = append(r.Moves, d.pausedBeforeStop(w.length))
 		}
 	}
 }

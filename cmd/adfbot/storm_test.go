@@ -281,9 +281,10 @@ func (s *storm) calm() {
 	s.deliver()
 	answered := s.answer(s.plan.Rounds[s.at].Answer)
 	sweeps := 1
-	if r := s.plan.Rounds[s.at]; r.LoseState || r.Jumps {
+	if r := s.plan.Rounds[s.at]; r.LoseState || r.Jumps || r.Cut.How != "" {
 		sweeps = 2
 	}
+	s.sweepCut(2 * time.Second) // longer than the first step waits
 	for range sweeps {
 		s.sweepLater(130 * time.Minute)
 	}
@@ -294,6 +295,14 @@ func (s *storm) calm() {
 	if s.plan.Rounds[s.at].Look {
 		s.book.look(s.at)
 		s.sweepLater(lookAgain)
+	}
+}
+
+// sweepCut has a sweep end before it is done, where that is drawn.
+func (s *storm) sweepCut(later time.Duration) {
+	if h := s.plan.Rounds[s.at].Cut; h.How != "" {
+		s.ahead.Add(int64(later))
+		s.process(move{What: "sweep", Args: []string{"sweep"}, Hit: h})
 	}
 }
 
