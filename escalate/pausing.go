@@ -70,10 +70,18 @@ type Resumed struct {
 // e.g. "resumed by kim with adfbot resume on bigbox". The issue is commented on and closed by [Reconciler.Escalate] or the
 // next sweep. A crash after the removal leaves a resume that the next sweep notices.
 func (r *Reconciler) Resume(ctx context.Context, project, how string) (Resumed, error) {
+	return r.ResumeIf(ctx, project, how, func(incident.ProjectState) bool { return true })
+}
+
+// ResumeIf is [Reconciler.Resume] for somebody who does not mean whatever pauses the project: may reports whether they mean what does by now.
+func (r *Reconciler) ResumeIf(ctx context.Context, project, how string, may func(incident.ProjectState) bool) (Resumed, error) {
 	if err := r.settle(ctx, project); err != nil {
 		return Resumed{}, err
 	}
 	return r.resume(ctx, project, how, func(ctx context.Context, p pauseState) (bool, error) {
+		if !may(p.ProjectState) {
+			return false, nil
+		}
 		err := r.saveResumed(ctx, slices.Concat(p.Unsettled, p.Silent), r.opt.Now())
 		return err == nil, err
 	})

@@ -142,11 +142,16 @@ func (b *Bot) Resume(ctx context.Context, project string) (Done, error) {
 // ResumeBy removes a project's flag, ends its incident or hold, and closes its issue with a comment that says "resumed
 // by" who.
 func (b *Bot) ResumeBy(ctx context.Context, project, who string) (Done, error) {
+	return b.resumeIf(ctx, project, who, func(incident.ProjectState) bool { return true })
+}
+
+// resumeIf is [Bot.ResumeBy] as long as may reports that what pauses the project is meant.
+func (b *Bot) resumeIf(ctx context.Context, project, who string, may func(incident.ProjectState) bool) (Done, error) {
 	b.takeIn(ctx)
 	_, err := b.rec.KeepStopped(ctx, project) // else the next sweep would have a stop pause it again
 	var resumed escalate.Resumed
 	if err == nil {
-		resumed, err = b.rec.Resume(ctx, project, "resumed by "+who)
+		resumed, err = b.rec.ResumeIf(ctx, project, "resumed by "+who, may)
 	}
 	if err != nil {
 		return Done{}, AdviseResume(ctx, b.cfg, project, b.AdviseRestore(ctx, err))

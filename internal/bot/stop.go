@@ -252,16 +252,19 @@ func (b *Bot) resumePatterns(ctx context.Context, m Many, s config.Selected, sto
 	if err != nil {
 		return errors.Join(append(errs, err)...)
 	}
+	meant := func(state incident.ProjectState) bool {
+		return m.Incidents && state.Open() != nil || !all && state.Open() == nil && state.Hold != nil && state.Hold.Stop != ""
+	}
 	var byIncident []string
 	for _, id := range s.Matched {
 		state := states[id]
 		switch {
 		case state.Pause().ID == "":
 			continue
-		case m.Incidents && state.Open() != nil, !all && state.Open() == nil && state.Hold.Stop != "":
-			if _, err := b.ResumeBy(ctx, id, m.By); err != nil {
+		case meant(state):
+			if _, err := b.resumeIf(ctx, id, m.By, meant); err != nil { // the project may trip before that
 				errs = append(errs, err)
-			} else {
+			} else if state, err := b.store.ProjectState(ctx, id); err == nil && state.Pause().ID == "" {
 				resumed = append(resumed, id)
 				continue
 			}

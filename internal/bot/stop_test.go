@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/terraphim/adfbot/internal/bot"
+	"github.com/terraphim/adfbot/internal/fault"
 	"github.com/terraphim/adfbot/internal/status"
 	"github.com/terraphim/adfbot/internal/testhost"
 	"github.com/terraphim/adfbot/internal/testpg"
@@ -179,4 +180,29 @@ func TestStopWithReadOnlyDirectory(t *testing.T) {
 	require.Empty(t, w.project("odilo").Warnings)
 	require.NoError(t, os.Remove(w.flag("odilo")))
 	require.Equal(t, status.No, w.project("odilo").Paused, "somebody removed a flag that was there")
+}
+
+// Who resumes a pattern during a stop of all means what that holds: not an incident of a project that trips meanwhile.
+func TestResumePatternWhileTripping(t *testing.T) {
+	w := newWorld(t)
+	w.withPattern()
+	w.must(0, "twins-a", "true")
+	w.must(0, "twins-b", "true")
+	w.pauseMany(bot.Many{Names: []string{"*"}, By: "kim"})
+	tripped := false
+	w.with(bot.Operate, func(b *bot.Bot) {
+		trips := fault.With(ctx, func(name string) {
+			if name == "flag-removed" && !tripped { // that of the first one; it is known what pauses the other one
+				tripped = true
+				w.fail("twins-b", 2)
+			}
+		})
+		d, err := b.ResumeMany(trips, bot.Many{Names: []string{"twins-*"}, By: "kim"})
+		require.NoError(t, err)
+		require.Equal(t, []string{"twins-a"}, d.Projects)
+		require.Contains(t, d.Others, "twins-b")
+	})
+	require.True(t, tripped)
+	require.True(t, bot.Gate(ctx, w.cfg, "twins-b").Paused)
+	require.FileExists(t, w.flag("twins-b"))
 }
