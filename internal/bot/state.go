@@ -45,6 +45,7 @@ func openState(ctx context.Context, cfg *config.Config, mode Mode, env Env) (*op
 		return nil, err // not a nil *sqlite.Store
 	}
 	o.State = s
+	o.recreated = o.recreated && s.Created() // else the sentinel is that of a process that has made the state just now
 	return o, nil
 }
 

@@ -121,9 +121,22 @@ func secretError(err error) error {
 	case errors.Is(err, fs.ErrPermission) && mountedReadOnly(pathOf(err)):
 		return fmt.Errorf("%w: uid %d cannot read it: %s", err, os.Geteuid(), mountFix)
 	case errors.Is(err, fs.ErrPermission):
-		return fmt.Errorf("%w: uid %d cannot read it: run adfbot as the bot's user, to whom the file has to belong", err, os.Geteuid())
+		return fmt.Errorf("%w: uid %d cannot read it: %s", err, os.Geteuid(), ownerFix(pathOf(err)))
 	}
 	return err
+}
+
+// ownerFix returns what makes a file readable that this user may not read.
+func ownerFix(path string) string {
+	uid := os.Geteuid()
+	if info, err := os.Stat(path); err == nil {
+		if st, ok := info.Sys().(*syscall.Stat_t); ok && int(st.Uid) == uid {
+			return "run chmod u+r " + text.ShellQuote(path)
+		} else if ok {
+			return fmt.Sprintf("it belongs to uid %d: run adfbot as the bot's user; if that is uid %d, run chown %[2]d %[3]s", st.Uid, uid, text.ShellQuote(path))
+		}
+	}
+	return "run adfbot as the bot's user, to whom the file has to belong"
 }
 
 // parseSecret removes one line end and one space from the end, which editors and echo leave there, and checks the rest.

@@ -89,6 +89,15 @@ func TestReadSecretFileRefuses(t *testing.T) {
 		require.ErrorIs(t, err, os.ErrPermission)
 		require.ErrorContains(t, err, "cannot read it: run adfbot as the bot's user, to whom the file has to belong")
 	})
+	t.Run("forbidden where it can be seen", func(t *testing.T) {
+		path := secretFileWith(t, "hunter2", 0o200)
+		forbidden := &os.PathError{Op: "open", Path: path, Err: os.ErrPermission}
+		require.ErrorContains(t, secretError(forbidden), "cannot read it: run chmod u+r "+path)
+		testhost.NeedRoot(t, "to give files away")
+		require.NoError(t, os.Chown(path, 4711, 4711))
+		require.ErrorContains(t, secretError(forbidden),
+			"uid 0 cannot read it: it belongs to uid 4711: run adfbot as the bot's user; if that is uid 0, run chown 0 "+path)
+	})
 	t.Run("directory", func(t *testing.T) {
 		_, err := ReadSecretFile(t.TempDir())
 		require.ErrorContains(t, err, "is not a regular file")

@@ -54,6 +54,11 @@ var tasks = map[string]func(self testhost.Self, dir, arg string) error{
 		_, err := earlierLock(dir, name)
 		return hold(self, err)
 	},
+	"owner": func(_ testhost.Self, dir, _ string) error {
+		owner := hostlocal.Owner(dir)
+		fmt.Printf("%s: %s\n", owner.Name, owner.Advice(os.Getenv("PATH"), "true"))
+		return nil
+	},
 	"lock": func(_ testhost.Self, dir, name string) error {
 		_, err := hostlocal.NewLocks(dir).LockHere(ctx, name, 0)
 		return err

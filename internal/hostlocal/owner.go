@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -14,9 +15,10 @@ import (
 
 // Account is a user of this machine.
 type Account struct {
-	UID   int
-	Name  string // "#4711" if the user database does not have it
-	login bool   // it is in the user database, and belongs to a person
+	UID      int
+	Name     string // "#4711" if the user database does not have it
+	login    bool   // it is in the user database, and belongs to a person
+	unmapped bool   // it stands for every user whom this user namespace does not have, such as those of the machine in a container
 }
 
 // word returns what chown and install take for the account.
@@ -27,9 +29,16 @@ func Me() Account { return account(os.Geteuid()) }
 
 func account(uid int) Account {
 	if u, err := user.LookupId(strconv.Itoa(uid)); err == nil {
-		return Account{uid, u.Username, Account{UID: uid}.IsPerson()}
+		return Account{UID: uid, Name: u.Username, login: Account{UID: uid}.IsPerson()}
 	}
 	return Account{UID: uid, Name: "#" + strconv.Itoa(uid)}
+}
+
+// unmapped reports whether the kernel shows this id in place of those that a user namespace does not have. uidMap is that of the namespace,
+// see user_namespaces(7). The first one has all.
+func unmapped(uid int, uidMap string) bool {
+	const overflow = 65534 // unless somebody has set kernel.overflowuid
+	return uid == overflow && !slices.Equal(strings.Fields(uidMap), []string{"0", "0", "4294967295"})
 }
 
 // IsPerson reports whether the id is in the ranges of people's accounts, not that of root, a service or nobody. Those of a directory
@@ -41,13 +50,20 @@ func Owner(path string) Account {
 	for {
 		info, err := os.Stat(path)
 		if st, ok := sys(info); err == nil && ok {
-			return account(int(st.Uid))
+			return owner(int(st.Uid))
 		}
 		if path == filepath.Dir(path) {
 			return account(0)
 		}
 		path = filepath.Dir(path)
 	}
+}
+
+func owner(uid int) Account {
+	if uidMap, err := os.ReadFile("/proc/self/uid_map"); err == nil && uid != os.Geteuid() && unmapped(uid, string(uidMap)) {
+		return Account{UID: uid, Name: "a user from outside of this container", unmapped: true}
+	}
+	return account(uid)
 }
 
 // BotUser returns the owner of a directory of the bot, or of the one that holds the file at path. A file there may belong to any
@@ -78,7 +94,7 @@ func sys(info fs.FileInfo) (*syscall.Stat_t, bool) {
 // RunAs returns what somebody who is logged in to this machine writes before a command to run it as this user, e.g.
 // "sudo -u adfbot ". It is "" for a person's account, and where sudo is not in searchPath, as in a container.
 func (a Account) RunAs(searchPath string) string {
-	if a.login || !hasSudo(searchPath) {
+	if a.login || a.unmapped || !hasSudo(searchPath) {
 		return ""
 	}
 	if a.UID == 0 {
@@ -89,6 +105,9 @@ func (a Account) RunAs(searchPath string) string {
 
 // Advice says how to run a command as this user.
 func (a Account) Advice(searchPath, command string) string {
+	if a.unmapped {
+		return "run it outside of this container, or map that user into it"
+	}
 	advice := "run it as " + a.Name
 	if prefix := a.RunAs(searchPath); prefix != "" {
 		advice += ": " + prefix + command

@@ -3,6 +3,7 @@ package hostlocal
 import (
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -26,6 +27,25 @@ func TestRunAs(t *testing.T) {
 		require.Equal(t, c.want, c.account.RunAs(path), c.account.Name)
 		require.Empty(t, c.account.RunAs(empty), "there is no sudo")
 	}
+}
+
+// In a container that has users of its own, nobody may stand for any user of the machine.
+func TestUserFromOutsideOfTheContainer(t *testing.T) {
+	const first, rootless, own = "         0          0 4294967295\n", "0 1000 1\n1 100000 65536\n", "0 0 1\n"
+	require.False(t, unmapped(testhost.Nobody, first))
+	for _, uidMap := range []string{rootless, own} {
+		require.True(t, unmapped(testhost.Nobody, uidMap))
+		require.False(t, unmapped(0, uidMap))
+	}
+
+	testhost.NeedRoot(t, "to make a user namespace")
+	dir := testhost.PublicDir(t)
+	require.NoError(t, os.Chown(dir, 4711, 4711))
+	child := testhost.Command(t, "owner", dir, "")
+	child.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWUSER, UidMappings: []syscall.SysProcIDMap{{Size: 1}}}
+	out, err := child.Output()
+	require.NoError(t, err)
+	require.Equal(t, "a user from outside of this container: run it outside of this container, or map that user into it\n", string(out))
 }
 
 func TestOwner(t *testing.T) {

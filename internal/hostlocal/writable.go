@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"syscall"
 
 	"github.com/terraphim/adfbot/internal/text"
@@ -67,7 +68,10 @@ func NotWritable(path string) string {
 		return "it is immutable: run chattr -i " + path
 	}
 	me, owner := Me(), Owner(path)
-	fix := fmt.Sprintf("run chown %s %s, or let its group write it with chmod g+rwX %s", me.word(), path, path)
+	fix := fmt.Sprintf("run chown %s %s", me.word(), path)
+	if inGroup(info) {
+		fix += ", or let its group write it with chmod g+rwX " + path
+	}
 	switch {
 	case me.UID == owner.UID:
 		fix = "run chmod u+rwX " + path
@@ -78,4 +82,14 @@ func NotWritable(path string) string {
 		fix = "run it as " + owner.Name
 	}
 	return fmt.Sprintf("%s may not write it (%s, owner %s): %s", me.Name, info.Mode(), owner.Name, fix)
+}
+
+// inGroup reports whether this user is in the group of a file.
+func inGroup(info fs.FileInfo) bool {
+	st, ok := sys(info)
+	if !ok {
+		return false
+	}
+	groups, _ := os.Getgroups()
+	return slices.Contains(append(groups, os.Getegid()), int(st.Gid))
 }

@@ -13,3 +13,5 @@ func RanAsLongAs(ran time.Duration, limits ...time.Duration) bool {
 	i := interruption{at: time.Unix(0, 0).Add(ran), begun: time.Unix(0, 0)}
 	return i.after(limits...)
 }
+
+var WatchSIGCONT = watchSIGCONT

@@ -5,11 +5,13 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -19,6 +21,7 @@ type target struct {
 	command  process
 	ownGroup bool
 	stopped  bool      // by [target.suspend]
+	woken    time.Time // when a SIGCONT came last
 	others   []process // its descendants outside of that group, once it was terminated
 }
 
@@ -71,14 +74,22 @@ func (t *target) forward(s syscall.Signal) {
 	case t.ownGroup, keyed && !self().foreground, !keyed && fatal(s), t.stopped && s == syscall.SIGCONT:
 		t.send(s)
 	}
-	t.stopped = t.stopped && s != syscall.SIGCONT
+	if s == syscall.SIGCONT {
+		t.stopped, t.woken = false, time.Now()
+	}
 }
 
 // suspend passes on a SIGTSTP, and stops this process, too, once the command is stopped, as its shell expects after Ctrl-Z. A command may
 // ignore the signal, and then needs somebody to read its output. It returns after SIGCONT, which is passed on like other signals. A signal that
 // came meanwhile and wakes or ends the command is returned instead: nobody may send another SIGCONT.
 func (t *target) suspend(signals <-chan os.Signal) os.Signal {
-	const patience = 100 * time.Millisecond
+	const patience, together = 100 * time.Millisecond, time.Millisecond
+	// The runtime passes on signals that have come together in the order of their numbers: SIGCONT first.
+	if time.Since(t.woken) < together {
+		return nil
+	}
+	woken, done := watchSIGCONT()
+	defer done()
 	if t.ownGroup || !self().foreground { // else Ctrl-Z has reached the command, too
 		t.stopped = true
 		t.send(syscall.SIGTSTP)
@@ -96,11 +107,37 @@ func (t *target) suspend(signals <-chan os.Signal) os.Signal {
 				t.forward(s.(syscall.Signal))
 			}
 		default:
-			_ = syscall.Kill(os.Getpid(), syscall.SIGSTOP)
+			if !woken() { // else the runtime has yet to pass on the SIGCONT
+				_ = syscall.Kill(os.Getpid(), syscall.SIGSTOP)
+			}
 			return nil
 		}
 	}
 	return nil
+}
+
+// watchSIGCONT returns a function that reports whether this process has got a SIGCONT since, which the runtime passes on a little later. A
+// SIGCONT discards stop signals that are pending, so one is left pending on this thread, which blocks it. To be called on one goroutine
+// until done.
+func watchSIGCONT() (woken func() bool, done func()) {
+	const size = 8 // of the kernel's sigset_t
+	runtime.LockOSThread()
+	before, stop := unix.Sigset_t{}, unix.Sigset_t{}
+	stop.Val[0] = 1 << (unix.SIGTTIN - 1)
+	_ = unix.PthreadSigmask(unix.SIG_BLOCK, &stop, &before)
+	_ = unix.Tgkill(os.Getpid(), unix.Gettid(), unix.SIGTTIN)
+	woken = func() bool {
+		var pending unix.Sigset_t
+		_, _, errno := unix.Syscall(unix.SYS_RT_SIGPENDING, uintptr(unsafe.Pointer(&pending)), size, 0)
+		return errno == 0 && pending.Val[0]&stop.Val[0] == 0
+	}
+	done = func() {
+		now := unix.Timespec{}
+		_, _, _ = unix.Syscall6(unix.SYS_RT_SIGTIMEDWAIT, uintptr(unsafe.Pointer(&stop)), 0, uintptr(unsafe.Pointer(&now)), size, 0, 0)
+		_ = unix.PthreadSigmask(unix.SIG_SETMASK, &before, nil)
+		runtime.UnlockOSThread()
+	}
+	return woken, done
 }
 
 // find adds the descendants of the command, and of those found before, to others. It does not find those whose parents have ended.

@@ -173,20 +173,20 @@ func hasText(file string) bool {
 	return err == nil && info.Size() > 0
 }
 
-// suspended gets SIGTSTP and a second signal at once while its command runs.
+// suspended gets signals at once while its command runs.
 func suspended(testhost.Self) int {
 	signals := proc.NewSignals()
-	code, err := strconv.Atoi(os.Args[1])
-	if err != nil {
-		panic(err)
-	}
 	begun := sync.OnceFunc(func() {
-		signals.Send(syscall.SIGTSTP)
-		signals.Send(syscall.SIGWINCH)
-		signals.Send(syscall.Signal(code))
+		for _, arg := range os.Args[2:] {
+			s, err := strconv.Atoi(arg)
+			if err != nil {
+				panic(err)
+			}
+			signals.Send(syscall.Signal(s))
+		}
 	})
 	c := proc.Command{
-		Args: []string{"sh", "-c", "trap 'exit 7' CONT TERM; echo begun; while :; do sleep 0.01; done"}, Env: os.Environ(), Signals: signals,
+		Args: []string{"sh", "-c", os.Args[1]}, Env: os.Environ(), Signals: signals,
 		Stdout: &writer{then: begun}, Stderr: os.Stderr, Waits: proc.Waits{Output: long, Kill: long, Interrupted: time.Millisecond},
 	}
 	exit, _, err := c.Run()
@@ -199,9 +199,37 @@ func suspended(testhost.Self) int {
 // A signal that comes while the command is about to stop is not left until this process is woken, which it may have been to do.
 func TestSignalWhileSuspended(t *testing.T) {
 	for _, s := range []syscall.Signal{syscall.SIGCONT, syscall.SIGTERM} {
-		cmd := testhost.Command(t, "suspended", strconv.Itoa(int(s)))
-		require.NoError(t, cmd.Start())
-		require.ErrorContains(t, testhost.WaitStopped(cmd.Process), "ended and was not stopped", s)
-		require.Equal(t, 7, testhost.ExitCode(cmd.Wait()), s)
+		requireNotStopped(t, "trap 'exit 7' CONT TERM; echo begun; while :; do sleep 0.01; done", syscall.SIGTSTP, syscall.SIGWINCH, s)
 	}
+}
+
+// The runtime passes on signals that have come together in the order of their numbers.
+func TestSIGCONTTogetherWithSIGTSTP(t *testing.T) {
+	requireNotStopped(t, "trap 'exit 8' TSTP; trap 'exit 7' WINCH; echo begun; while :; do :; done", syscall.SIGCONT, syscall.SIGTSTP, syscall.SIGWINCH)
+}
+
+// requireNotStopped requires that a process which gets signals while it runs a script ends with the script's exit code 7.
+func requireNotStopped(t *testing.T, script string, signals ...syscall.Signal) {
+	t.Helper()
+	args := []string{script}
+	for _, s := range signals {
+		args = append(args, strconv.Itoa(int(s)))
+	}
+	cmd := testhost.Command(t, "suspended", args...)
+	require.NoError(t, cmd.Start())
+	require.ErrorContains(t, testhost.WaitStopped(cmd.Process), "ended and was not stopped", signals)
+	require.Equal(t, 7, testhost.ExitCode(cmd.Wait()), signals)
+}
+
+// A SIGCONT is known before the runtime passes it on. What tells so does not stop this process.
+func TestWatchSIGCONT(t *testing.T) {
+	for range 3 {
+		woken, done := proc.WatchSIGCONT()
+		require.False(t, woken())
+		require.NoError(t, syscall.Kill(os.Getpid(), syscall.SIGCONT))
+		require.True(t, woken())
+		done()
+	}
+	_, done := proc.WatchSIGCONT()
+	done()
 }

@@ -34,6 +34,7 @@ type Store struct {
 	readOnly bool
 
 	installation string
+	created      bool           // by this process
 	opened       os.FileInfo    // the file, for Moved
 	log          [2]os.FileInfo // the log and its index, as in logSuffixes, for Moved
 	beforeCommit func() error   // lets tests fail a transaction at its end
@@ -233,6 +234,9 @@ func (s *Store) start(ctx context.Context, o Options) error {
 				id, pathKey, s.path); err != nil {
 				return err
 			}
+			if err := sqlstore.First(ctx, tx, `SELECT changes() > 0`).Scan(&s.created); err != nil {
+				return err
+			}
 			return sqlstore.First(ctx, tx, `SELECT value FROM meta WHERE key = 'installation'`).Scan(&id)
 		})
 		if err != nil {
@@ -257,3 +261,6 @@ func (s *Store) Close() error { return s.db.close() }
 func (s *Store) Path() string { return s.path }
 
 func (s *Store) Installation() string { return s.installation }
+
+// Created reports whether Open has made a new state, and no other process at the same moment.
+func (s *Store) Created() bool { return s.created }

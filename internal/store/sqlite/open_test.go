@@ -43,6 +43,22 @@ func TestInstallationFromSentinel(t *testing.T) {
 	require.Equal(t, 1, asked)
 }
 
+// The sentinel may be that of a process which makes the same state at the same moment.
+func TestCreatedByAnotherProcess(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "adfbot.db")
+	var first *sqlite.Store
+	second := open(t, path, sqlite.Options{Sentinel: func() (string, error) {
+		first = open(t, path, sqlite.Options{Sentinel: func() (string, error) { return "", nil }})
+		return first.Installation(), nil
+	}})
+	require.Equal(t, first.Installation(), second.Installation())
+	require.True(t, first.Created())
+	require.False(t, second.Created())
+	require.NoError(t, first.Close())
+	require.NoError(t, second.Close())
+	require.False(t, open(t, path, sqlite.Options{}).Created())
+}
+
 func TestInstallationWithoutSentinel(t *testing.T) {
 	s := open(t, filepath.Join(t.TempDir(), "adfbot.db"), sqlite.Options{Sentinel: func() (string, error) { return "", nil }})
 	require.Regexp(t, "^[0-9a-f]{32}$", s.Installation())
