@@ -198,7 +198,7 @@ func TestDocsCommandsOfTheREADME(t *testing.T) {
 	for _, b := range blocksIn(document(t, readmeFile)) {
 		byLanguage[b.language] += b.text
 	}
-	require.Regexp(t, `^go run ./cmd/adfbot demo +#.*\ngo test ./\.\.\. +#.*\nCGO_ENABLED=0 go build .*\nsudo install .*\nsudo adfbot init +#.*\n$`, byLanguage["sh"])
+	require.Regexp(t, `^CGO_ENABLED=0 go run ./cmd/adfbot demo +#.*\ngo test ./\.\.\. +#.*\nCGO_ENABLED=0 go build .*\nsudo install .*\nsudo adfbot init +#.*\n$`, byLanguage["sh"])
 	// There is no terminal to ask on.
 	out, failed := m.bash(strings.Replace(byLanguage["sh"], "init ", "init --url "+docsServer+" --repo terraphim/adf-fleet --project odilo --token-file - ", 1))
 	require.Empty(t, failed)

@@ -401,7 +401,7 @@ func (a *app) printNext(p setup.Places, err error) {
 	a.printf("Next:\n")
 	line := func(command string) { a.printf("  %s\n", command) }
 	if p.Config != config.DefaultPath {
-		line("export ADFBOT_CONFIG=" + text.ShellQuote(p.Config) + "   # so that all commands find it")
+		line("export ADFBOT_CONFIG=" + text.ShellQuote(p.Config) + "   # so that all commands find it; in crontabs, too")
 	}
 	line(a.asService(p, "test-issue", true) + "   # proves what the token may do")
 	switch {

@@ -105,6 +105,12 @@ func newOldWorld(t *testing.T) *oldWorld {
 	require.NoError(t, s.MoveServer(t.Context(), oldServer, server.URL))
 	require.NoError(t, s.SetMeta(t.Context(), "gitea_url", server.URL))
 	require.NoError(t, s.SetMeta(t.Context(), "pause_dir", w.path("pause")))
+	killed, err := s.Running(t.Context())
+	require.NoError(t, err)
+	require.NoError(t, os.Mkdir(w.path("state/adfbot.db.d/runs"), 0o700))
+	for _, r := range killed { // its file was left behind with it
+		require.NoError(t, os.WriteFile(w.path("state/adfbot.db.d/runs/"+r.ID+".lock"), nil, 0o600))
+	}
 	require.NoError(t, s.Close())
 	return w
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/internal/config"
 	"github.com/terraphim/adfbot/internal/status"
+	"github.com/terraphim/adfbot/internal/store"
 	"github.com/terraphim/adfbot/internal/text"
 	"github.com/terraphim/adfbot/pause"
 )
@@ -296,6 +297,9 @@ func lastRun(now time.Time, p status.Project) string {
 	}
 	r := p.LastRuns[0]
 	ended := cmp.Or(r.Signal, fmt.Sprintf("exit %d", r.ExitCode))
+	if r.Signal == "" && r.ExitCode == 0 && r.Outcome != store.Success { // it has no exit code
+		ended = r.Outcome
+	}
 	return joined(since(now, r.Finished)+" ago, "+ended, cmp.Or(r.LastLine, r.Detail))
 }
 

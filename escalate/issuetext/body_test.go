@@ -63,6 +63,17 @@ func TestFirstLineSaysWhy(t *testing.T) {
 	require.Regexp(t, "^quota\\|exit 1\\|long (long )+[a-z]*…\\|quota, exit 1, `long", body)
 }
 
+// A ping says when a run ended, and seldom when it began.
+func TestRunWithoutStart(t *testing.T) {
+	l := testData()
+	l.Incident.Evidence.Runs[0].Started, l.Incident.Evidence.Runs[1].Started = time.Time{}, time.Time{}
+	l.Incident.Evidence.Runs[0].Finished = time.Date(2026, 11, 23, 7, 4, 5, 0, time.UTC)
+	l.Incident.Evidence.Runs[1].Finished = time.Time{}
+	body, _ := compose(t, "").Body(l)
+	require.Contains(t, body, "\n| ended 2026-11-23 07:04:05 | ✘ failure |")
+	require.Contains(t, body, "\n| – | ✘ failure |")
+}
+
 func TestHostileText(t *testing.T) {
 	c := compose(t, "")
 	for _, s := range hostile() {

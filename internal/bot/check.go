@@ -320,15 +320,31 @@ func (c *checker) counts(ctx context.Context) {
 	if c.failed("state", err) {
 		return
 	}
+	count, next := map[Level][]status.Project{}, map[Level]string{OK: "", Warn: ", and are paused at the next failure"}
 	for _, p := range s.Projects {
-		if !p.Configured || p.Failures == 0 || p.Incident != nil {
+		switch {
+		case !p.Configured || p.Failures == 0 || p.Incident != nil:
+		case p.TripsNext():
+			count[Warn] = append(count[Warn], p)
+		default:
+			count[OK] = append(count[OK], p)
+		}
+	}
+	const most = 3
+	for _, level := range []Level{Warn, OK} {
+		list := count[level]
+		if more := len(list) - most; more > 0 { // a line for each would hide what is wrong
+			c.add(level, "projects", "%s, %s, %s and %d more count failures in a row already%s: `adfbot status` shows them",
+				list[0].ID, list[1].ID, list[2].ID, more, next[level])
 			continue
 		}
-		level, next := OK, fmt.Sprintf("at %d", p.Threshold)
-		if p.TripsNext() {
-			level, next = Warn, "at the next failure"
+		for _, p := range list {
+			at := fmt.Sprintf("at %d", p.Threshold)
+			if level == Warn {
+				at = "at the next failure"
+			}
+			c.add(level, "projects", "%s: %s in a row%s; it is paused %s", p.ID, text.Plural(p.Failures, "failure"), lastFailure(p), at)
 		}
-		c.add(level, "projects", "%s: %s in a row%s; it is paused %s", p.ID, text.Plural(p.Failures, "failure"), lastFailure(p), next)
 	}
 }
 

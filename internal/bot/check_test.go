@@ -491,6 +491,22 @@ func TestCheckOfCounts(t *testing.T) {
 	require.Equal(t, 0, w.counted(), "it is paused")
 }
 
+// With many of them, what is wrong must not scroll away.
+func TestCheckCountsOfMany(t *testing.T) {
+	w := newWorld(t)
+	w.change("  - id: odilo\n", "  - {id: many-4, threshold: 5}\n  - {match: many-*}\n  - id: odilo\n")
+	for n := range 4 {
+		w.record(failure(fmt.Sprint("many-", n)))
+	}
+	for range 4 {
+		w.record(failure("many-4"))
+	}
+	require.Contains(t, bot.Check(ctx, w.cfg, true, w.env()), bot.Finding{Level: bot.OK, What: "projects",
+		Text: "many-4, many-0, many-1 and 2 more count failures in a row already: `adfbot status` shows them"})
+	w.change("threshold: 5", "threshold: 4")
+	require.Equal(t, "many-4: 4 failures in a row; it is paused at the next failure", w.finding("projects", bot.Warn))
+}
+
 // counted is how many findings are about the counts of projects.
 func (w *world) counted() (n int) {
 	for _, f := range bot.Check(ctx, w.cfg, true, w.env()) {

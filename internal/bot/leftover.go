@@ -8,7 +8,8 @@ import (
 )
 
 // RecordLost records a failure for every run whose process is gone without a result, because it was killed together
-// with adfbot, and for every one that was reported to begin and hung. It returns how many.
+// with adfbot, and for every one that was reported to begin and hung. One that only an old copy of the state knows is ignored. It
+// returns how many.
 func (b *Bot) RecordLost(ctx context.Context) (int, error) {
 	runs, err := b.store.Running(ctx)
 	errs := []error{err}
@@ -28,16 +29,18 @@ func (b *Bot) RecordLost(ctx context.Context) (int, error) {
 }
 
 func (b *Bot) recordLost(ctx context.Context, run store.Run) (recorded bool, err error) {
-	recorded, left, err := b.recordGone(ctx, run, store.Result{
-		ExitCode: 137, Signal: "SIGKILL", Detail: "killed together with adfbot, no result was left",
-	})
+	res := store.Result{Outcome: store.Failure, ExitCode: 137, Signal: "SIGKILL", Detail: "killed together with adfbot, no result was left"}
+	if !b.local.HasRun(run.ID) { // it ended after the state was copied, and may have succeeded
+		res = store.Result{Outcome: store.Ignored, Detail: "how it ended is not known: nothing is left of it on its host, as after an old copy of the state was put back"}
+	}
+	recorded, left, err := b.recordGone(ctx, run, res)
 	if err == nil && !left {
 		b.local.RemoveRun(run.ID)
 	}
 	return recorded, err
 }
 
-// recordGone records the failure of a run that will have no result any more. Res says how it failed. left is true if the run has a result
+// recordGone records that a run will have no result any more. Res says how it ended. left is true if the run has a result
 // in the spool, which is to be recorded.
 func (b *Bot) recordGone(ctx context.Context, run store.Run, res store.Result) (recorded, left bool, err error) {
 	// A process spools its result before it releases its run, so the result may be newer than the last RecordSpooled.
@@ -45,13 +48,13 @@ func (b *Bot) recordGone(ctx context.Context, run store.Run, res store.Result) (
 		return false, left, err
 	}
 	now := b.now()
-	res.Project, res.Agent, res.RunID, res.Outcome, res.Host = run.Project, run.Agent, run.RunID, store.Failure, run.Host
+	res.Project, res.Agent, res.RunID, res.Host = run.Project, run.Agent, run.RunID, run.Host
 	res.Started, res.Finished, res.Generation, res.Run = run.Started, now, &run.Generation, run.ID
 	res = res.Bounded(now)
 	Classify(b.cfg, &res)
 	a, recorded, err := b.store.Lost(ctx, run, res, b.limits(run.Project))
 	if recorded {
-		b.log.Warn("run has no result, counting a failure", "project", run.Project, "agent", run.Agent, "run_id", run.RunID, "why", res.Detail)
+		b.log.Warn("run has no result", "outcome", res.Outcome, "project", run.Project, "agent", run.Agent, "run_id", run.RunID, "why", res.Detail)
 		b.logResult(res, a)
 	}
 	return recorded, false, err

@@ -14,6 +14,7 @@ import (
 	"github.com/terraphim/adfbot/escalate/giteatest"
 	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/internal/status"
+	"github.com/terraphim/adfbot/internal/store"
 )
 
 // copyState is a copy of the state as an operator makes one, and what puts it back.
@@ -90,6 +91,34 @@ func TestOldStateCatchesUp(t *testing.T) {
 	require.Len(t, w.issues(""), 2)
 	require.Equal(t, "odilo#1", w.project("odilo").Incident.Name)
 	require.Empty(t, w.sweepWell().Actions)
+}
+
+// A run that went on when the state was copied has ended since, well or not: it is no failure.
+func TestOldStateWithRun(t *testing.T) {
+	w := newWorld(t)
+	w.fail("odilo", 2)
+	w.inState(func(s store.State) {
+		for _, id := range []string{"ended", "killed"} {
+			_, err := s.BeginRun(ctx, store.Run{ID: id, Project: "atlas", Agent: "project-meta", RunID: id, Started: w.now()})
+			require.NoError(t, err)
+		}
+		_, err := s.BeginRun(ctx, store.Run{ID: "odilo", Project: "odilo", Agent: "project-meta", RunID: "r", Started: w.now()})
+		require.NoError(t, err)
+	})
+	old := w.copyState()
+	w.pass(time.Hour)
+	old()
+	require.NoError(t, os.WriteFile(filepath.Join(w.cfg.State+".d", "runs", "killed.lock"), nil, 0o600))
+
+	require.Equal(t, 3, w.sweepWell().LostRuns)
+	p := w.project("odilo")
+	require.Equal(t, status.No, p.Paused)
+	require.Equal(t, 2, p.Failures)
+	require.Equal(t, store.Ignored, p.LastRuns[0].Outcome)
+	require.Contains(t, p.LastRuns[0].Detail, "an old copy of the state")
+	require.Zero(t, p.Running)
+	require.Equal(t, 1, w.project("atlas").Failures, "the file of a run that was killed is there")
+	require.Zero(t, w.sweepWell().LostRuns)
 }
 
 // A state a day old whose incident has ended closes nothing else.

@@ -70,6 +70,6 @@ func (b *Bot) recordHung(ctx context.Context) (n int, err error) {
 // hung is the result of a run that hung.
 func hung(limit time.Duration) store.Result {
 	return store.Result{
-		ExitCode: exitTimeout, Detail: fmt.Sprintf("no result was reported within hung_after: %s", text.Duration(limit)), Ended: true,
+		Outcome: store.Failure, ExitCode: exitTimeout, Detail: fmt.Sprintf("no result was reported within hung_after: %s", text.Duration(limit)), Ended: true,
 	}
 }

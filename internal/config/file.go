@@ -66,6 +66,12 @@ func readError(path string, err error) *Error {
 	case errors.Is(err, fs.ErrNotExist):
 		what = "does not exist"
 		fix = "run `adfbot init`, or name another file with --config or $ADFBOT_CONFIG; the default is " + DefaultPath
+		if dir, err := os.UserConfigDir(); err == nil {
+			own := filepath.Join(dir, "adfbot", "config.yaml") // where init without root puts it
+			if info, err := os.Stat(own); err == nil && info.Mode().IsRegular() && own != path {
+				fix = "yours is " + own + ": name it with --config or $ADFBOT_CONFIG, also in crontabs and units"
+			}
+		}
 	case errors.Is(err, fs.ErrPermission):
 		what = fmt.Sprintf("cannot be read by this user (uid %d)", os.Geteuid())
 		fix = "the file holds no secrets: run chmod a+r on it and chmod a+x on the directories above it"

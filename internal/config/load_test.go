@@ -85,11 +85,18 @@ func TestNotAConfiguration(t *testing.T) {
 func TestUnreadableFile(t *testing.T) {
 	dir := t.TempDir()
 	t.Run("absent", func(t *testing.T) {
-		path := filepath.Join(dir, "none.yaml")
+		path, home := filepath.Join(dir, "none.yaml"), t.TempDir()
+		t.Setenv("XDG_CONFIG_HOME", home)
 		_, err := Load(path)
 		require.ErrorIs(t, err, fs.ErrNotExist)
 		require.EqualError(t, err, path+": does not exist: run `adfbot init`, or name another file with --config or "+
 			"$ADFBOT_CONFIG; the default is /etc/adfbot/config.yaml")
+
+		own := filepath.Join(home, "adfbot", "config.yaml")
+		require.NoError(t, os.Mkdir(filepath.Dir(own), 0o755))
+		require.NoError(t, os.WriteFile(own, nil, 0o644))
+		_, err = Load(path)
+		require.EqualError(t, err, path+": does not exist: yours is "+own+": name it with --config or $ADFBOT_CONFIG, also in crontabs and units")
 	})
 	t.Run("directory", func(t *testing.T) {
 		_, err := Load(dir)

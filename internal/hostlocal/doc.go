@@ -38,7 +38,8 @@
 // # Runs
 //
 // The process of a run holds the lock (flock) on runs/<id>.lock until the result of the run is recorded or spooled. Another
-// process that gets the lock knows that nobody will record the run. [Dir.Tidy] removes what a crash leaves.
+// process that gets the lock knows that nobody will record the run. Without the file, the run has ended and the state is an old copy:
+// see [Dir.HasRun]. [Dir.Tidy] removes what a crash leaves.
 //
 // # Spool
 //

@@ -1,6 +1,7 @@
 package hostlocal
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -15,7 +16,7 @@ const runSuffix = ".lock"
 // LockRun creates and locks the file of a run, which shows other processes that this one lives. release removes the file and
 // unlocks it; it is called once the result of the run is recorded or spooled.
 func (d *Dir) LockRun(id string) (release func(), err error) {
-	unlock, err := d.lockRun(id)
+	unlock, err := d.lockRun(id, os.O_CREATE)
 	if err != nil {
 		return nil, store.FileError(d.path, err)
 	}
@@ -30,14 +31,26 @@ func (d *Dir) RemoveRun(id string) {
 	}
 }
 
-// lockRun locks the file of a run, and creates it if it is missing. It does not wait.
-func (d *Dir) lockRun(id string) (unlock func(), err error) {
+// HasRun reports whether the file of a run is there: it is from before the state knows the run until its result is recorded or spooled.
+// A state that knows a run without a file is older than the directory: it was copied while the run went on, and put back later.
+func (d *Dir) HasRun(id string) bool {
+	folder, err := openFolder(d.folder("runs"))
+	if err != nil {
+		return true // nobody knows
+	}
+	defer func() { _ = folder.Close() }()
+	_, err = folder.Lstat(id + runSuffix)
+	return !errors.Is(err, fs.ErrNotExist)
+}
+
+// lockRun locks the file of a run. It does not wait.
+func (d *Dir) lockRun(id string, create int) (unlock func(), err error) {
 	folder, err := openFolder(d.folder("runs"))
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = folder.Close() }()
-	f, err := folder.OpenFile(id+runSuffix, os.O_CREATE|os.O_RDWR|noLink, 0o600)
+	f, err := folder.OpenFile(id+runSuffix, create|os.O_RDWR|noLink, 0o600)
 	if err != nil {
 		return nil, err
 	}
@@ -52,11 +65,13 @@ func (d *Dir) lockRun(id string) (unlock func(), err error) {
 // Gone reports whether a run can have no result any more, because both the process that would record it and the process of
 // its command are gone. The lock shows that across containers too, where process ids mean nothing.
 func (d *Dir) Gone(r store.Run) bool {
-	unlock, err := d.lockRun(r.ID)
-	if err != nil {
-		return false
+	if d.HasRun(r.ID) {
+		unlock, err := d.lockRun(r.ID, 0)
+		if err != nil {
+			return false
+		}
+		defer unlock()
 	}
-	defer unlock()
 	start, err := ProcessStart(r.ChildPID)
 	return err != nil || start != r.ChildStart
 }

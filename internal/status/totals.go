@@ -31,7 +31,7 @@ func (p Project) Rank() Rank {
 		return RankHeld
 	case p.Paused == Yes:
 		return RankPaused
-	case len(p.Warnings) > 0, len(p.Pending) > 0, p.Silence != nil, p.Failures > 0, len(p.LastRuns) > 0 && p.LastRuns[0].Outcome == store.Failure:
+	case len(p.Warnings) > 0, len(p.Pending) > 0, p.Silence != nil, p.Failures > 0, p.HalfOpen, len(p.LastRuns) > 0 && p.LastRuns[0].Outcome == store.Failure:
 		return RankLook
 	}
 	return RankFine
@@ -76,10 +76,14 @@ func newTotals(projects []Project) (t Totals) {
 // String says how many there are, e.g. "300 projects: 2 paused, 1 held, 3 need a look, 294 fine; running now: 5".
 func (t Totals) String() string {
 	var parts []string
+	look := "need a look"
+	if t.Look == 1 {
+		look = "needs a look"
+	}
 	for _, p := range []struct {
 		n     int
 		words string
-	}{{t.Unknown, "UNKNOWN"}, {t.Paused, "paused"}, {t.Held, "held"}, {t.Look, "need a look"}, {t.Fine, "fine"}} {
+	}{{t.Unknown, "UNKNOWN"}, {t.Paused, "paused"}, {t.Held, "held"}, {t.Look, look}, {t.Fine, "fine"}} {
 		if p.n > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", p.n, p.words))
 		}

@@ -25,6 +25,7 @@ func TestRanks(t *testing.T) {
 		{ID: "warned", Paused: No, Warnings: []string{"x"}},
 		{ID: "pending", Paused: No, Pending: []string{"x"}},
 		{ID: "silent", Paused: No, Silence: &Silence{}},
+		{ID: "resumed", Paused: No, HalfOpen: true},
 		{ID: "other agent", Paused: No, LastRuns: []Run{{Outcome: store.Failure}}},
 		{ID: "running", Paused: No, Running: 2, LastRuns: []Run{{Outcome: store.Success}, {Outcome: store.Failure}}},
 	}}
@@ -32,12 +33,13 @@ func TestRanks(t *testing.T) {
 	for _, p := range s.Ranked() {
 		ids = append(ids, p.ID)
 	}
-	require.Equal(t, []string{"unknown", "late", "early", "held", "failing", "warned", "pending", "silent", "other agent", "fine", "ignored", "running"}, ids)
+	require.Equal(t, []string{"unknown", "late", "early", "held", "failing", "warned", "pending", "silent", "resumed", "other agent", "fine", "ignored", "running"}, ids)
 	require.Equal(t, "fine", s.Projects[0].ID, "the order of the status stays")
 
 	s = s.Keep(func(Project) bool { return true })
-	require.Equal(t, Totals{Projects: 12, Unknown: 1, Paused: 2, Held: 1, Look: 5, Fine: 3, Running: 1}, s.Totals)
-	require.Equal(t, "12 projects: 1 UNKNOWN, 2 paused, 1 held, 5 need a look, 3 fine; running now: 1", s.Totals.String())
+	require.Equal(t, Totals{Projects: 13, Unknown: 1, Paused: 2, Held: 1, Look: 6, Fine: 3, Running: 1}, s.Totals)
+	require.Equal(t, "13 projects: 1 UNKNOWN, 2 paused, 1 held, 6 need a look, 3 fine; running now: 1", s.Totals.String())
 	require.Equal(t, "0 projects", Totals{}.String())
+	require.Equal(t, "1 project: 1 needs a look", s.Keep(func(p Project) bool { return p.ID == "resumed" }).Totals.String())
 	require.Equal(t, "1 project: 1 fine", s.Keep(func(p Project) bool { return p.ID == "fine" }).Totals.String())
 }

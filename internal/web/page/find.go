@@ -28,12 +28,12 @@ func (g group) title() string {
 }
 
 func (s *summary) group() group {
-	switch {
-	case s.Paused == status.Yes:
-		return groupPaused
-	case s.Paused != status.No:
+	switch s.Rank() {
+	case status.RankUnknown:
 		return groupUnknown
-	case s.Silence != nil || len(s.Notes) > 0 || s.HalfOpen != "" || s.failedLast():
+	case status.RankPaused, status.RankHeld:
+		return groupPaused
+	case status.RankLook:
 		return groupLook
 	}
 	return groupWell

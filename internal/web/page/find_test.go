@@ -132,11 +132,22 @@ func TestStormIsOneCard(t *testing.T) {
 	v, ids := listed("/", sampleStorm())
 	require.Equal(t, "paused: twins-0(7 projects) odilo, well: fleet", ids)
 	require.Len(t, v.Groups[0].Cards[0].Members, 7)
-	require.Zero(t, v.Groups[0].Cards[0].More())
+	require.Zero(t, v.Groups[0].Cards[0].More)
 
 	v, ids = listed("/?find=twins-3", sampleStorm())
-	require.Equal(t, "paused: twins-3(1 project)", ids, "of the others nothing is known here")
-	require.Zero(t, v.Groups[0].Cards[0].More())
+	require.Equal(t, "paused: twins-3(7 projects)", ids)
+	require.Equal(t, 6, v.Groups[0].Cards[0].More)
+
+	resumed := sampleStorm()
+	resumed.Projects[2] = running("twins-2", "---++")
+	v, ids = listed("/", resumed)
+	require.Equal(t, "paused: twins-0(6 projects) odilo, look: twins-2, well: fleet", ids, "one has been resumed")
+	require.Zero(t, v.Groups[0].Cards[0].More)
+	for n := range 6 {
+		resumed.Projects[n+1] = running(fmt.Sprintf("twins-%d", n+1), "+---++")
+	}
+	_, ids = listed("/", resumed)
+	require.Equal(t, "paused: twins-0 odilo, well: twins-1 twins-2 twins-3 twins-4 twins-5 twins-6 fleet", ids, "all but one")
 
 	var many []status.Project
 	for n := range 250 {
@@ -145,7 +156,7 @@ func TestStormIsOneCard(t *testing.T) {
 	v, ids = listed("/", sampleStatus(append(inStorm(many), running("fleet", "+"))...))
 	require.Equal(t, "paused: p000(250 projects), well: fleet", ids)
 	require.Len(t, v.Groups[0].Cards[0].Named(), maxMembers)
-	require.Equal(t, 150, v.Groups[0].Cards[0].More())
+	require.Equal(t, 150, v.Groups[0].Cards[0].More)
 
 	var alone []status.Project
 	for n := range 30 {

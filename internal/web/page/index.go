@@ -42,6 +42,7 @@ type card struct {
 	*summary            // the one whose issue it is or, if that is not on the page, the first
 	Members  []*summary // of a storm
 	Storm    string     // e.g. "7 projects"; "": it is one project
+	More     int        // how many others share the issue: behind those named, on another page, or not in the list that the reader has chosen
 }
 
 const (
@@ -123,6 +124,12 @@ func (v *indexView) list(at visit, now time.Time) {
 	for _, s := range found {
 		s.Picture = newPicture(s.LastRuns, now)
 	}
+	sharing := map[string]int{} // how many are paused, by the incident whose issue it is
+	for _, s := range v.all {
+		if s.Group == groupPaused {
+			sharing[s.lead()]++
+		}
+	}
 	for _, g := range groups {
 		var one section
 		for _, s := range found {
@@ -134,19 +141,28 @@ func (v *indexView) list(at visit, now time.Time) {
 			continue
 		}
 		if one.Group, one.Title = g, g.title(); g == groupPaused {
-			one.Cards, one.Rows = newCards(one.Rows)
+			one.Cards, one.Rows = newCards(one.Rows, sharing)
 		}
 		v.Groups = append(v.Groups, one)
 	}
 }
 
-// newCards makes cards of paused projects: one for all that share an issue. What is behind the last card stays a row.
-func newCards(paused []*summary) (cards []card, rest []*summary) {
-	at := map[string]int{} // by the incident whose issue it is
+// lead returns the incident whose issue is about this one and others, or "".
+func (s *summary) lead() string {
+	if s.Incident != nil && (s.Incident.Lead != "" || s.Incident.Carries > 0) {
+		return cmp.Or(s.Incident.Lead, s.Incident.Name)
+	}
+	return ""
+}
+
+// newCards makes cards of paused projects: one for all that share an issue. What is behind the last card stays a row. Sharing says how many
+// there are for each lead: the issue also names those that were resumed.
+func newCards(paused []*summary, sharing map[string]int) (cards []card, rest []*summary) {
+	at := map[string]int{} // by lead
 	for _, s := range paused {
-		lead := ""
-		if s.Incident != nil && (s.Incident.Lead != "" || s.Incident.Carries > 0) {
-			lead = cmp.Or(s.Incident.Lead, s.Incident.Name)
+		lead := s.lead()
+		if sharing[lead] < 2 {
+			lead = ""
 		}
 		n, known := at[lead]
 		switch {
@@ -165,19 +181,15 @@ func newCards(paused []*summary) (cards []card, rest []*summary) {
 			cards = append(cards, c)
 		}
 	}
-	for n := range cards {
-		if c := &cards[n]; len(c.Members) > 0 {
-			c.Storm = text.Plural(max(len(c.Members), c.Incident.Carries+1), "project")
-		}
+	for lead, n := range at {
+		c := &cards[n]
+		c.Storm, c.More = text.Plural(sharing[lead], "project"), sharing[lead]-len(c.Named())
 	}
 	return cards, rest
 }
 
 // Named returns the members that the card names.
 func (c card) Named() []*summary { return c.Members[:min(len(c.Members), maxMembers)] }
-
-// More returns how many others share the issue: behind those, on another page, or not in the list that the reader has chosen.
-func (c card) More() int { return max(c.Incident.Carries+1, len(c.Members)) - len(c.Named()) }
 
 // isProblem reports whether a reason begins one of the problems.
 func isProblem(problems []string, reason string) bool {
