@@ -193,6 +193,9 @@ func (r *Reconciler) take(ctx context.Context, v *visit, o plan.Observation, a p
 			s.incident = i
 		}
 	}
+	if lead, ok := o.Others[s.incident.Lead]; ok && lead.Issue == a.Issue { // it may be the project's own, of a pause before
+		s.incident.Issue = a.Issue
+	}
 	s.carried = o.Carried(s.incident)
 	if fresh {
 		s.incident.Evidence = v.fresh.Evidence

@@ -718,6 +718,22 @@ func TestStormGoesOnAfterLostState(t *testing.T) {
 	})
 }
 
+// A project that trips again joins the issue that it has led, which another one keeps open, and adds its parts there.
+func TestStormLeadTripsAgain(t *testing.T) {
+	inStorm(t, func(w *world) {
+		ids := w.hits("atlas", "bravo")
+		w.sweepFor(time.Minute)
+		w.rm("atlas")
+		w.sweepFor(time.Minute)
+		again := w.hits("atlas")
+		w.change(again[0], func(i *incident.Incident) { i.Incomplete = true })
+		w.sweepFor(2 * time.Minute)
+		require.Equal(w, ids[0], w.incident(again[0]).Lead)
+		require.False(w, w.incident(again[0]).Incomplete)
+		require.Equal(w, []string{"x atlas", "- bravo", "- atlas"}, lines(w.issue()))
+	})
+}
+
 // The lead had resumed when the state was lost.
 func TestStormLostStateWithoutLead(t *testing.T) {
 	inStorm(t, func(w *world) {
