@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"maps"
 	"os"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -14,6 +15,7 @@ import (
 	"github.com/pb33f/libopenapi/datamodel/high/base"
 	"github.com/spf13/cobra"
 	"github.com/stretchr/testify/require"
+	"gopkg.in/yaml.v3"
 )
 
 // shapes returns the schemas of the API's description, by their name.
@@ -83,6 +85,8 @@ func TestJSONIsDescribed(t *testing.T) {
 	check("Check", "check", "--offline")
 
 	// The old names stay for a release, with the new ones.
+	project := status["projects"].([]any)[0].(map[string]any)
+	require.Equal(t, project["is_paused"], project["paused"])
 	first := incidents["incidents"].([]any)[0].(map[string]any)
 	require.EqualValues(t, 3, first["failures"])
 	require.Equal(t, first["failures"], first["consecutive_failures"])
@@ -100,6 +104,70 @@ func TestJSONIsDescribed(t *testing.T) {
 	}
 	require.ElementsMatch(t, printing, slices.Collect(maps.Keys(seen)))
 	require.Empty(t, withoutJSON(commandTree()), "a command that prints facts has --json")
+}
+
+// A name has one type wherever it occurs. A count or a list may have the name of what it counts or lists.
+func TestOneTypeForAName(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile(repoRoot + "/internal/web/openapi.yaml")
+	require.NoError(t, err)
+	var doc map[string]any
+	require.NoError(t, yaml.Unmarshal(text, &doc))
+	follow := func(schema map[string]any) map[string]any {
+		for schema["$ref"] != nil {
+			at := any(doc)
+			for part := range strings.SplitSeq(strings.TrimPrefix(schema["$ref"].(string), "#/"), "/") {
+				at = at.(map[string]any)[part]
+			}
+			schema = at.(map[string]any)
+		}
+		return schema
+	}
+	types := map[string]map[string]bool{}
+	note := func(name string, schema map[string]any) {
+		if schema = follow(schema); schema["deprecated"] == true {
+			return
+		}
+		all, several := schema["type"].([]any)
+		if !several {
+			all = []any{schema["type"]}
+		}
+		if value, ok := schema["const"]; ok {
+			all = []any{map[string]any{"bool": "boolean", "string": "string", "int": "integer"}[reflect.TypeOf(value).Name()]}
+		}
+		for _, one := range all {
+			if slices.Contains([]any{"boolean", "string", "object"}, one) {
+				if types[name] == nil {
+					types[name] = map[string]bool{}
+				}
+				types[name][one.(string)] = true
+			}
+		}
+	}
+	var walk func(v any)
+	walk = func(v any) {
+		switch v := v.(type) {
+		case map[string]any:
+			if properties, ok := v["properties"].(map[string]any); ok {
+				for name, schema := range properties {
+					note(name, schema.(map[string]any))
+				}
+			}
+			for _, x := range v {
+				walk(x)
+			}
+		case []any:
+			for _, x := range v {
+				walk(x)
+			}
+		}
+	}
+	walk(doc)
+	require.Equal(t, map[string]bool{"string": true}, types["is_paused"])
+	delete(types, "workflow") // one of Gitea Actions, and in it the name of its file, as in the configuration
+	for name, of := range types {
+		require.Len(t, of, 1, "%s is %v", name, slices.Collect(maps.Keys(of)))
+	}
 }
 
 // withoutJSON returns the commands that have no --json, but for those that print no facts.

@@ -38,7 +38,7 @@ type Project struct {
 	ID         string     `json:"id"`
 	Configured bool       `json:"configured"`
 	Pattern    string     `json:"pattern,omitempty"`   // that configures it, unless its id does
-	Paused     string     `json:"paused"`              // [Yes], [No] or [Unknown]
+	Paused     string     `json:"is_paused"`           // [Yes], [No] or [Unknown]
 	Held       bool       `json:"held"`                // paused by hand
 	Forgotten  bool       `json:"forgotten,omitempty"` // for longer than escalation.remind
 	Reason     string     `json:"reason,omitempty"`
@@ -74,6 +74,14 @@ const (
 	No      = "no"
 	Unknown = "unknown" // the pause directory cannot be read or trusted; nothing runs
 )
+
+// YesOrNo is for what is known.
+func YesOrNo(is bool) string {
+	if is {
+		return Yes
+	}
+	return No
+}
 
 // Incident is an open incident.
 type Incident struct {
