@@ -24,6 +24,11 @@ func (a *app) configCmd() *cobra.Command {
 	return cmd
 }
 
+// settingsJSON is the answer of `config show --json`.
+type settingsJSON struct {
+	Settings []config.Setting `json:"settings"`
+}
+
 func (a *app) configShowCmd() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
@@ -41,7 +46,7 @@ Secrets are in files of their own, which show does not read.`,
 				return err
 			}
 			if asJSON {
-				return a.printJSON(map[string]any{"settings": s.List})
+				return a.printJSON(settingsJSON{s.List})
 			}
 			a.printf("%s", s.YAML())
 			return nil

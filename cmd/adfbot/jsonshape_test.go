@@ -16,6 +16,8 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/stretchr/testify/require"
 	"gopkg.in/yaml.v3"
+
+	"github.com/terraphim/adfbot/internal/testpg"
 )
 
 // shapes returns the schemas of the API's description, by their name.
@@ -34,13 +36,10 @@ func shapes(t *testing.T) func(name string) *base.Schema {
 	}
 }
 
-// What commands print as JSON is described, has names in one style, and no command with --json is left out.
-func TestJSONIsDescribed(t *testing.T) {
-	t.Parallel()
+// describedJSON returns a function that runs a command with --json, compares what it prints with a schema, and remembers the command in seen.
+func describedJSON(t *testing.T, w *world, seen map[string]bool) func(schema string, args ...string) map[string]any {
 	shape, validator := shapes(t), schema_validation.NewSchemaValidator()
-	w := newWorld(t)
-	seen := map[string]bool{}
-	check := func(schema string, args ...string) map[string]any {
+	return func(schema string, args ...string) map[string]any {
 		t.Helper()
 		out, _ := w.run(append(args, "--json")...)
 		valid, errs := validator.ValidateSchemaString(shape(schema), out)
@@ -53,17 +52,31 @@ func TestJSONIsDescribed(t *testing.T) {
 		var fields map[string]any
 		require.NoError(t, json.Unmarshal([]byte(out), &fields))
 		requireSnakeCase(t, fields)
-		seen[args[0]] = true
+		cmd, _, err := commandTree().Find(args)
+		require.NoError(t, err)
+		seen[cmd.CommandPath()] = true
 		return fields
 	}
+}
+
+// What commands print as JSON is described, has names in one style, and no command with --json is left out.
+func TestJSONIsDescribed(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	seen := map[string]bool{"adfbot hosts retire": true, "adfbot migrate": true} // in TestFleetJSONIsDescribed
+	check := describedJSON(t, w, seen)
 	check("Status", "status")
 	check("Runs", "runs")
 	check("Incidents", "incidents")
 	check("Check", "check", "--offline")
 	check("Gate", "gate", "odilo")
 	check("Sweep", "sweep", "--dry-run")
+	check("Sweep", "sweep")
+	check("Status", "status") // with a sweep that had nothing to do
 	check("Fleet", "hosts")
 	check("Version", "version")
+	require.NotEmpty(t, check("Settings", "config", "show")["settings"])
+	require.Equal(t, true, check("Check", "test-issue")["ok"])
 	for range 2 {
 		check("Recorded", "record", "--project", "odilo", "--failure")
 	}
@@ -97,9 +110,9 @@ func TestJSONIsDescribed(t *testing.T) {
 	require.Contains(t, sweep, "took_ns")
 
 	var printing []string
-	for _, c := range commandTree().Commands() {
+	for _, c := range commandsUnder(commandTree()) {
 		if c.Flags().Lookup("json") != nil {
-			printing = append(printing, c.Name())
+			printing = append(printing, c.CommandPath())
 		}
 	}
 	require.ElementsMatch(t, printing, slices.Collect(maps.Keys(seen)))
@@ -170,12 +183,40 @@ func TestOneTypeForAName(t *testing.T) {
 	}
 }
 
-// withoutJSON returns the commands that have no --json, but for those that print no facts.
-func withoutJSON(root *cobra.Command) (names []string) {
-	none := []string{"completion", "demo", "drain", "exec", "help", "init", "init-state", "migrate", "serve", "test-issue"}
+func TestFleetJSONIsDescribed(t *testing.T) {
+	t.Parallel()
+	url := testpg.Database(t)
+	w := newWorld(t)
+	check := describedJSON(t, w, map[string]bool{})
+	w.trip()
+	moved := check("Moved", "migrate", url)
+	require.EqualValues(t, 3, moved["results"])
+	require.Equal(t, true, check("Moved", "migrate", url)["earlier"])
+	w.useDatabase(url)
+	require.NotContains(t, check("Moved", "migrate", url), "file")
+	check("Sweep", "sweep")
+	require.NotEmpty(t, check("Status", "status")["fleet"])
+	hosts := check("Fleet", "hosts")["hosts"].([]any)
+	require.Len(t, hosts, 1)
+	check("Restored", "hosts", "retire", hosts[0].(map[string]any)["id"].(string), "--force")
+}
+
+// commandsUnder returns all commands, and theirs.
+func commandsUnder(root *cobra.Command) (all []*cobra.Command) {
 	for _, c := range root.Commands() {
-		if c.Flags().Lookup("json") == nil && !slices.Contains(none, c.Name()) && c.Name() != "config" { // its commands are looked at in its own test
-			names = append(names, c.Name())
+		all = append(append(all, c), commandsUnder(c)...)
+	}
+	return all
+}
+
+// withoutJSON returns the commands that have no --json, but for those that print no facts: what they print is a script, statements of SQL, a
+// schema, help or a story, or what another program prints, or they only ask which command is meant.
+func withoutJSON(root *cobra.Command) (names []string) {
+	none := []string{"completion", "config", "config schema", "demo", "drain", "exec", "help", "init", "init-state", "serve"}
+	for _, c := range commandsUnder(root) {
+		name := strings.TrimPrefix(c.CommandPath(), "adfbot ")
+		if c.Flags().Lookup("json") == nil && !slices.Contains(none, name) && c.Parent().Name() != "completion" {
+			names = append(names, name)
 		}
 	}
 	return names

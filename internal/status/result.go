@@ -20,7 +20,7 @@ type ResultView struct {
 	Threshold int           `json:"threshold"`
 	Tripped   bool          `json:"tripped"`
 	Paused    string        `json:"is_paused"` // [Yes], [No] or [Unknown]
-	Known     bool          `json:"known"` // the run was recorded before
+	Known     bool          `json:"known"`     // the run was recorded before
 	Incident  *IncidentName `json:"incident"`
 	Problems  []string      `json:"problems"` // what is left to the next sweep
 

@@ -24,13 +24,17 @@ type SweepReport struct {
 }
 
 // MarshalJSON adds how long it took in seconds, as other durations are. Took is what is read again; nanoseconds are its old name.
+// Actions and Errors are never null.
 func (rep SweepReport) MarshalJSON() ([]byte, error) {
 	type plain SweepReport
+	rep.Actions, rep.Errors = notNil(rep.Actions), notNil(rep.Errors)
 	return json.Marshal(struct {
 		plain
 		TookSeconds float64 `json:"took_seconds"`
 	}{plain(rep), seconds(rep.Took)})
 }
+
+func notNil[T any](s []T) []T { return append([]T{}, s...) }
 
 // SweepKey is the key of the last [SweepReport] in the state's meta table, as JSON.
 const SweepKey = "last_sweep"
