@@ -10,6 +10,7 @@ import (
 
 	"github.com/terraphim/adfbot/escalate"
 	"github.com/terraphim/adfbot/escalate/incident"
+	"github.com/terraphim/adfbot/escalate/tracker"
 	"github.com/terraphim/adfbot/internal/config"
 	"github.com/terraphim/adfbot/internal/redact"
 	"github.com/terraphim/adfbot/internal/store"
@@ -247,6 +248,12 @@ func (b *Bot) resumePatterns(ctx context.Context, m Many, s config.Selected, sto
 		return adviseResumeMany(b.cfg, b.AdviseRestore(ctx, err))
 	}
 	resumed := ended.Resumed
+	asks := b.rec.Tracks() && b.tokenErr == nil
+	for _, id := range resumed {
+		_, err := b.enableAtOnce(ctx, id, asks)
+		out.addProblem(err)
+		asks = asks && (err == nil || tracker.IsPermanent(err))
+	}
 	errs := []error{b.AdviseRestore(ctx, ended.Failed)}
 	states, err := b.store.ProjectStates(ctx)
 	if err != nil {
@@ -259,9 +266,10 @@ func (b *Bot) resumePatterns(ctx context.Context, m Many, s config.Selected, sto
 		case state.Pause().ID == "":
 			continue
 		case m.Incidents && state.Open() != nil, !all && state.Open() == nil && state.Hold.Stop != "":
-			if _, err := b.ResumeBy(ctx, id, m.By); err != nil {
+			if done, err := b.ResumeBy(ctx, id, m.By); err != nil {
 				errs = append(errs, err)
 			} else {
+				out.Problems = append(out.Problems, done.Problems...)
 				resumed = append(resumed, id)
 				continue
 			}

@@ -248,6 +248,8 @@ type snapshot struct {
 	flag         func(project string) incident.FlagView
 	fleet        *fleet
 	workflows    map[string]Workflow // that adfbot has disabled
+
+	workflowProblems map[string]string
 }
 
 // look reads what the state says of all projects or, where only is not "", of that one, with a fixed number of queries.
@@ -291,7 +293,7 @@ func (r *Reader) look(ctx context.Context, only string, runs int) (s snapshot, e
 	if s.flagless, err = r.flagless(ctx, only, s); err != nil {
 		return s, err
 	}
-	if s.workflows, err = r.workflows(ctx); err != nil {
+	if s.workflows, s.workflowProblems, err = r.workflows(ctx); err != nil {
 		return s, err
 	}
 	s.fleet, err = r.fleet(ctx)
@@ -383,7 +385,7 @@ func (r *Reader) summary(id string, s snapshot) Project {
 	p.Expect = limits.Expect.Words()
 	if a := limits.Actions; !a.IsZero() {
 		_, disabled := s.workflows[id]
-		p.Workflow = &Workflow{Repo: a.Path(), Workflow: a.Workflow, Disabled: disabled}
+		p.Workflow = &Workflow{Repo: a.Path(), Workflow: a.Workflow, Disabled: disabled, Problem: s.workflowProblems[id]}
 	}
 	r.addPause(&p, s)
 	p.addReports(s, r.from.Now())
