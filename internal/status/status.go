@@ -388,7 +388,7 @@ func (r *Reader) summary(id string, s snapshot) Project {
 		p.Workflow = &Workflow{Repo: a.Path(), Workflow: a.Workflow, Disabled: disabled, Problem: s.workflowProblems[id]}
 	}
 	r.addPause(&p, s)
-	p.addReports(s, r.from.Now())
+	p.addReports(s)
 	p.ResumeInGitea = how.InGitea && p.Incident != nil && p.Incident.Issue != ""
 	return p
 }

@@ -69,6 +69,6 @@ func (r *Reader) overdue(last, now time.Time) error {
 	if due := schedule.Next(schedule.Next(last)); due.IsZero() || now.Before(due.Add(sweepGrace)) {
 		return nil
 	}
-	return fmt.Errorf("the last sweep was %s ago, and sweep.schedule is %q: nothing is resumed, opened or closed meanwhile; check that `adfbot serve` runs, and read its log",
-		now.Sub(last).Round(time.Second), r.from.Config.Sweep.Schedule)
+	return fmt.Errorf("there was no sweep since %s, and sweep.schedule is %q: nothing is resumed, opened or closed meanwhile; check that `adfbot serve` runs, and read its log",
+		last.UTC().Format(describeFormat), r.from.Config.Sweep.Schedule)
 }

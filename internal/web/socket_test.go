@@ -58,7 +58,7 @@ func TestSocketResult(t *testing.T) {
 	run := s.project("odilo").LastRuns[0]
 	require.Equal(t, status.Run{Agent: "project-meta", Outcome: "failure", Class: "unknown", ExitCode: 3, Signal: "SIGTERM", Detail: "timed out", Counted: true,
 		Started: sent.Started.UTC().Truncate(time.Millisecond), Finished: sent.Finished.UTC().Truncate(time.Millisecond), Host: "host-a", LastLine: "no space left"}, run)
-	detail, err := s.bot.Detail(t.Context(), "odilo", 0)
+	detail, err := s.bot.Detail(t.Context(), "odilo", status.Pages{})
 	require.NoError(t, err)
 	require.Equal(t, "one", detail.Runs[0].RunID)
 	require.Contains(t, detail.Runs[0].Output, "no space left")
