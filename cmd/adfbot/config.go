@@ -24,6 +24,11 @@ func (a *app) configCmd() *cobra.Command {
 	return cmd
 }
 
+// settingsJSON is the answer of `config show --json`.
+type settingsJSON struct {
+	Settings []config.Setting `json:"settings"`
+}
+
 func (a *app) configShowCmd() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
@@ -41,7 +46,7 @@ Secrets are in files of their own, which show does not read.`,
 				return err
 			}
 			if asJSON {
-				return a.printJSON(map[string]any{"settings": s.List})
+				return a.printJSON(settingsJSON{s.List})
 			}
 			a.printf("%s", s.YAML())
 			return nil
@@ -52,11 +57,12 @@ Secrets are in files of their own, which show does not read.`,
 }
 
 func (a *app) configSchemaCmd() *cobra.Command {
-	return &cobra.Command{
-		Use:   "schema",
+	var included bool
+	cmd := &cobra.Command{
+		Use:   "schema [--include]",
 		Short: "Print a JSON Schema of the configuration, for editors",
 		Long: `schema prints a JSON Schema of the configuration, by which an editor completes keys, shows what they mean and
-marks mistakes. It needs no configuration. ` + "`adfbot check`" + ` also finds what a schema cannot say.`,
+marks mistakes; with --include, that of an included file. It needs no configuration. ` + "`adfbot check`" + ` also finds what a schema cannot say.`,
 		Example: `  adfbot config schema | sudo tee /etc/adfbot/config.schema.json >/dev/null
 
 and as the first line of the configuration:
@@ -64,8 +70,17 @@ and as the first line of the configuration:
   # yaml-language-server: $schema=/etc/adfbot/config.schema.json`,
 		Args: noArgs,
 		RunE: func(*cobra.Command, []string) error {
-			a.printf("%s", config.JSONSchema)
+			text := config.JSONSchema
+			if included {
+				var err error
+				if text, err = config.IncludedJSONSchema(); err != nil {
+					return err
+				}
+			}
+			a.printf("%s", text)
 			return nil
 		},
 	}
+	cmd.Flags().BoolVar(&included, "include", false, "the schema of a file that the configuration includes")
+	return cmd
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"maps"
 	"regexp"
 	"slices"
@@ -184,6 +185,123 @@ func TestDashboardForm(t *testing.T) {
 		}
 	}
 	require.NotContains(t, dashboard, `"uid": "prometheus"`, "people choose the data source")
+}
+
+// What Grafana needs of a dashboard, so that it imports it as it is.
+func TestDashboardStructure(t *testing.T) {
+	type source struct{ Type, UID string }
+	var d struct {
+		UID, Title, Timezone string
+		ID                   any
+		SchemaVersion        int
+		Templating           struct {
+			List []struct {
+				Name, Type string
+				Query      any
+				Definition string
+				Datasource *source
+			}
+		}
+		Panels []struct {
+			ID          int
+			Type, Title string
+			Datasource  *source
+			GridPos     struct{ X, Y, W, H int }
+			Targets     []struct {
+				Expr, RefID string
+				Datasource  *source
+			}
+		}
+	}
+	require.NoError(t, json.Unmarshal([]byte(dashboard), &d))
+	require.Nil(t, d.ID, "Grafana gives it")
+	require.Regexp(t, `^[A-Za-z0-9_-]{1,40}$`, d.UID)
+	require.NotEmpty(t, d.Title)
+	require.GreaterOrEqual(t, d.SchemaVersion, 36, "since then a data source is an object")
+	chosen := &source{"prometheus", "${datasource}"}
+
+	known := []string{"__rate_interval", "__range", "__all", "__interval"} // Grafana's own
+	for _, v := range d.Templating.List {
+		require.NotContains(t, known, v.Name)
+		known = append(known, v.Name)
+		if v.Name == "datasource" {
+			require.Equal(t, []any{"datasource", "prometheus"}, []any{v.Type, v.Query})
+			continue
+		}
+		require.Equal(t, chosen, v.Datasource, v.Name)
+		require.Equal(t, "query", v.Type, v.Name)
+		require.Equal(t, v.Definition, v.Query.(map[string]any)["query"], "%s: one is shown, the other is done", v.Name)
+	}
+	require.Contains(t, known, "datasource")
+	for _, name := range submatches(`\$\{?(\w+)`, dashboard) {
+		require.Contains(t, known, name, "a variable that is not defined")
+	}
+	for _, p := range d.Panels {
+		require.Positive(t, p.ID, p.Title)
+		require.NotEmpty(t, p.Title)
+		require.Contains(t, []string{"row", "stat", "state-timeline", "timeseries"}, p.Type, p.Title)
+		require.GreaterOrEqual(t, min(p.GridPos.X, p.GridPos.Y), 0, p.Title)
+		require.Positive(t, min(p.GridPos.W, p.GridPos.H), p.Title)
+		if p.Type == "row" {
+			require.Equal(t, 24, p.GridPos.W, p.Title)
+			continue
+		}
+		require.Equal(t, chosen, p.Datasource, p.Title)
+		for _, x := range p.Targets {
+			require.Equal(t, chosen, x.Datasource, p.Title)
+			require.Regexp(t, `^[A-Z]$`, x.RefID, p.Title)
+			require.Contains(t, x.Expr, `job=~"$job"`, "%s: it is about the chosen bots only", p.Title)
+		}
+	}
+}
+
+// Brackets and quotes fit, and no operator stands alone.
+func TestExpressionsParse(t *testing.T) {
+	for expr := range expressions(t) {
+		require.NoError(t, promSyntax(expr), expr)
+	}
+	for _, wrong := range []string{
+		"sum(x", "sum x)", `x{a="b}`, `x{a=}`, "x[5m", "x +", "* x", "x == and y", "sum by (a (x)", "x{a='b'}}", "rate(x[five])", "x ; y", "()",
+	} {
+		require.Error(t, promSyntax(wrong), wrong)
+	}
+}
+
+// promSyntax finds the mistakes that are made when an expression is edited. It is no parser of PromQL.
+func promSyntax(expr string) error {
+	const number = `\d+(?:\.\d+)?(?:e\d+)?`
+	steps := []struct{ is, becomes string }{ // each makes an expression shorter, until one name is left
+		{`"[^"]*"|'[^']*'`, `S`},
+		{`\{\s*(?:\w+\s*(?:=~|!~|!=|=)\s*S\s*,?\s*)*\}`, ``},
+		{`\[(?:\d+[smhdw]|\$\w+)(?::\d*[smhdw]?)?\]`, ``},
+		{`\boffset \d+[smhdw]`, ``},
+		{`\b(?:by|without)\s*\([\w\s,]*\)`, ``},
+		{`\b(?:on|ignoring)\s*\([\w\s,]*\)(?:\s*group_(?:left|right)(?:\s*\([\w\s,]*\))?)?`, ``},
+		{`\bbool\b`, ``},
+		{`\b` + number + `\b`, `x`},
+		{`\b(?:and|or|unless)\b|==|!=|<=|>=|[-+*/%^<>]`, `+`},
+	}
+	for _, s := range steps {
+		expr = regexp.MustCompile(s.is).ReplaceAllString(expr, s.becomes)
+	}
+	expr = strings.Join(strings.Fields(expr), " ")
+	expr = regexp.MustCompile(`[A-Za-z_]\w*`).ReplaceAllString(expr, "x")
+	for {
+		shorter := expr
+		for _, s := range []struct{ is, becomes string }{
+			{`x ?\( ?x ?(?:, ?x ?)*\)`, `x`}, {`x ?\( ?\)`, `x`}, {`(^|[(,+] ?)\( ?x ?\)`, `${1}x`}, {`x ?\+ ?x`, `x`},
+		} {
+			shorter = regexp.MustCompile(s.is).ReplaceAllString(shorter, s.becomes)
+		}
+		if shorter == expr {
+			break
+		}
+		expr = shorter
+	}
+	if strings.TrimSpace(expr) != "x" {
+		return fmt.Errorf("this is left over: %s", expr)
+	}
+	return nil
 }
 
 // Every alert says what is wrong, and its topic what to do.

@@ -23,10 +23,10 @@ type gateJSON struct {
 }
 
 type gateProject struct {
-	Project string `json:"project"`
-	Paused  string `json:"paused"`           // as in status
-	Reason  string `json:"reason,omitempty"` // why it is paused, or why that is not known
-
+	Project   string `json:"project"`
+	Paused    string `json:"is_paused"`        // as in status
+	OldPaused string `json:"paused"`           // until the next release
+	Reason    string `json:"reason,omitempty"` // why it is paused, or why that is not known
 }
 
 func (a *app) gateCmd() *cobra.Command {
@@ -71,6 +71,7 @@ func (a *app) gate(ctx context.Context, names []string, asJSON bool) error {
 	code := exitDone
 	for _, id := range projects {
 		p := a.gateProject(ctx, cfg, id, advised)
+		p.OldPaused = p.Paused
 		switch out.Projects = append(out.Projects, p); {
 		case p.Paused == status.Unknown:
 			code = exitUnknown // whatever the others are

@@ -41,9 +41,9 @@ func (a *app) hostsCmd() *cobra.Command {
 }
 
 func (a *app) retireCmd() *cobra.Command {
-	var force bool
+	var force, asJSON bool
 	cmd := &cobra.Command{
-		Use:   "retire NAME|ID [--force]",
+		Use:   "retire NAME|ID [--force] [--json]",
 		Short: "Take a host that is gone for good out of the fleet. If it comes back, it joins as a new one",
 		Args:  oneHost,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -65,6 +65,9 @@ func (a *app) retireCmd() *cobra.Command {
 			if errors.As(err, &unknown) || errors.As(err, &ambiguous) {
 				err = &exit{exitUsage, err}
 			}
+			if asJSON && err == nil {
+				return a.printJSON(doneJSON{done.Text, append([]string{}, done.Problems...)})
+			}
 			if done.Text != "" {
 				a.printf("%s\n", done.Text)
 			}
@@ -74,6 +77,7 @@ func (a *app) retireCmd() *cobra.Command {
 			return err
 		},
 	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print the answer as JSON")
 	cmd.Flags().BoolVar(&force, "force", false, "even if the host is not away")
 	return cmd
 }

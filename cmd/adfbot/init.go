@@ -424,14 +424,23 @@ func (a *app) check(ctx context.Context, offline, asJSON bool) error {
 	if err != nil {
 		return err
 	}
+	return a.findings(asJSON, func(report func(bot.Finding)) {
+		for _, f := range bot.Check(ctx, cfg, offline, a.env(nil)) {
+			report(f)
+		}
+	})
+}
+
+// findings prints what is reported by find: each finding at once, or all as JSON. It fails if one of them fails.
+func (a *app) findings(asJSON bool, find func(report func(bot.Finding))) error {
 	out := checkJSON{OK: true, Findings: []finding{}}
-	for _, f := range bot.Check(ctx, cfg, offline, a.env(nil)) {
+	find(func(f bot.Finding) {
 		if !asJSON {
 			a.printFinding(f)
 		}
 		out.OK = out.OK && f.Level != bot.Fail
 		out.Findings = append(out.Findings, finding{strings.ToLower(string(f.Level)), f.What, f.Text})
-	}
+	})
 	if asJSON {
 		if err := a.printJSON(out); err != nil {
 			return err

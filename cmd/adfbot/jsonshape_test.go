@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"maps"
 	"os"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -14,6 +15,8 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/stretchr/testify/require"
 	"gopkg.in/yaml.v3"
+
+	"github.com/terraphim/adfbot/internal/testpg"
 )
 
 // schemas returns those of the API's description, by their name. libopenapi, which tests the API itself, does not: it adds 10 ms to
@@ -38,29 +41,41 @@ func schemas(t *testing.T) func(name string) *jsonschema.Resolved {
 	}
 }
 
-// What commands print as JSON is described, has names in one style, and no command with --json is left out.
-func TestJSONIsDescribed(t *testing.T) {
-	t.Parallel()
-	schema, w := schemas(t), newWorld(t)
-	seen := map[string]bool{}
-	check := func(name string, args ...string) map[string]any {
+// describedJSON returns a function that runs a command with --json, compares what it prints with a schema, and remembers the command in seen.
+func describedJSON(t *testing.T, w *world, seen map[string]bool) func(name string, args ...string) map[string]any {
+	schema := schemas(t)
+	return func(name string, args ...string) map[string]any {
 		t.Helper()
 		out, _ := w.run(append(args, "--json")...)
 		var fields map[string]any
 		require.NoError(t, json.Unmarshal([]byte(out), &fields))
 		require.NoError(t, schema(name).Validate(fields), "adfbot %s --json:\n%s", strings.Join(args, " "), out)
 		requireSnakeCase(t, fields)
-		seen[args[0]] = true
+		cmd, _, err := commandTree().Find(args)
+		require.NoError(t, err)
+		seen[cmd.CommandPath()] = true
 		return fields
 	}
+}
+
+// What commands print as JSON is described, has names in one style, and no command with --json is left out.
+func TestJSONIsDescribed(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	seen := map[string]bool{"adfbot hosts retire": true, "adfbot migrate": true} // in TestFleetJSONIsDescribed
+	check := describedJSON(t, w, seen)
 	check("Status", "status")
 	check("Runs", "runs")
 	check("Incidents", "incidents")
 	check("Check", "check", "--offline")
 	check("Gate", "gate", "odilo")
 	check("Sweep", "sweep", "--dry-run")
+	check("Sweep", "sweep")
+	check("Status", "status") // with a sweep that had nothing to do
 	check("Fleet", "hosts")
 	check("Version", "version")
+	require.NotEmpty(t, check("Settings", "config", "show")["settings"])
+	require.Equal(t, true, check("Check", "test-issue")["ok"])
 	for range 2 {
 		check("Recorded", "record", "--project", "odilo", "--failure")
 	}
@@ -82,6 +97,8 @@ func TestJSONIsDescribed(t *testing.T) {
 	check("Check", "check", "--offline")
 
 	// The old names stay for a release, with the new ones.
+	project := status["projects"].([]any)[0].(map[string]any)
+	require.Equal(t, project["is_paused"], project["paused"])
 	first := incidents["incidents"].([]any)[0].(map[string]any)
 	require.EqualValues(t, 3, first["failures"])
 	require.Equal(t, first["failures"], first["consecutive_failures"])
@@ -92,21 +109,114 @@ func TestJSONIsDescribed(t *testing.T) {
 	require.Contains(t, sweep, "took_ns")
 
 	var printing []string
-	for _, c := range commandTree().Commands() {
+	for _, c := range commandsUnder(commandTree()) {
 		if c.Flags().Lookup("json") != nil {
-			printing = append(printing, c.Name())
+			printing = append(printing, c.CommandPath())
 		}
 	}
 	require.ElementsMatch(t, printing, slices.Collect(maps.Keys(seen)))
 	require.Empty(t, withoutJSON(commandTree()), "a command that prints facts has --json")
 }
 
-// withoutJSON returns the commands that have no --json, but for those that print no facts.
-func withoutJSON(root *cobra.Command) (names []string) {
-	none := []string{"completion", "demo", "drain", "exec", "help", "init", "init-state", "migrate", "serve", "test-issue"}
+// A name has one type wherever it occurs. A count or a list may have the name of what it counts or lists.
+func TestOneTypeForAName(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile(repoRoot + "/internal/web/openapi.yaml")
+	require.NoError(t, err)
+	var doc map[string]any
+	require.NoError(t, yaml.Unmarshal(text, &doc))
+	follow := func(schema map[string]any) map[string]any {
+		for schema["$ref"] != nil {
+			at := any(doc)
+			for part := range strings.SplitSeq(strings.TrimPrefix(schema["$ref"].(string), "#/"), "/") {
+				at = at.(map[string]any)[part]
+			}
+			schema = at.(map[string]any)
+		}
+		return schema
+	}
+	types := map[string]map[string]bool{}
+	note := func(name string, schema map[string]any) {
+		if schema = follow(schema); schema["deprecated"] == true {
+			return
+		}
+		all, several := schema["type"].([]any)
+		if !several {
+			all = []any{schema["type"]}
+		}
+		if value, ok := schema["const"]; ok {
+			all = []any{map[string]any{"bool": "boolean", "string": "string", "int": "integer"}[reflect.TypeOf(value).Name()]}
+		}
+		for _, one := range all {
+			if slices.Contains([]any{"boolean", "string", "object"}, one) {
+				if types[name] == nil {
+					types[name] = map[string]bool{}
+				}
+				types[name][one.(string)] = true
+			}
+		}
+	}
+	var walk func(v any)
+	walk = func(v any) {
+		switch v := v.(type) {
+		case map[string]any:
+			if properties, ok := v["properties"].(map[string]any); ok {
+				for name, schema := range properties {
+					note(name, schema.(map[string]any))
+				}
+			}
+			for _, x := range v {
+				walk(x)
+			}
+		case []any:
+			for _, x := range v {
+				walk(x)
+			}
+		}
+	}
+	walk(doc)
+	require.Equal(t, map[string]bool{"string": true}, types["is_paused"])
+	delete(types, "value")    // of a key of the configuration
+	delete(types, "workflow") // one of Gitea Actions, and in it the name of its file, as in the configuration
+	for name, of := range types {
+		require.Len(t, of, 1, "%s is %v", name, slices.Collect(maps.Keys(of)))
+	}
+}
+
+func TestFleetJSONIsDescribed(t *testing.T) {
+	t.Parallel()
+	url := testpg.Database(t)
+	w := newWorld(t)
+	check := describedJSON(t, w, map[string]bool{})
+	w.trip()
+	moved := check("Moved", "migrate", url)
+	require.EqualValues(t, 3, moved["results"])
+	require.Equal(t, true, check("Moved", "migrate", url)["earlier"])
+	w.useDatabase(url)
+	require.NotContains(t, check("Moved", "migrate", url), "file")
+	check("Sweep", "sweep")
+	require.NotEmpty(t, check("Status", "status")["fleet"])
+	hosts := check("Fleet", "hosts")["hosts"].([]any)
+	require.Len(t, hosts, 1)
+	check("Restored", "hosts", "retire", hosts[0].(map[string]any)["id"].(string), "--force")
+}
+
+// commandsUnder returns all commands, and theirs.
+func commandsUnder(root *cobra.Command) (all []*cobra.Command) {
 	for _, c := range root.Commands() {
-		if c.Flags().Lookup("json") == nil && !slices.Contains(none, c.Name()) && c.Name() != "config" { // its commands are looked at in its own test
-			names = append(names, c.Name())
+		all = append(append(all, c), commandsUnder(c)...)
+	}
+	return all
+}
+
+// withoutJSON returns the commands that have no --json, but for those that print no facts: what they print is a script, statements of SQL, a
+// schema, help or a story, or what another program prints, or they only ask which command is meant.
+func withoutJSON(root *cobra.Command) (names []string) {
+	none := []string{"completion", "config", "config schema", "demo", "drain", "exec", "help", "init", "init-state", "serve"}
+	for _, c := range commandsUnder(root) {
+		name := strings.TrimPrefix(c.CommandPath(), "adfbot ")
+		if c.Flags().Lookup("json") == nil && !slices.Contains(none, name) && c.Parent().Name() != "completion" {
+			names = append(names, name)
 		}
 	}
 	return names

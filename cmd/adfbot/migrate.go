@@ -17,8 +17,9 @@ import (
 
 func (a *app) migrateCmd() *cobra.Command {
 	var passwordFile string
+	var asJSON bool
 	cmd := &cobra.Command{
-		Use:   "migrate URL [--password-file FILE]",
+		Use:   "migrate URL [--password-file FILE] [--json]",
 		Short: "Move the state from its file into a PostgreSQL database, which several hosts can share",
 		Long: `migrate copies the state from its SQLite file into an empty PostgreSQL database, in one
 transaction, and then marks the file as moved, so that no process stores anything in it any more.
@@ -35,18 +36,22 @@ no configuration, and prints what to change.`,
 			if err != nil {
 				return err
 			}
-			return a.migrate(ctx, cfg, args[0], passwordFile)
+			return a.migrate(ctx, cfg, args[0], passwordFile, asJSON)
 		},
 	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print the answer as JSON, without what to change")
 	cmd.Flags().StringVar(&passwordFile, "password-file", "", "file with the password of the role in URL")
 	return cmd
 }
 
-func (a *app) migrate(ctx context.Context, cfg *config.Config, url, passwordFile string) error {
+func (a *app) migrate(ctx context.Context, cfg *config.Config, url, passwordFile string, asJSON bool) error {
 	if cfg.Shared() {
 		const already = "`state` is a database already: to move a file into it, set `state` to the path of the file, and run this again"
 		if cfg.State != url {
 			return errors.New(already)
+		}
+		if asJSON {
+			return a.printJSON(movedJSON{State: cfg.State, Earlier: true})
 		}
 		a.printf("nothing to do: %s\n", already)
 		return nil
@@ -75,10 +80,23 @@ func (a *app) migrate(ctx context.Context, cfg *config.Config, url, passwordFile
 	if errors.Is(err, context.Canceled) {
 		return errors.New("interrupted: run it again")
 	}
+	if err == nil && asJSON {
+		return a.printJSON(movedJSON{r.File, r.URL, done.Earlier || done.Already, done.Projects, done.Results, done.Incidents})
+	}
 	if err == nil {
 		a.printMove(cfg, r, done, passwordFile)
 	}
 	return err
+}
+
+// movedJSON is the answer of `migrate --json`.
+type movedJSON struct {
+	File      string `json:"file,omitempty"`
+	State     string `json:"state"`
+	Earlier   bool   `json:"earlier"` // an earlier call had moved or copied it; the numbers are 0
+	Projects  int    `json:"projects"`
+	Results   int    `json:"results"`
+	Incidents int    `json:"incidents"`
 }
 
 // printMove prints what was moved, and what to change in the configuration. local_dir stays where it is: in it are the spool and the

@@ -9,7 +9,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/terraphim/adfbot/escalate"
-	"github.com/terraphim/adfbot/escalate/plan"
 	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/internal/config"
 	"github.com/terraphim/adfbot/internal/status"
@@ -53,7 +52,7 @@ func (a *app) restoreCmd() *cobra.Command {
 	return cmd
 }
 
-// doneJSON is the answer of `restore --json`.
+// doneJSON is the answer of `restore --json` and `hosts retire --json`.
 type doneJSON struct {
 	Text     string   `json:"text"`
 	Problems []string `json:"problems"` // what is left to the next sweep
@@ -112,8 +111,6 @@ func (a *app) sweepCmd() *cobra.Command {
 			rep, err := a.sweep(ctx, cfg, projects, opt, confirm)
 			bar.clear()
 			if asJSON {
-				rep.Actions = append([]plan.Action{}, rep.Actions...) // [] and never null
-				rep.Errors = append([]string{}, rep.Errors...)
 				if err != nil && len(rep.Errors) == 0 { // no sweep took place
 					rep.Errors = append(rep.Errors, err.Error())
 				}
@@ -205,7 +202,7 @@ func (a *app) checkCmd() *cobra.Command {
 	return cmd
 }
 
-// checkJSON is the answer of `check --json`.
+// checkJSON is the answer of `check --json` and `test-issue --json`.
 type checkJSON struct {
 	OK       bool      `json:"ok"` // nothing fails
 	Findings []finding `json:"findings"`

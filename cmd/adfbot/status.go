@@ -184,6 +184,7 @@ func (a *app) printStatus(s status.Status, f statusFlags, named bool) {
 		for _, x := range p.Warnings {
 			a.noticef("%s: %s\n", p.ID, x)
 		}
+		a.printWorkflow(p, named)
 	}
 	a.printPending(s)
 	for _, x := range s.OtherProblems() {
@@ -199,6 +200,17 @@ func (a *app) printStatus(s status.Status, f statusFlags, named bool) {
 	}
 	if note := foreignNote(s.Foreign); note != "" {
 		a.printf("note: %s\n", note)
+	}
+}
+
+// printWorkflow prints what is to be known of a project's workflow; that it only reports, of a project that somebody has named.
+func (a *app) printWorkflow(p status.Project, named bool) {
+	switch w := p.Workflow; {
+	case w == nil:
+	case w.Problem != "":
+		a.noticef("%s: workflow %s\n", p.ID, w)
+	case w.Disabled || named:
+		a.printf("%s: workflow %s\n", p.ID, w)
 	}
 }
 

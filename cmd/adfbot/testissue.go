@@ -8,8 +8,9 @@ import (
 
 func (a *app) testIssueCmd() *cobra.Command {
 	var project string
+	var asJSON bool
 	cmd := &cobra.Command{
-		Use:   "test-issue [--project P]",
+		Use:   "test-issue [--project P] [--json]",
 		Short: "Open, label, comment on and close one issue that says it is a test: proves what the token may do",
 		Long: `test-issue opens an issue that says it is a test, labels it as those of the project are labelled, comments
 on it and closes it. ` + "`adfbot check`" + ` leaves no trace in Gitea, so it cannot prove all of that. Each FAIL line
@@ -34,13 +35,11 @@ If it is interrupted, the next test closes the issue. Nothing else ever touches 
 				return err
 			}
 			defer a.close(b)
-			if !b.TestIssue(ctx, project, a.printFinding) {
-				return &exit{code: exitFailed}
-			}
-			return nil
+			return a.findings(asJSON, func(report func(bot.Finding)) { b.TestIssue(ctx, project, report) })
 		},
 	}
 	cmd.Flags().StringVar(&project, "project", "", "test the repository of this project, not that of the first one")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print the findings as JSON, when all is done")
 	_ = cmd.RegisterFlagCompletionFunc("project", a.completeProjects) // the flag is there
 	return cmd
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/terraphim/adfbot/escalate/tracker"
 	"github.com/terraphim/adfbot/internal/config"
 	"github.com/terraphim/adfbot/internal/fault"
+	"github.com/terraphim/adfbot/internal/redact"
 	"github.com/terraphim/adfbot/internal/status"
 	"github.com/terraphim/adfbot/internal/store"
 )
@@ -323,6 +324,13 @@ func (b *Bot) keepWorkflows(ctx context.Context, project string) (errs []error) 
 	for id := range disabled {
 		ids[id] = true
 	}
+	problems, err := status.WorkflowProblems(ctx, b.store)
+	if err != nil {
+		return []error{err}
+	}
+	for id := range problems { // they may be over
+		ids[id] = true
+	}
 	for _, p := range b.cfg.Projects {
 		if p.Actions.Disable {
 			ids[p.ID] = true
@@ -341,13 +349,45 @@ func (b *Bot) keepWorkflows(ctx context.Context, project string) (errs []error) 
 	return errs
 }
 
-// keepWorkflow brings the workflow of one project in line.
+// keepWorkflow brings the workflow of one project in line, and stores for status why it cannot.
 func (b *Bot) keepWorkflow(ctx context.Context, project string) error {
 	ctx, release, err := b.store.claims.Claim(ctx, workflowsClaim, workflowWait)
 	if err != nil {
 		return err
 	}
 	defer release()
+	err = b.changeWorkflow(ctx, project)
+	if errors.Is(err, context.Canceled) { // by whoever runs the command
+		return err
+	}
+	return errors.Join(err, b.storeWorkflowProblem(context.WithoutCancel(ctx), project, err))
+}
+
+// storeWorkflowProblem stores why a workflow could not be disabled or enabled, or that it could.
+func (b *Bot) storeWorkflowProblem(ctx context.Context, project string, problem error) error {
+	all, err := status.WorkflowProblems(ctx, b.store)
+	if err != nil {
+		return err
+	}
+	was, now := all[project], ""
+	if problem != nil {
+		now = redact.Line(b.redact.Redact(problem.Error()), 500)
+	}
+	if now == was {
+		return nil
+	}
+	if all[project] = now; now == "" {
+		delete(all, project)
+	}
+	doc, err := json.Marshal(all)
+	if err != nil {
+		return err
+	}
+	return b.store.SetMeta(ctx, status.WorkflowProblemsKey, string(doc))
+}
+
+// changeWorkflow disables or enables the workflow of one project, if it has to be. The caller has the claim.
+func (b *Bot) changeWorkflow(ctx context.Context, project string) error {
 	s, err := b.store.ProjectState(ctx, project)
 	if err != nil {
 		return err
@@ -419,7 +459,32 @@ func (b *Bot) enableWorkflow(ctx context.Context, project string, own status.Wor
 	return b.storeDisabled(ctx, all)
 }
 
-// workflowsClaim guards [status.WorkflowsKey].
+// enableAtOnce enables the workflow of a project that was resumed, if adfbot has disabled it. It returns what to tell of it: what was done, or
+// what is left to the next sweep. gitea is false if a request before this one has failed: then this one would wait as long again.
+func (b *Bot) enableAtOnce(ctx context.Context, project string, gitea bool) (text string, left error) {
+	disabled, err := b.DisabledWorkflows(ctx)
+	own, isOurs := disabled[project]
+	if err != nil || !isOurs {
+		return "", err
+	}
+	if gitea {
+		err = errors.Join(b.keepWorkflows(ctx, project)...)
+	}
+	if err == nil {
+		disabled, err = b.DisabledWorkflows(ctx)
+	}
+	switch _, isOurs = disabled[project]; {
+	case err != nil:
+		return "", err
+	case isOurs: // also if a sweep is at it
+		return "", fmt.Errorf("%s: enable the workflow %s", project, own)
+	case slices.Contains(slices.Collect(maps.Values(disabled)), own): // the pause of another project keeps it disabled
+		return "", nil
+	}
+	return "; its workflow is enabled again: " + own.String(), nil
+}
+
+// workflowsClaim guards [status.WorkflowsKey] and [status.WorkflowProblemsKey].
 const workflowsClaim = "workflows"
 
 // DisabledWorkflows returns the workflows that adfbot has disabled, or is about to disable, by their project.

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/terraphim/adfbot/escalate/giteatest"
+	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/internal/store"
 	"github.com/terraphim/adfbot/internal/testworld"
@@ -214,6 +215,84 @@ func TestWorkflowIsDisabledWhilePaused(t *testing.T) {
 	require.False(t, w.active())
 }
 
+// A resume enables the workflow at once where Gitea answers. Else it says that the sweep will.
+func TestResumeEnablesWorkflow(t *testing.T) {
+	resume := func(w *world) (done bot.Done) {
+		w.with(bot.Operate, func(b *bot.Bot) {
+			var err error
+			done, err = b.ResumeBy(ctx, "odilo", "alice")
+			require.NoError(t, err)
+		})
+		return done
+	}
+	paused := func(t *testing.T) *world {
+		w := actionsWorld(t, ", disable: true")
+		w.fail("odilo", 3)
+		w.sweepWell()
+		require.False(t, w.active())
+		return w
+	}
+	t.Run("at once", func(t *testing.T) {
+		w := paused(t)
+		done := resume(w)
+		require.Equal(t, "odilo is resumed; its workflow is enabled again: agent.yaml in terraphim/agents", done.Text)
+		require.Empty(t, done.Problems)
+		require.True(t, w.active())
+		require.Equal(t, "odilo was not paused", resume(w).Text)
+	})
+	t.Run("refused", func(t *testing.T) {
+		w := paused(t)
+		w.Gitea.AddToken(testworld.Bot, token, "write:issue", "read:user", "read:repository")
+		done := resume(w)
+		require.Equal(t, "odilo is resumed", done.Text)
+		require.Len(t, done.Problems, 1)
+		require.Contains(t, done.Problems[0], "odilo: gitea: enable workflow agent.yaml in terraphim/agents: status 403")
+		require.Contains(t, w.project("odilo").Workflow.Problem, "make a token with the scope write:repository too")
+		w.Gitea.AddToken(testworld.Bot, token, "write:issue", "read:user", "write:repository")
+		w.sweepWell()
+		require.True(t, w.active())
+		require.Empty(t, w.project("odilo").Workflow.Problem)
+	})
+	t.Run("no answer", func(t *testing.T) {
+		w := paused(t)
+		remove := w.Gitea.Inject(giteatest.Fault{Do: giteatest.Status(http.StatusBadGateway, "")})
+		w.Gitea.ResetRequests()
+		done := resume(w)
+		require.Contains(t, done.Problems, "odilo: enable the workflow agent.yaml in terraphim/agents")
+		for _, r := range w.Gitea.Requests() {
+			require.NotContains(t, r.Path, "/enable", "it would wait as long again")
+		}
+		remove()
+		w.pass(time.Minute)
+		w.sweepWell()
+		require.True(t, w.active())
+	})
+	t.Run("with a stop", func(t *testing.T) {
+		w := actionsWorld(t, ", disable: true")
+		w.with(bot.Operate, func(b *bot.Bot) {
+			_, err := b.PauseMany(ctx, bot.Many{Names: []string{incident.EveryProject}, By: "alice"})
+			require.NoError(t, err)
+		})
+		w.sweepWell()
+		require.False(t, w.active())
+		w.with(bot.Operate, func(b *bot.Bot) {
+			done, err := b.ResumeMany(ctx, bot.Many{Names: []string{incident.EveryProject}, By: "alice"})
+			require.NoError(t, err)
+			require.Empty(t, done.Problems)
+		})
+		require.True(t, w.active())
+	})
+	t.Run("another project is paused", func(t *testing.T) {
+		w := actionsWorld(t, ", disable: true")
+		w.change("  - id: atlas\n", "  - id: atlas\n    actions: {repo: "+agents+", workflow: "+workflow+", disable: true}\n")
+		w.fail("odilo", 3)
+		w.fail("atlas", 2)
+		w.sweepWell()
+		require.Equal(t, bot.Done{Text: "odilo is resumed"}, resume(w))
+		require.False(t, w.active())
+	})
+}
+
 // What a person has disabled stays so.
 func TestWorkflowThatAPersonHasDisabled(t *testing.T) {
 	w := actionsWorld(t, ", disable: true")
@@ -268,9 +347,11 @@ func TestWorkflowMayNotBeDisabled(t *testing.T) {
 	_, err = w.sweep()
 	require.ErrorContains(t, err, "give the token's account write access to Actions in the repository")
 	require.False(t, w.project("odilo").Workflow.Disabled)
+	require.Contains(t, w.project("odilo").Workflow.Problem, "give the token's account write access to Actions in the repository")
 	w.Remove(w.flag("odilo"))
 	w.sweepWell()
 	require.True(t, w.active())
+	require.Empty(t, w.project("odilo").Workflow.Problem)
 }
 
 // An answer that was lost: it is disabled, and adfbot knows that it did it.

@@ -17,6 +17,7 @@ import (
 
 	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/internal/proc"
+	"github.com/terraphim/adfbot/internal/status"
 	"github.com/terraphim/adfbot/internal/store"
 )
 
@@ -251,7 +252,7 @@ func TestExecSlowReader(t *testing.T) {
 	stored("no result is stored", func() bool { return len(w.project("odilo").LastRuns) == 1 })
 	var run store.HistoryRun
 	w.with(bot.ReadOnly, func(b *bot.Bot) {
-		d, err := b.Detail(ctx, "odilo", 0)
+		d, err := b.Detail(ctx, "odilo", status.Pages{})
 		require.NoError(t, err)
 		run = d.Runs[0]
 	})

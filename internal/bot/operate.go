@@ -19,6 +19,7 @@ import (
 	"github.com/terraphim/adfbot/escalate"
 	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/escalate/issuetext"
+	"github.com/terraphim/adfbot/escalate/tracker"
 	"github.com/terraphim/adfbot/internal/config"
 	"github.com/terraphim/adfbot/internal/fault"
 	"github.com/terraphim/adfbot/internal/hostlocal"
@@ -169,10 +170,15 @@ func (b *Bot) resumeIf(ctx context.Context, project, who string, may func(incide
 	case !b.rec.Tracks():
 	case errors.Is(b.tokenErr, fs.ErrPermission), errors.Is(b.tokenErr, config.ErrNoCredentials): // only the daemon has the token
 		d.Text += "; an open issue is left to the daemon"
-	default:
-		if err := b.escalate(ctx, project); err != nil {
-			d.Problems = append(d.Problems, err.Error())
+		if _, err := b.enableAtOnce(ctx, project, false); err != nil {
+			d.Text += ", and so is its disabled workflow"
 		}
+	default:
+		err := b.escalate(ctx, project)
+		d.addProblem(err)
+		text, err := b.enableAtOnce(ctx, project, err == nil || tracker.IsPermanent(err)) // else Gitea does not answer
+		d.Text += text
+		d.addProblem(err)
 	}
 	return d, nil
 }

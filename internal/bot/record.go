@@ -36,8 +36,11 @@ func (r Recorded) Paused() bool { return r.Incident != nil || r.Flag.State == in
 // View returns what the reporter of the result is shown.
 func (r Recorded) View() status.ResultView {
 	v := status.ResultView{Project: r.Project, Agent: r.Agent, Outcome: r.Outcome, Class: r.Class, Counted: r.Counted, Why: r.Why, Failures: r.Failures,
-		Threshold: r.Threshold, Tripped: r.Tripped, Paused: r.Paused(), Known: r.Known, Problems: append([]string{}, r.Problems...),
+		Threshold: r.Threshold, Tripped: r.Tripped, Paused: status.YesOrNo(r.Paused()), Known: r.Known, Problems: append([]string{}, r.Problems...),
 		FlagMissing: r.Flag.State != incident.FlagThere}
+	if !r.Paused() && r.Flag.State != incident.FlagGone {
+		v.Paused = status.Unknown
+	}
 	if r.Incident != nil {
 		v.Incident = &status.IncidentName{ID: r.Incident.ID, Name: r.Incident.Name(), Issue: r.Incident.Issue.URL}
 	}

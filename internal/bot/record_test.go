@@ -15,6 +15,7 @@ import (
 	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/internal/config"
 	"github.com/terraphim/adfbot/internal/redact"
+	"github.com/terraphim/adfbot/internal/status"
 	"github.com/terraphim/adfbot/internal/store"
 	"github.com/terraphim/adfbot/internal/testhost"
 	"github.com/terraphim/adfbot/internal/testworld"
@@ -164,6 +165,16 @@ func TestRecordWithoutRepository(t *testing.T) {
 	w.configure(plainConfig)
 	w.sweepWell()
 	require.Len(t, w.issues("open"), 1)
+}
+
+// What a result says about a pause has the words of status: where nobody can tell, neither does it.
+func TestResultViewPaused(t *testing.T) {
+	for state, want := range map[incident.FlagState]string{incident.FlagGone: status.No, incident.FlagThere: status.Yes, incident.FlagUnknown: status.Unknown} {
+		out := bot.Recorded{Flag: incident.FlagView{State: state}}
+		require.Equal(t, want, out.View().Paused)
+		out.Incident = &incident.Incident{}
+		require.Equal(t, status.Yes, out.View().Paused, "the incident is open, whatever its flag")
+	}
 }
 
 // The failure to write the flag is reported, and a later sweep writes it.

@@ -200,7 +200,7 @@ func TestForgottenHold(t *testing.T) {
 	require.Empty(t, w.project("odilo").Warnings)
 	w.pass(time.Hour)
 	require.True(t, w.project("odilo").Forgotten)
-	require.Contains(t, w.project("odilo").Warnings[0], "paused by hand 7d ago, and there is no issue to remind of it")
+	require.Contains(t, w.project("odilo").Warnings[0], "paused by hand since 2026-11-23 12:00 UTC, and there is no issue to remind of it")
 	w.change("projects:", "escalation: {remind: 0s}\nprojects:")
 	require.False(t, w.project("odilo").Forgotten)
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/terraphim/adfbot/escalate"
 	"github.com/terraphim/adfbot/escalate/incident"
+	"github.com/terraphim/adfbot/escalate/tracker"
 	"github.com/terraphim/adfbot/internal/config"
 	"github.com/terraphim/adfbot/internal/redact"
 	"github.com/terraphim/adfbot/internal/store"
@@ -247,6 +248,12 @@ func (b *Bot) resumePatterns(ctx context.Context, m Many, s config.Selected, sto
 		return adviseResumeMany(b.cfg, b.AdviseRestore(ctx, err))
 	}
 	resumed := ended.Resumed
+	asks := b.rec.Tracks() && b.tokenErr == nil
+	for _, id := range resumed {
+		_, err := b.enableAtOnce(ctx, id, asks)
+		out.addProblem(err)
+		asks = asks && (err == nil || tracker.IsPermanent(err))
+	}
 	errs := []error{b.AdviseRestore(ctx, ended.Failed)}
 	states, err := b.store.ProjectStates(ctx)
 	if err != nil {
@@ -262,9 +269,13 @@ func (b *Bot) resumePatterns(ctx context.Context, m Many, s config.Selected, sto
 		case state.Pause().ID == "":
 			continue
 		case meant(state):
-			if _, err := b.resumeIf(ctx, id, m.By, meant); err != nil { // the project may trip before that
+			done, err := b.resumeIf(ctx, id, m.By, meant) // the project may trip before that
+			if err != nil {
 				errs = append(errs, err)
-			} else if state, err := b.store.ProjectState(ctx, id); err == nil && state.Pause().ID == "" {
+				break
+			}
+			out.Problems = append(out.Problems, done.Problems...)
+			if state, err := b.store.ProjectState(ctx, id); err == nil && state.Pause().ID == "" {
 				resumed = append(resumed, id)
 				continue
 			}

@@ -1,6 +1,8 @@
 package config
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 	"path"
 	"regexp"
@@ -162,6 +164,25 @@ func agentPattern(s string) (string, *fault) {
 	return s, nil
 }
 
+// expressionErrors say what is wrong with a regular expression.
+var expressionErrors = map[syntax.ErrorCode]string{
+	syntax.ErrInvalidCharClass:      "this set of characters is wrong",
+	syntax.ErrInvalidCharRange:      "this range of characters is none",
+	syntax.ErrInvalidEscape:         "this backslash stands before a character that needs none",
+	syntax.ErrInvalidNamedCapture:   "this name of a group is wrong",
+	syntax.ErrInvalidPerlOp:         "this is not supported, look-around neither",
+	syntax.ErrInvalidRepeatOp:       "this repeats a repetition",
+	syntax.ErrInvalidRepeatSize:     "this repeats too often",
+	syntax.ErrInvalidUTF8:           "this is not UTF-8",
+	syntax.ErrMissingBracket:        "a ] is missing",
+	syntax.ErrMissingParen:          "a ) is missing",
+	syntax.ErrMissingRepeatArgument: "there is nothing to repeat before this",
+	syntax.ErrTrailingBackslash:     "it ends with a backslash",
+	syntax.ErrUnexpectedParen:       "a ) has no ( before it",
+	syntax.ErrNestingDepth:          "it is nested too deep",
+	syntax.ErrLarge:                 "it is too large",
+}
+
 // expression accepts a regular expression that can match a line.
 func expression(n *yaml.Node) (*regexp.Regexp, *fault) {
 	s, f := str(anyText)(n)
@@ -173,7 +194,10 @@ func expression(n *yaml.Node) (*regexp.Regexp, *fault) {
 	}
 	e, err := regexp.Compile(s)
 	if err != nil {
-		what := strings.TrimPrefix(err.Error(), "error parsing regexp: ")
+		what := "it cannot be read"
+		if e, ok := errors.AsType[*syntax.Error](err); ok {
+			what = cmp.Or(expressionErrors[e.Code], what) + ": " + quote(e.Expr)
+		}
 		return nil, faultf("see `adfbot help classes`; quote it in 'single quotes', where a backslash is one", "is not a regular expression: %s", what)
 	}
 	if tree, err := syntax.Parse(s, syntax.Perl); err == nil && neverInLine(tree) {

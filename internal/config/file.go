@@ -136,6 +136,24 @@ func checkText(path string, data []byte) error {
 	return nil
 }
 
+// yamlErrors are parts of the messages of the YAML parser, which has no types for them, and what is said in their place.
+var yamlErrors = []struct{ parser, plain string }{
+	{"expected ',' or ']'", "a list in [ ] is not closed, or lacks a comma"},
+	{"expected ',' or '}'", "a mapping in { } is not closed, or lacks a comma"},
+	{"mapping values are not allowed", "a colon stands where no key can be"},
+	{"unknown anchor", "an alias, which begins with *, has no anchor"},
+	{"tab character", "a tab indents the line"},
+	{"cannot start any token", "here is a tab, or a character with which no value begins"},
+	{"could not find expected ':'", "a key has no colon after it"},
+	{"unexpected end of stream", "a quote is not closed"},
+	{"escape character", `a text in "quotes" has a backslash before a character that needs none`},
+	{"hexdecimal", `a text in "quotes" has \x or \u without the digits after it`},
+	{"sequence entries are not allowed", "an item of a list stands where none can be"},
+	{"expected key", "the indentation does not fit that of the lines above"},
+	{"'-' indicator", "the indentation does not fit that of the lines above"},
+	{"document start", "a line stands outside of the mapping above"},
+}
+
 // syntaxError makes a problem of an error of the YAML parser. The parser counts lines from 0 in errors that begin with
 // "did not find", and gives no line for the first line of the file and for an unknown anchor.
 func syntaxError(path string, data []byte, err error) error {
@@ -145,6 +163,13 @@ func syntaxError(path string, data []byte, err error) error {
 		_, what, _ = strings.Cut(what, ": ")
 		if strings.HasPrefix(what, "did not find") {
 			line++
+		}
+	}
+	why := "it cannot be read from here on"
+	for _, known := range yamlErrors {
+		if strings.Contains(what, known.parser) {
+			why = known.plain
+			break
 		}
 	}
 	fix := "check the indentation, and that every bracket and quote is closed, here and above"
@@ -159,5 +184,5 @@ func syntaxError(path string, data []byte, err error) error {
 	case strings.Contains(what, "mapping values are not allowed"):
 		fix = `check the indentation, and put a value that contains a colon in "quotes"`
 	}
-	return fileError(path, line, "is not YAML: "+what, fix)
+	return fileError(path, line, "is not YAML: "+why, fix)
 }

@@ -16,8 +16,10 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-var jsonSchema = sync.OnceValues(func() (*jsonschema.Schema, error) {
-	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(JSONSchema))
+var jsonSchema = sync.OnceValues(func() (*jsonschema.Schema, error) { return compiled(JSONSchema) })
+
+func compiled(text []byte) (*jsonschema.Schema, error) {
+	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
 	if err != nil {
 		return nil, err
 	}
@@ -26,13 +28,18 @@ var jsonSchema = sync.OnceValues(func() (*jsonschema.Schema, error) {
 		return nil, err
 	}
 	return c.Compile("config.schema.json")
-})
+}
 
 // validate holds a file against the JSON Schema, as an editor does.
 func validate(t *testing.T, text string) error {
 	t.Helper()
 	schema, err := jsonSchema()
 	require.NoError(t, err)
+	return validateBy(t, schema, text)
+}
+
+func validateBy(t *testing.T, schema *jsonschema.Schema, text string) error {
+	t.Helper()
 	var doc any
 	if err := yaml.Unmarshal([]byte(text), &doc); err != nil {
 		return err
@@ -83,6 +90,24 @@ func properties(t *testing.T) (keys []string, defaults map[string]any) {
 	visit("", root)
 	slices.Sort(keys)
 	return keys, defaults
+}
+
+// The schema of an included file accepts what the walker accepts there.
+func TestIncludedJSONSchema(t *testing.T) {
+	text, err := IncludedJSONSchema()
+	require.NoError(t, err)
+	schema, err := compiled(text)
+	require.NoError(t, err)
+	for _, file := range []string{
+		"projects: [{id: a}]\n", "projects:\n  - match: twins-*\n    threshold: 2\n", "projects: []\n",
+		"projects: [{id: a, threshold: many}]\n", "projects: [{id: a, nonsense: 1}]\n", "projects: [{threshold: 2}]\n",
+		"projects: [{id: a}]\npause_dir: /tmp\n", "projects: [{id: a}]\ninclude: more.yaml\n", "{}\n",
+	} {
+		root, err := parseYAML("conf.d/a.yaml", []byte(file))
+		require.NoError(t, err, file)
+		_, err = settingsOf("config.yaml", []byte(rest+"include: conf.d/a.yaml\n"), "host", func(string) ([]source, *fault) { return []source{{path: "conf.d/a.yaml", root: root}}, nil })
+		require.Equal(t, err == nil, validateBy(t, schema, file) == nil, "%s: %v", file, err)
+	}
 }
 
 func TestJSONSchemaHasEveryKey(t *testing.T) {

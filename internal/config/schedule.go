@@ -12,6 +12,8 @@ import (
 	_ "time/tzdata" // time zones on a machine that has none installed
 
 	"github.com/robfig/cron/v3"
+
+	"github.com/terraphim/adfbot/internal/text"
 )
 
 // Sweep configures when the sweep runs.
@@ -94,7 +96,7 @@ func parseSchedule(s string) (cron.Schedule, *fault) {
 	}
 	schedule, err := cron.ParseStandard(sundays(s))
 	if err != nil {
-		return nil, faultf(fiveFields+`, or "@every 1m"`, "is not a cron schedule: %s", quote(err.Error()))
+		return nil, cronFault(s)
 	}
 	if spec, ok := schedule.(*cron.SpecSchedule); ok {
 		// The start is fixed, so that a good file stays good. The five years that the library searches have a leap year.
@@ -104,6 +106,34 @@ func parseSchedule(s string) (cron.Schedule, *fault) {
 		}
 	}
 	return schedule, nil
+}
+
+// cronFields are the fields of a schedule with what each takes.
+var cronFields = []struct{ name, takes string }{
+	{"minute", "0 to 59"}, {"hour", "0 to 23"}, {"day", "1 to 31"}, {"month", "1 to 12, or jan to dec"}, {"weekday", "0 to 7, or sun to sat"},
+}
+
+// cronFault says what is wrong with a schedule that cannot be parsed. The library's messages are for those who know its code.
+func cronFault(s string) *fault {
+	const fix = fiveFields + `, or "@every 1m"`
+	fields := strings.Fields(s)
+	switch {
+	case len(fields) == 0:
+		return faultf(fix, "is not a cron schedule: it is empty")
+	case strings.HasPrefix(fields[0], "@"):
+		return faultf(`write @hourly, @daily, @weekly, @monthly, @yearly or "@every 1m", or five cron fields such as "*/5 * * * *"`,
+			"is not a cron schedule: there is no %s", quote(s))
+	case len(fields) != len(cronFields):
+		return faultf(fix, "is not a cron schedule: it has %s, not 5: %s", text.Plural(len(fields), "field"), quote(s))
+	}
+	for n, field := range cronFields {
+		alone := []string{"*", "*", "*", "*", "*"}
+		alone[n] = fields[n]
+		if _, err := cron.ParseStandard(sundays(strings.Join(alone, " "))); err != nil {
+			return faultf("write *, or numbers and ranges from "+field.takes+", such as 1,3-5; a step is */2", "is not a cron schedule: its %s is %s", field.name, quote(fields[n]))
+		}
+	}
+	return faultf(fix, "is not a cron schedule: %s", quote(s))
 }
 
 // weekdays matches an item of the weekday field: a day or a range, and perhaps a step.

@@ -183,9 +183,9 @@ func (r *reader) checkState(c *Config) {
 	line := max(r.lines["fleet.poll"], r.lines["fleet.away_after"], r.lines["fleet.forget_after"])
 	switch {
 	case f.AwayAfter < 3*f.Poll:
-		r.report(line, "fleet.away_after", faultf("", "must be at least three times fleet.poll (%s), not %s", f.Poll, f.AwayAfter))
+		r.report(line, "fleet.away_after", faultf("", "must be at least three times fleet.poll (%s), not %s", written(f.Poll), written(f.AwayAfter)))
 	case f.ForgetAfter < f.AwayAfter:
-		r.report(line, "fleet.forget_after", faultf("", "must be at least fleet.away_after (%s), not %s", f.AwayAfter, f.ForgetAfter))
+		r.report(line, "fleet.forget_after", faultf("", "must be at least fleet.away_after (%s), not %s", written(f.AwayAfter), written(f.ForgetAfter)))
 	}
 }
 

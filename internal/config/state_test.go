@@ -71,8 +71,8 @@ func TestSharedStateRefused(t *testing.T) {
 		"state_listen: x\n" + rest:                                       `1: state_listen: must be a URL of PostgreSQL, not "x"`,
 		"state_password_file: hunter2\n" + rest:                          "1: state_password_file: must be the path of a file that holds the secret",
 		"fleet: {poll: 50ms}\n" + rest:                                   "1: fleet.poll: must be at least 100ms, not 50ms",
-		"fleet: {poll: 30s}\n" + rest:                                    "1: fleet.away_after: must be at least three times fleet.poll (30s), not 1m0s",
-		"fleet: {away_after: 2h, forget_after: 1h}\n" + rest:             "1: fleet.forget_after: must be at least fleet.away_after (2h0m0s), not 1h0m0s",
+		"fleet: {poll: 30s}\n" + rest:                                    "1: fleet.away_after: must be at least three times fleet.poll (30s), not 1m",
+		"fleet: {away_after: 2h, forget_after: 1h}\n" + rest:             "1: fleet.forget_after: must be at least fleet.away_after (2h), not 1h",
 		"fleet: {host: ' a'}\n" + rest:                                   `1: fleet.host: has white space around it: " a"`,
 	} {
 		require.Equal(t, []string{want}, problemsOf(t, text), text)

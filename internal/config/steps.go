@@ -70,7 +70,7 @@ func stepFault(s Step, earlier []Step) *fault {
 	case len(s.Mention)+len(s.Assign)+len(s.Labels) == 0 && s.WebhookFile == "":
 		return faultf("give it mention, assign, labels or webhook_file", "does nothing")
 	case n > 0 && s.After <= earlier[n-1].After:
-		return faultf("put the steps in the order of their times", "must come later than the step before it: %s is not after %s", s.After, earlier[n-1].After)
+		return faultf("put the steps in the order of their times", "must come later than the step before it: %s is not after %s", written(s.After), written(earlier[n-1].After))
 	}
 	return nil
 }
@@ -79,7 +79,7 @@ func stepFault(s Step, earlier []Step) *fault {
 func stepTime(n *yaml.Node) (time.Duration, *fault) {
 	d, f := duration(time.Second, maxAfter)(n)
 	if f == nil && d != d.Truncate(time.Second) {
-		f = faultf("", "must be whole seconds, not %s", d)
+		f = faultf("", "must be whole seconds, not %s", written(d))
 	}
 	return d, f
 }
@@ -88,7 +88,7 @@ func stepTime(n *yaml.Node) (time.Duration, *fault) {
 func reminderTime(n *yaml.Node) (time.Duration, *fault) {
 	d, f := duration(0, maxRemind)(n)
 	if f == nil && d > 0 && d < minRemind {
-		f = faultf("write 0s for no reminders", "must be at least %s, not %s", minRemind, d)
+		f = faultf("write 0s for no reminders", "must be at least %s, not %s", written(minRemind), written(d))
 	}
 	return d, f
 }

@@ -61,12 +61,24 @@ func duration(low, high time.Duration) parser[time.Duration] {
 			fix := "write it like 90s, 10m, 1h30m or 720h; a day is 24h"
 			return 0, faultf(fix, "must be a duration with a unit, not %s", valueOf(n))
 		case d < low:
-			return 0, faultf("", "must be at least %s, not %s", low, d)
+			return 0, faultf("", "must be at least %s, not %s", written(low), written(d))
 		case d > high:
-			return 0, faultf("", "must be at most %s, not %s", high, d)
+			return 0, faultf("", "must be at most %s, not %s", written(high), written(d))
 		}
 		return d, nil
 	}
+}
+
+// written returns a duration as people write it: 720h, not 720h0m0s.
+func written(d time.Duration) string {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
 }
 
 // optional accepts "", too.

@@ -9,8 +9,9 @@ func (v ResultView) MarshalJSON() ([]byte, error) {
 	type plain ResultView
 	return json.Marshal(struct {
 		plain
-		OldFailures int `json:"consecutive_failures"`
-	}{plain(v), v.Failures})
+		OldFailures int  `json:"consecutive_failures"`
+		OldPaused   bool `json:"paused"`
+	}{plain(v), v.Failures, v.Paused == Yes})
 }
 
 // UnmarshalJSON also reads the answer of a daemon of an earlier version.
@@ -18,13 +19,33 @@ func (v *ResultView) UnmarshalJSON(b []byte) error {
 	type plain ResultView
 	old := struct {
 		*plain
-		OldFailures *int `json:"consecutive_failures"`
+		OldFailures *int  `json:"consecutive_failures"`
+		OldPaused   *bool `json:"paused"`
 	}{plain: (*plain)(v)}
 	err := json.Unmarshal(b, &old)
 	if old.OldFailures != nil {
 		v.Failures = *old.OldFailures
 	}
+	if v.Paused == "" && old.OldPaused != nil {
+		v.Paused = YesOrNo(*old.OldPaused)
+	}
 	return err
+}
+
+func (v SpooledView) MarshalJSON() ([]byte, error) {
+	type plain SpooledView
+	return json.Marshal(struct {
+		plain
+		OldPaused bool `json:"paused"`
+	}{plain(v), v.Paused == Yes})
+}
+
+func (p Project) MarshalJSON() ([]byte, error) {
+	type plain Project
+	return json.Marshal(struct {
+		plain
+		OldPaused string `json:"paused"`
+	}{plain(p), p.Paused})
 }
 
 func (n IncidentName) MarshalJSON() ([]byte, error) {

@@ -19,8 +19,8 @@ type ResultView struct {
 	Failures  int           `json:"failures"`      // in a row
 	Threshold int           `json:"threshold"`
 	Tripped   bool          `json:"tripped"`
-	Paused    bool          `json:"paused"`
-	Known     bool          `json:"known"` // the run was recorded before
+	Paused    string        `json:"is_paused"` // [Yes], [No] or [Unknown]
+	Known     bool          `json:"known"`     // the run was recorded before
 	Incident  *IncidentName `json:"incident"`
 	Problems  []string      `json:"problems"` // what is left to the next sweep
 
@@ -42,7 +42,7 @@ type SpooledView struct {
 	Class   string `json:"class,omitempty"` // of a failure
 	RunID   string `json:"run_id"`
 	Spooled bool   `json:"spooled"`
-	Paused  bool   `json:"paused"` // by a flag: the spooled failures of the project have reached the threshold
+	Paused  string `json:"is_paused"` // [Yes]: by a flag; [Unknown]: nobody could look
 	Why     string `json:"why"`
 }
 

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/terraphim/adfbot/escalate/incident"
-	"github.com/terraphim/adfbot/internal/text"
 )
 
 // Silence is an open incident of a project that has not reported in time. It pauses nothing.
@@ -46,7 +45,7 @@ func (r *Reader) addSilence(ctx context.Context, only string, s *snapshot) error
 }
 
 // addReports adds when a project reported last, and what is the matter if it has not done so in time.
-func (p *Project) addReports(s snapshot, now time.Time) {
+func (p *Project) addReports(s snapshot) {
 	p.LastResult = known(s.reports[p.ID].Finished)
 	for _, i := range s.silent[p.ID] {
 		if i.IsOpen() {
@@ -55,7 +54,7 @@ func (p *Project) addReports(s snapshot, now time.Time) {
 			if i.Ack != nil {
 				p.Silence.TakenBy = i.Ack.By.Login
 			}
-			p.Warnings = append(p.Warnings, p.Silence.words(p.Expect, now))
+			p.Warnings = append(p.Warnings, p.Silence.words(p.Expect))
 		}
 		if w, _ := pending(i, false); w.incident != "" {
 			p.waits = append(p.waits, w)
@@ -65,8 +64,8 @@ func (p *Project) addReports(s snapshot, now time.Time) {
 }
 
 // words says what is the matter.
-func (s Silence) words(expect string, now time.Time) string {
-	out := fmt.Sprintf("has not reported since %s, for %s", s.Since.UTC().Format(describeFormat), text.Duration(max(now.Sub(s.Since), 0).Truncate(time.Second)))
+func (s Silence) words(expect string) string {
+	out := "has not reported since " + s.Since.UTC().Format(describeFormat)
 	if expect != "" {
 		out += "; expected " + expect
 	}

@@ -38,7 +38,7 @@ type Project struct {
 	ID         string     `json:"id"`
 	Configured bool       `json:"configured"`
 	Pattern    string     `json:"pattern,omitempty"`   // that configures it, unless its id does
-	Paused     string     `json:"paused"`              // [Yes], [No] or [Unknown]
+	Paused     string     `json:"is_paused"`           // [Yes], [No] or [Unknown]
 	Held       bool       `json:"held"`                // paused by hand
 	Forgotten  bool       `json:"forgotten,omitempty"` // for longer than escalation.remind
 	Reason     string     `json:"reason,omitempty"`
@@ -74,6 +74,14 @@ const (
 	No      = "no"
 	Unknown = "unknown" // the pause directory cannot be read or trusted; nothing runs
 )
+
+// YesOrNo is for what is known.
+func YesOrNo(is bool) string {
+	if is {
+		return Yes
+	}
+	return No
+}
 
 // Incident is an open incident.
 type Incident struct {
@@ -240,6 +248,8 @@ type snapshot struct {
 	flag         func(project string) incident.FlagView
 	fleet        *fleet
 	workflows    map[string]Workflow // that adfbot has disabled
+
+	workflowProblems map[string]string
 }
 
 // look reads what the state says of all projects or, where only is not "", of that one, with a fixed number of queries.
@@ -283,7 +293,7 @@ func (r *Reader) look(ctx context.Context, only string, runs int) (s snapshot, e
 	if s.flagless, err = r.flagless(ctx, only, s); err != nil {
 		return s, err
 	}
-	if s.workflows, err = r.workflows(ctx); err != nil {
+	if s.workflows, s.workflowProblems, err = r.workflows(ctx); err != nil {
 		return s, err
 	}
 	s.fleet, err = r.fleet(ctx)
@@ -375,10 +385,10 @@ func (r *Reader) summary(id string, s snapshot) Project {
 	p.Expect = limits.Expect.Words()
 	if a := limits.Actions; !a.IsZero() {
 		_, disabled := s.workflows[id]
-		p.Workflow = &Workflow{Repo: a.Path(), Workflow: a.Workflow, Disabled: disabled}
+		p.Workflow = &Workflow{Repo: a.Path(), Workflow: a.Workflow, Disabled: disabled, Problem: s.workflowProblems[id]}
 	}
 	r.addPause(&p, s)
-	p.addReports(s, r.from.Now())
+	p.addReports(s)
 	p.ResumeInGitea = how.InGitea && p.Incident != nil && p.Incident.Issue != ""
 	return p
 }

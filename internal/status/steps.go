@@ -43,16 +43,26 @@ type Webhook struct {
 
 // Note is the escalation in a few words, as of a time: ", step 2 of 3"; "" if there is nothing to say.
 func (e *Escalation) Note(now time.Time) string {
+	return e.note(func(at time.Time) string { return until(now, at) })
+}
+
+// TimedNote is [Escalation.Note] with the time at which the next step is due, in place of how long that takes: it stays the same until
+// something happens.
+func (e *Escalation) TimedNote() string {
+	return e.note(func(at time.Time) string { return "due " + at.UTC().Format(describeFormat) })
+}
+
+func (e *Escalation) note(due func(time.Time) string) string {
 	switch {
 	case e == nil:
 	case e.SnoozedUntil != nil:
 		return ", snoozed until " + e.SnoozedUntil.Format(describeFormat)
 	case e.Step > 0 && e.Next > 0:
-		return fmt.Sprintf(", step %d of %d, the next one %s", e.Step, e.Steps, until(now, *e.NextAt))
+		return fmt.Sprintf(", step %d of %d, the next one %s", e.Step, e.Steps, due(*e.NextAt))
 	case e.Step > 0:
 		return fmt.Sprintf(", step %d of %d", e.Step, max(e.Step, e.Steps))
 	case e.Next > 0:
-		return fmt.Sprintf(", step %d of %d %s", e.Next, e.Steps, until(now, *e.NextAt))
+		return fmt.Sprintf(", step %d of %d %s", e.Next, e.Steps, due(*e.NextAt))
 	}
 	return ""
 }
@@ -143,7 +153,7 @@ func (r *Reader) addForgotten(p *Project, since time.Time) {
 	age := r.from.Now().Sub(since)
 	if remind := r.from.Config.Escalation.Remind; remind > 0 && age >= remind {
 		p.Forgotten = true
-		p.Warnings = append(p.Warnings, fmt.Sprintf("paused by hand %s ago, and there is no issue to remind of it: resume it if it was forgotten", text.Age(age)))
+		p.Warnings = append(p.Warnings, fmt.Sprintf("paused by hand since %s, and there is no issue to remind of it: resume it if it was forgotten", since.UTC().Format(describeFormat)))
 	}
 }
 

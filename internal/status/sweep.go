@@ -24,13 +24,17 @@ type SweepReport struct {
 }
 
 // MarshalJSON adds how long it took in seconds, as other durations are. Took is what is read again; nanoseconds are its old name.
+// Actions and Errors are never null.
 func (rep SweepReport) MarshalJSON() ([]byte, error) {
 	type plain SweepReport
+	rep.Actions, rep.Errors = notNil(rep.Actions), notNil(rep.Errors)
 	return json.Marshal(struct {
 		plain
 		TookSeconds float64 `json:"took_seconds"`
 	}{plain(rep), seconds(rep.Took)})
 }
+
+func notNil[T any](s []T) []T { return append([]T{}, s...) }
 
 // SweepKey is the key of the last [SweepReport] in the state's meta table, as JSON.
 const SweepKey = "last_sweep"
@@ -65,6 +69,6 @@ func (r *Reader) overdue(last, now time.Time) error {
 	if due := schedule.Next(schedule.Next(last)); due.IsZero() || now.Before(due.Add(sweepGrace)) {
 		return nil
 	}
-	return fmt.Errorf("the last sweep was %s ago, and sweep.schedule is %q: nothing is resumed, opened or closed meanwhile; check that `adfbot serve` runs, and read its log",
-		now.Sub(last).Round(time.Second), r.from.Config.Sweep.Schedule)
+	return fmt.Errorf("there was no sweep since %s, and sweep.schedule is %q: nothing is resumed, opened or closed meanwhile; check that `adfbot serve` runs, and read its log",
+		last.UTC().Format(describeFormat), r.from.Config.Sweep.Schedule)
 }

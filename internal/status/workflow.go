@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 
+	"github.com/terraphim/adfbot/internal/config"
 	"github.com/terraphim/adfbot/internal/store"
 )
 
@@ -13,6 +15,7 @@ type Workflow struct {
 	Repo     string `json:"repo"` // owner/name
 	Workflow string `json:"workflow"`
 	Disabled bool   `json:"disabled,omitempty"` // by adfbot, while the project is paused
+	Problem  string `json:"problem,omitempty"`  // why adfbot could not disable or enable it
 }
 
 // String names the workflow for people.
@@ -20,6 +23,9 @@ func (w Workflow) String() string {
 	text := fmt.Sprintf("%s in %s", w.Workflow, w.Repo)
 	if w.Disabled {
 		text += ", disabled while the project is paused"
+	}
+	if w.Problem != "" {
+		text += ", which could not be disabled or enabled: " + w.Problem
 	}
 	return text
 }
@@ -40,12 +46,30 @@ func DisabledWorkflows(ctx context.Context, s store.MetaStore) (map[string]Workf
 	return all, nil
 }
 
-// workflows returns [DisabledWorkflows] if a project has a workflow.
-func (r *Reader) workflows(ctx context.Context) (map[string]Workflow, error) {
-	for _, p := range r.from.Config.Projects {
-		if !p.Actions.IsZero() {
-			return DisabledWorkflows(ctx, r.from.State)
-		}
+// WorkflowProblemsKey is the key of [WorkflowProblems] in the state's meta table, as JSON.
+const WorkflowProblemsKey = "workflow_problems"
+
+// WorkflowProblems returns why workflows could not be disabled or enabled, by their project.
+func WorkflowProblems(ctx context.Context, s store.MetaStore) (map[string]string, error) {
+	all := map[string]string{}
+	doc, err := s.Meta(ctx, WorkflowProblemsKey)
+	if err != nil || doc == "" {
+		return all, err
 	}
-	return nil, nil
+	if err := json.Unmarshal([]byte(doc), &all); err != nil {
+		return nil, fmt.Errorf("read which workflows could not be disabled or enabled: %w", err)
+	}
+	return all, nil
+}
+
+// workflows returns [DisabledWorkflows] and [WorkflowProblems] if a project has a workflow.
+func (r *Reader) workflows(ctx context.Context) (disabled map[string]Workflow, problems map[string]string, err error) {
+	if !slices.ContainsFunc(r.from.Config.Projects, func(p config.Project) bool { return !p.Actions.IsZero() }) {
+		return nil, nil, nil
+	}
+	disabled, err = DisabledWorkflows(ctx, r.from.State)
+	if err == nil {
+		problems, err = WorkflowProblems(ctx, r.from.State)
+	}
+	return disabled, problems, err
 }

@@ -281,6 +281,7 @@ type IncidentFilter struct {
 	State    string   // [OpenIncidents], [EndedIncidents], or "" for both
 	After    string   // id of the last incident of the previous page; "" for the first page
 	Limit    int
+	Evidence bool // also read the evidence
 }
 
 // States of incidents in a filter.

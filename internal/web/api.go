@@ -85,10 +85,15 @@ func (s *Server) getHosts(w http.ResponseWriter, r *request) error {
 }
 
 type doneJSON struct {
-	Project  string   `json:"project"`
-	Paused   bool     `json:"paused"`
-	Text     string   `json:"text"`
-	Problems []string `json:"problems"` // what is left to the next sweep
+	Project   string   `json:"project"`
+	Paused    string   `json:"is_paused"` // as in status
+	OldPaused bool     `json:"paused"`    // until the next release
+	Text      string   `json:"text"`
+	Problems  []string `json:"problems"` // what is left to the next sweep
+}
+
+func newDoneJSON(project string, paused bool, done bot.Done) doneJSON {
+	return doneJSON{Project: project, Paused: status.YesOrNo(paused), OldPaused: paused, Text: done.Text, Problems: append([]string{}, done.Problems...)}
 }
 
 func (s *Server) postPause(w http.ResponseWriter, r *request) error {
@@ -113,7 +118,7 @@ func (s *Server) postPause(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return notDone("Not paused", id, err)
 	}
-	return writeJSON(w, http.StatusOK, doneJSON{Project: id, Paused: true, Text: done.Text, Problems: append([]string{}, done.Problems...)})
+	return writeJSON(w, http.StatusOK, newDoneJSON(id, true, done))
 }
 
 func (s *Server) postResume(w http.ResponseWriter, r *request) error {
@@ -139,7 +144,7 @@ func (s *Server) postResume(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return notDone("Not resumed", id, err)
 	}
-	return writeJSON(w, http.StatusOK, doneJSON{Project: id, Text: done.Text, Problems: append([]string{}, done.Problems...)})
+	return writeJSON(w, http.StatusOK, newDoneJSON(id, false, done))
 }
 
 // operateWait is how long a pause or a resume may take. A resume also closes the issue, which waits for Gitea.
@@ -182,7 +187,7 @@ func (s *Server) getGate(w http.ResponseWriter, r *request) error {
 	case v.Paused:
 		return refused(http.StatusLocked, "Paused", "%s", strings.TrimSpace(v.Reason))
 	}
-	return writeJSON(w, http.StatusOK, map[string]any{"project": id, "paused": false})
+	return writeJSON(w, http.StatusOK, map[string]any{"project": id, "is_paused": status.No, "paused": false}) // paused: until the next release
 }
 
 // mayRun reports unknown if the pause directory does not answer in time. The read may go on after that.

@@ -89,7 +89,7 @@ func TestGate(t *testing.T) {
 	s := newStation(t).described()
 	a := s.get("/api/v1/projects/odilo/gate")
 	require.Equal(t, http.StatusOK, a.StatusCode)
-	require.JSONEq(t, `{"project":"odilo","paused":false}`, a.body)
+	require.JSONEq(t, `{"project":"odilo","is_paused":"no","paused":false}`, a.body)
 
 	require.NoError(t, os.WriteFile(s.path("pause/odilo"), []byte("the disk is being changed\n"), 0o600))
 	require.Equal(t, "the disk is being changed", s.problem(s.get("/api/v1/projects/odilo/gate"), 423))
@@ -129,7 +129,7 @@ func TestPauseAndResume(t *testing.T) {
 	require.Equal(t, http.StatusOK, a.StatusCode, a.body)
 	var d doneJSON
 	a.json(t, &d)
-	require.True(t, d.Paused)
+	require.Equal(t, "yes", d.Paused)
 	note, err := os.ReadFile(s.path("pause/odilo"))
 	require.NoError(t, err)
 	require.Contains(t, string(note), "paused by the API token over HTTP")
@@ -143,7 +143,7 @@ func TestPauseAndResume(t *testing.T) {
 	require.Equal(t, http.StatusOK, a.StatusCode, a.body)
 	a.json(t, &d)
 	require.Equal(t, "odilo is resumed", d.Text)
-	require.False(t, d.Paused)
+	require.Equal(t, "no", d.Paused)
 	require.NoFileExists(t, s.path("pause/odilo"))
 	s.post("/api/v1/projects/odilo/resume", "{}", as(adminToken)).json(t, &d)
 	require.Equal(t, "odilo was not paused", d.Text)

@@ -9,8 +9,12 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/terraphim/adfbot/internal/bot"
+	"github.com/terraphim/adfbot/internal/store"
 )
 
 func TestTakesGzip(t *testing.T) {
@@ -96,6 +100,42 @@ func TestPageIsSentOnce(t *testing.T) {
 	}
 	missing := d.askAs(http.MethodGet, "/projects/odio", "If-None-Match", "*")
 	require.Equal(t, http.StatusNotFound, missing.Code, "only what was found can be the same")
+}
+
+// Time that passes changes no page: all ages and what is left until something are in elements that the tag leaves out, or are said as times.
+func TestPageOfTheSameFactsIsSentOnce(t *testing.T) {
+	d := daemonOf(t, `[{id: odilo}, {id: digital-twins, expect: {every: 5m, grace: 1m}}, {id: atlas}, {id: held}]
+escalation: {remind: 24h, steps: [{after: 200h, assign: [alice]}]}`)
+	d.record("digital-twins", store.Success)
+	_, err := d.bot.PauseFor(t.Context(), "held", "a disk is changed", "alice", 0)
+	require.NoError(t, err)
+	d.trip("odilo")
+	_, err = d.bot.PauseMany(t.Context(), bot.Many{Names: []string{"at*"}, By: "alice", For: 700 * time.Hour})
+	require.NoError(t, err)
+	for range 5 { // without a gap, in which nobody could report
+		d.sweep()
+		d.now = d.now.Add(2 * time.Minute)
+	}
+	d.now = d.now.Add(25 * time.Hour) // the next sweep is overdue
+	for path, wants := range map[string][]string{
+		"/":                             {"paused by hand since", "Stops in force", "no sweep since", "step 1 of 1"},
+		"/projects/odilo?open=":         {"step 1 of 1", "open for"},
+		"/projects/held?open=":          {"paused by hand since"},
+		"/projects/digital-twins?open=": {"has not reported since"},
+	} {
+		first := d.get(path)
+		require.Equal(t, http.StatusOK, first.Code)
+		for _, want := range wants {
+			require.Contains(t, first.Body.String(), want, path)
+		}
+		before := d.now
+		for _, later := range []time.Duration{time.Second, 7 * time.Second, 3 * time.Minute, 100 * time.Minute} {
+			d.now = before.Add(later)
+			again := d.get(path)
+			require.Equal(t, first.Header().Get("ETag"), again.Header().Get("ETag"), "%s, %s later:\n%s\n%s", path, later, first.Body, again.Body)
+		}
+		d.now = before
+	}
 }
 
 // A handler that panics after it has begun must not look as if it had answered.

@@ -157,8 +157,11 @@ func (s *Server) keep(ctx context.Context, w http.ResponseWriter, r *request, re
 		return 0, nil, unavailable(w, "Not recorded", "the result is NOT recorded, send it again later: %v", err)
 	}
 	s.log.Error("a result is spooled", "file", kept.File, "project", res.Project, "err", cause)
-	v := status.SpooledView{Project: res.Project, Agent: res.Agent, Outcome: res.Outcome, Class: res.Class, RunID: kept.RunID, Spooled: true, Paused: kept.Paused,
+	v := status.SpooledView{Project: res.Project, Agent: res.Agent, Outcome: res.Outcome, Class: res.Class, RunID: kept.RunID, Spooled: true, Paused: status.Unknown,
 		Why: fmt.Sprintf("the result cannot be stored now; it is kept in %s and counts once it can; do not send it again: %v", kept.File, cause)}
+	if kept.Paused {
+		v.Paused = status.Yes
+	}
 	if text := kept.PauseText(); text != "" {
 		s.log.Error(text)
 		v.Why = text + "; " + v.Why

@@ -21,12 +21,12 @@ import (
 func TestResult(t *testing.T) {
 	s := newStation(t).described()
 	v := s.result(`{"project":"odilo","outcome":"failure","run_id":"one","host":"host-a"}`)
-	require.Equal(t, status.ResultView{Project: "odilo", Agent: "project-meta", Outcome: "failure", Class: "unknown", Counted: true, Failures: 1, Threshold: 3, Problems: []string{}}, v)
+	require.Equal(t, status.ResultView{Project: "odilo", Agent: "project-meta", Outcome: "failure", Class: "unknown", Counted: true, Failures: 1, Threshold: 3, Paused: "no", Problems: []string{}}, v)
 
 	require.Equal(t, 2, s.fail().Failures)
 	v = s.fail()
 	require.True(t, v.Tripped)
-	require.True(t, v.Paused)
+	require.Equal(t, "yes", v.Paused)
 	require.NotNil(t, v.Incident)
 	require.Equal(t, "odilo#1", v.Incident.Name)
 	require.Equal(t, stationGitea+"/terraphim/adf-fleet/issues/1", v.Incident.Issue)
@@ -40,7 +40,7 @@ func TestResult(t *testing.T) {
 	v = s.result(`{"project":"odilo","outcome":"success","agent":"developer"}`)
 	require.False(t, v.Counted)
 	require.Equal(t, "only project-meta agents count", v.Why)
-	require.True(t, v.Paused)
+	require.Equal(t, "yes", v.Paused)
 }
 
 func TestOutcome(t *testing.T) {
@@ -142,7 +142,7 @@ func TestRunFromBeforeResume(t *testing.T) {
 	v := s.result(`{"project":"digital-twins","exit_code":1,"started_at":` + quoted(early) + `}`)
 	require.False(t, v.Counted)
 	require.Contains(t, v.Why, "before the last resume of the project was noticed")
-	require.False(t, v.Paused)
+	require.Equal(t, "no", v.Paused)
 }
 
 func TestOutputIsCleaned(t *testing.T) {
@@ -357,7 +357,7 @@ func TestTripIsAnsweredWhileThePauseDirectoryHangs(t *testing.T) {
 	var v status.ResultView
 	a.json(t, &v)
 	require.True(t, v.Tripped)
-	require.True(t, v.Paused)
+	require.Equal(t, "yes", v.Paused)
 	require.NotNil(t, v.Incident)
 	require.Contains(t, strings.Join(v.Problems, "\n"), "check whether a file system hangs")
 	require.Contains(t, strings.Join(v.Problems, "\n"), "the pause flag is NOT written")

@@ -31,7 +31,7 @@ func TestSilentProject(t *testing.T) {
 	require.Equal(t, "quiet#silent-1", p.Silence.Name)
 	require.True(t, since.Equal(p.Silence.Since))
 	require.Equal(t, "every 1h, with 15m of grace", p.Expect)
-	require.Contains(t, p.Warnings[0], "for 2h")
+	require.Contains(t, p.Warnings[0], "has not reported since ")
 	require.Contains(t, p.Warnings[0], "a run that began")
 	require.Equal(t, []string{"quiet#silent-1: issue to be opened"}, p.Pending)
 	require.NotNil(t, s.project("odilo").LastResult)

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -20,6 +21,7 @@ import (
 	"github.com/terraphim/adfbot/escalate"
 	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/internal/config"
+	"github.com/terraphim/adfbot/internal/status"
 	"github.com/terraphim/adfbot/internal/store"
 )
 
@@ -137,7 +139,7 @@ func TestPage(t *testing.T) {
 	require.Regexp(t, `<p>odilo for <time [^>]*>1h (29|30)m</time></p>`, page.Body.String())
 	require.Contains(t, page.Body.String(), "odilo#1 has no issue yet")
 	require.Contains(t, page.Body.String(), "connection refused")
-	require.Contains(t, page.Body.String(), "the last sweep was 1h30m0s ago")
+	require.Contains(t, page.Body.String(), "there was no sweep since ")
 
 	page = d.get("/projects/odilo")
 	require.Equal(t, http.StatusSeeOther, page.Code, "to the address with the outputs that are open")
@@ -186,6 +188,32 @@ func TestPageOfOlderRuns(t *testing.T) {
 		}
 	}
 	require.Equal(t, runs, seen)
+}
+
+// So can every incident, with its evidence.
+func TestPageOfEarlierIncidents(t *testing.T) {
+	d := daemonOf(t, "[{id: odilo, threshold: 1, resume_threshold: 1}]")
+	const incidents = status.MaxIncidents + 3
+	for range incidents {
+		d.now = d.now.Add(time.Second)
+		d.record("odilo", store.Failure)
+		d.now = d.now.Add(time.Second)
+		_, err := d.bot.Resume(t.Context(), "odilo")
+		require.NoError(t, err)
+	}
+	first := d.get("/projects/odilo?open=").Body.String()
+	require.Equal(t, status.MaxIncidents, strings.Count(first, `<article class="card" id="incident-`))
+	next := regexp.MustCompile(`href="(\?after=[0-9a-f]{32})#incidents" rel="next"`).FindStringSubmatch(first)
+	require.NotNil(t, next)
+	last := d.get("/projects/odilo" + next[1] + "&open=incident-1").Body.String()
+	for n := range incidents {
+		id := fmt.Sprintf(`id="incident-%d"`, n+1)
+		require.NotEqual(t, strings.Contains(first, id), strings.Contains(last, id), "%s is on one of the pages", id)
+	}
+	require.Contains(t, last, "Runs before the trip", "the evidence")
+	require.NotContains(t, last, `#incidents" rel="next"`)
+	require.Contains(t, last, "Latest incidents")
+	require.Contains(t, d.get("/projects/odilo?open=&after=nobody").Body.String(), `id="incident-`+strconv.Itoa(incidents)+`"`)
 }
 
 // Who types a wrong address into a browser gets a page, whatever is wrong with it. Programs get JSON.

@@ -54,11 +54,11 @@ func TestSocketResult(t *testing.T) {
 	sent := resultOf("odilo", "one")
 	d := c.Report(t.Context(), sent)
 	require.Empty(t, d.Messages)
-	require.Equal(t, &status.ResultView{Project: "odilo", Agent: "project-meta", Outcome: "failure", Class: "unknown", Counted: true, Failures: 1, Threshold: 3, Problems: []string{}}, d.Result)
+	require.Equal(t, &status.ResultView{Project: "odilo", Agent: "project-meta", Outcome: "failure", Class: "unknown", Counted: true, Failures: 1, Threshold: 3, Paused: "no", Problems: []string{}}, d.Result)
 	run := s.project("odilo").LastRuns[0]
 	require.Equal(t, status.Run{Agent: "project-meta", Outcome: "failure", Class: "unknown", ExitCode: 3, Signal: "SIGTERM", Detail: "timed out", Counted: true,
 		Started: sent.Started.UTC().Truncate(time.Millisecond), Finished: sent.Finished.UTC().Truncate(time.Millisecond), Host: "host-a", LastLine: "no space left"}, run)
-	detail, err := s.bot.Detail(t.Context(), "odilo", 0)
+	detail, err := s.bot.Detail(t.Context(), "odilo", status.Pages{})
 	require.NoError(t, err)
 	require.Equal(t, "one", detail.Runs[0].RunID)
 	require.Contains(t, detail.Runs[0].Output, "no space left")

@@ -182,7 +182,7 @@ func (s *Server) getPage(w http.ResponseWriter, r *request) error {
 func (s *Server) page(w http.ResponseWriter, r *request) error {
 	ctx := r.Context()
 	if id := r.PathValue("id"); id != "" {
-		d, err := r.bot.Detail(ctx, id, page.RunsBefore(r.Request))
+		d, err := r.bot.Detail(ctx, id, page.PagesOf(r.Request))
 		if err != nil {
 			return s.pages.Failure(w, r.Request, err)
 		}

@@ -50,22 +50,27 @@ func (s *State) incidentsIn(ctx context.Context, table, project string, limit in
 	if project != "" {
 		query, args = from+`WHERE project = ? ORDER BY seq DESC LIMIT ?`, []any{project, limit}
 	}
-	return read(ctx, s, func(row Row) (i incident.Incident, err error) {
-		var doc string
-		var evidence sql.NullString
-		if err := row.Scan(&doc, &evidence); err != nil {
-			return i, err
-		}
-		if err := json.Unmarshal([]byte(doc), &i); err != nil || !evidence.Valid {
-			return i, err
-		}
-		return i, json.Unmarshal([]byte(evidence.String), &i.Evidence)
-	}, query, args...)
+	return read(ctx, s, scanWithEvidence, query, args...)
+}
+
+func scanWithEvidence(row Row) (i incident.Incident, err error) {
+	var doc string
+	var evidence sql.NullString
+	if err := row.Scan(&doc, &evidence); err != nil {
+		return i, err
+	}
+	if err := json.Unmarshal([]byte(doc), &i); err != nil || !evidence.Valid {
+		return i, err
+	}
+	return i, json.Unmarshal([]byte(evidence.String), &i.Evidence)
 }
 
 func (s *State) IncidentPage(ctx context.Context, f store.IncidentFilter) (out []incident.Incident, err error) {
 	where, args := []string{`TRUE`}, []any(nil)
-	if f.Projects != nil {
+	switch {
+	case len(f.Projects) == 1: // there is an index
+		where, args = append(where, `project = ?`), append(args, f.Projects[0])
+	case f.Projects != nil:
 		ids, err := json.Marshal(f.Projects)
 		if err != nil {
 			return nil, err
@@ -92,8 +97,11 @@ func (s *State) IncidentPage(ctx context.Context, f store.IncidentFilter) (out [
 		where, args = append(where, `(opened_at, id) < (?, ?)`), append(args, stamp(opened.Time), f.After)
 	}
 	for _, table := range incidentTables {
-		some, err := read(ctx, s, ScanDoc[incident.Incident], `SELECT doc FROM adfbot.`+table+` WHERE `+strings.Join(where, ` AND `)+
-			` ORDER BY opened_at DESC, id DESC LIMIT ?`, append(args, f.Limit)...)
+		query, scan := `SELECT doc FROM adfbot.`+table, ScanDoc[incident.Incident]
+		if f.Evidence {
+			query, scan = `SELECT listed.doc, evidence.doc FROM adfbot.`+table+` AS listed LEFT JOIN adfbot.evidence ON evidence.incident = listed.id`, scanWithEvidence
+		}
+		some, err := read(ctx, s, scan, query+` WHERE `+strings.Join(where, ` AND `)+` ORDER BY opened_at DESC, id DESC LIMIT ?`, append(args, f.Limit)...)
 		if err != nil {
 			return nil, err
 		}

@@ -275,6 +275,11 @@ func testIncidentPage(t *testing.T, s *state) {
 	s.trip("twins") // opened meanwhile
 	require.Equal(t, []string{a.ID}, page(store.IncidentFilter{After: j.ID, Limit: 1}))
 	require.Equal(t, []string{i.ID}, page(store.IncidentFilter{After: a.ID}))
+	for _, evidence := range []bool{false, true} {
+		list := must(s.IncidentPage(t.Context(), store.IncidentFilter{Projects: []string{"odilo"}, Limit: 1, Evidence: evidence}))(t)
+		require.Len(t, list, 1)
+		require.Equal(t, evidence, len(list[0].Evidence.Runs) > 0)
+	}
 	_, err := s.IncidentPage(t.Context(), store.IncidentFilter{After: pause.NewRandomID(), Limit: 1})
 	require.ErrorIs(t, err, store.ErrNoIncident)
 }

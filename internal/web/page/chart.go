@@ -138,7 +138,11 @@ func newMonth(d status.Detail) *monthView {
 		b.Top = barHeight - b.Height
 		v.Days = append(v.Days, b)
 	}
-	for _, i := range d.Incidents {
+	recent := d.Recent
+	if recent == nil {
+		recent = d.Incidents
+	}
+	for _, i := range recent {
 		if s, ok := newSpan(i, first, d.At); ok {
 			v.Spans = append(v.Spans, s)
 		}
@@ -160,11 +164,11 @@ func newMonth(d status.Detail) *monthView {
 
 func dayName(t time.Time) string { return t.Format(time.DateOnly) }
 
-// newSpan returns the part of an incident that lies on the time line from a day until now.
+// newSpan returns the part of an incident that lies on the time line, which begins with a day and ends with that of now.
 func newSpan(i incident.Incident, from, now time.Time) (span, bool) {
 	end := i.Ended
 	if i.IsOpen() {
-		end = now
+		end = from.Add(status.DaysShown * 24 * time.Hour) // to the end of the line: it grows with the day, not with each request
 	}
 	if end.Before(from) || i.Opened.After(now) {
 		return span{}, false

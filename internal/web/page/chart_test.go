@@ -118,7 +118,25 @@ func TestOlderRuns(t *testing.T) {
 	require.Contains(t, last, `<a href="?#runs">Newest runs</a>`)
 	require.NotContains(t, last, "Older runs")
 	require.Contains(t, last, "&amp;before=4711#run-", "outputs open on this page")
-	require.Zero(t, RunsBefore(newRequest("/projects/odilo?before=-1")))
-	require.Zero(t, RunsBefore(newRequest("/projects/odilo?before=x")))
-	require.Equal(t, int64(4711), RunsBefore(newRequest("/projects/odilo?before=4711")))
+	require.Zero(t, PagesOf(newRequest("/projects/odilo?before=-1")))
+	require.Zero(t, PagesOf(newRequest("/projects/odilo?before=x")))
+	require.Equal(t, status.Pages{Before: 4711}, PagesOf(newRequest("/projects/odilo?before=4711")))
+}
+
+func TestEarlierIncidents(t *testing.T) {
+	d := sampleMonth()
+	first := show(t, "/projects/odilo?open=&before=4711", d).Body.String()
+	require.NotContains(t, first, "Earlier incidents</a>")
+	require.NotContains(t, first, "Latest incidents")
+	d.Earlier = "0123abcd"
+	first = show(t, "/projects/odilo?open=&before=4711&refresh=off", d).Body.String()
+	soundHTML(t, first)
+	require.Contains(t, first, `<a href="?after=0123abcd&amp;before=4711&amp;refresh=off#incidents" rel="next">Earlier incidents</a>`)
+	d.Earlier, d.Recent, d.Incidents = "", d.Incidents, nil
+	last := show(t, "/projects/odilo?open=&after=0123abcd", d).Body.String()
+	require.Contains(t, last, `<a href="?#incidents">Latest incidents</a>`)
+	require.NotContains(t, last, "Earlier incidents</a>")
+	require.Contains(t, last, "None before that.")
+	require.Contains(t, last, `class="span bad"`, "the time line shows the recent ones")
+	require.Zero(t, PagesOf(newRequest("/projects/odilo?after="+strings.Repeat("x", 65))))
 }

@@ -222,7 +222,7 @@ func newSummary(p status.Project, s status.Status, at visit) summary {
 	if i := p.Incident; i != nil {
 		v.Class = knownClass(i.Class)
 		v.Issue, v.TakenAt = link{issueName(i.Name, i.Issue), webLink(i.Issue)}, newMoment(i.TakenAt, now)
-		v.Steps = strings.TrimPrefix(i.Escalation.Note(now), ", ")
+		v.Steps = strings.TrimPrefix(i.Escalation.TimedNote(), ", ")
 		if p.Since == nil {
 			v.Since = newMoment(i.Opened, now)
 		}

@@ -23,6 +23,8 @@ type projectView struct {
 	Older     string // address of the runs before these; "": there are none
 	Newest    string // address of the newest runs; "": these are they
 	Incidents []incidentCard
+	Earlier   string // address of the incidents before these; "": there are none
+	Latest    string // address of the latest incidents; "": these are they
 	folds     folds
 }
 
@@ -77,8 +79,14 @@ func newProject(d status.Detail, at visit) projectView {
 	if d.Older > 0 {
 		v.Older = at.runsBefore(d.Older)
 	}
-	if at.before > 0 {
+	if at.pages.Before > 0 {
 		v.Newest = at.runsBefore(0)
+	}
+	if d.Earlier != "" {
+		v.Earlier = at.incidentsAfter(d.Earlier)
+	}
+	if at.pages.After != "" {
+		v.Latest = at.incidentsAfter("")
 	}
 	return v
 }

@@ -91,7 +91,7 @@ func silent(id, signs string) status.Project {
 	p.Expect, p.LastResult = "every 1h, with 15m of grace", &since
 	p.Workflow = &status.Workflow{Repo: "terraphim/agents", Workflow: "agent.yaml"}
 	p.Silence = &status.Silence{ID: strings.Repeat("5", 32), Name: id + "#silent-1", Since: since, Opened: before(57 * time.Minute), Issue: sampleIssue}
-	p.Warnings = []string{"has not reported since 2026-11-23 04:48 UTC, for 2h 12m; expected every 1h, with 15m of grace"}
+	p.Warnings = []string{"has not reported since 2026-11-23 04:48 UTC; expected every 1h, with 15m of grace"}
 	return p
 }
 

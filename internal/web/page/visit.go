@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/terraphim/adfbot/internal/status"
 	"github.com/terraphim/adfbot/internal/store"
 )
 
@@ -19,7 +20,7 @@ type visit struct {
 	still  bool            // the page does not reload
 	chosen bool            // open is what the reader sees already
 	open   map[string]bool // folds, by id
-	before int64           // position of the run before which the runs begin; 0: with the newest
+	pages  status.Pages    // of a project's history
 	list   choice          // on the front page
 }
 
@@ -43,7 +44,10 @@ func newVisit(r *http.Request) visit {
 		v.open[id] = true
 	}
 	if n, err := strconv.ParseInt(q.Get("before"), 10, 64); err == nil && n > 0 {
-		v.before = n
+		v.pages.Before = n
+	}
+	if after := q.Get("after"); len(after) <= 64 {
+		v.pages.After = after
 	}
 	find := []rune(strings.TrimSpace(q.Get("find")))
 	v.list.Find = string(find[:min(len(find), maxFind)])
@@ -59,8 +63,8 @@ func newVisit(r *http.Request) visit {
 	return v
 }
 
-// RunsBefore returns the position before which the runs of a project's page begin, 0 for the newest ones.
-func RunsBefore(r *http.Request) int64 { return newVisit(r).before }
+// PagesOf returns the pages of its history that a project's page shows.
+func PagesOf(r *http.Request) status.Pages { return newVisit(r).pages }
 
 func (v visit) project(id string) string {
 	return v.Root + "projects/" + url.PathEscape(id) + v.query()
@@ -68,14 +72,33 @@ func (v visit) project(id string) string {
 
 // runsBefore returns the address of a project's page with the runs before a position. What was open there is not on that page.
 func (v visit) runsBefore(position int64) string {
-	q := url.Values{}
-	if position > 0 {
-		q.Set("before", strconv.FormatInt(position, 10))
-	}
+	v.pages.Before = position
+	return v.history() + "#runs"
+}
+
+// incidentsAfter likewise returns that with the incidents behind one of them.
+func (v visit) incidentsAfter(id string) string {
+	v.pages.After = id
+	return v.history() + "#incidents"
+}
+
+func (v visit) history() string {
+	q := v.pagesQuery()
 	if v.still {
 		q.Set("refresh", "off")
 	}
-	return "?" + q.Encode() + "#runs"
+	return "?" + q.Encode()
+}
+
+func (v visit) pagesQuery() url.Values {
+	q := url.Values{}
+	if v.pages.After != "" {
+		q.Set("after", v.pages.After)
+	}
+	if v.pages.Before > 0 {
+		q.Set("before", strconv.FormatInt(v.pages.Before, 10))
+	}
+	return q
 }
 
 // Home returns the address of the front page.
@@ -142,8 +165,8 @@ func (f folds) query(v visit) string {
 		}
 	}
 	q := "?open=" + strings.Join(open, ",")
-	if v.before > 0 {
-		q += fmt.Sprint("&before=", v.before)
+	if pages := v.pagesQuery(); len(pages) > 0 {
+		q += "&" + pages.Encode()
 	}
 	if v.still {
 		q += "&refresh=off"

@@ -1,0 +1,66 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/spf13/pflag"
+	"github.com/stretchr/testify/require"
+)
+
+// rawText is what the libraries and Go say of what somebody has written wrongly.
+var rawText = regexp.MustCompile(`accepts .*arg\(s\)|unknown (?:command|flag|shorthand)|flag needs an argument|bad flag syntax|invalid (?:argument|duration|syntax)|` +
+	`required flag\(s\)|flags in the group|strconv\.|time: |parsing |yaml: line|cron: |regexp: `)
+
+// Whatever is wrong in a command line, the message is adfbot's own and says what to do.
+func TestUsageIsPlain(t *testing.T) {
+	t.Parallel()
+	refused := func(args ...string) {
+		t.Helper()
+		var stdout, stderr bytes.Buffer
+		code := run(context.Background(), args, process{stdin: strings.NewReader(""), stdout: &stdout, stderr: &stderr,
+			getenv: func(name string) string { return map[string]string{"ADFBOT_CONFIG": t.TempDir() + "/none.yaml"}[name] }})
+		require.NotZero(t, code, "%q", args)
+		require.NotRegexp(t, rawText, stderr.String(), "%q", args)
+		require.Regexp(t, `^adfbot: .*[^:]\n`, stderr.String(), "%q", args)
+	}
+	for _, c := range commandsUnder(commandTree()) {
+		name := strings.Fields(c.CommandPath())[1:]
+		with := func(more ...string) []string { return append(append([]string{}, name...), more...) }
+		refused(with("--nosuch")...)
+		refused(with("-Z")...)
+		refused(with("--=x")...)
+		c.Flags().VisitAll(func(f *pflag.Flag) {
+			switch f.Value.Type() {
+			case "bool":
+				refused(with("--" + f.Name + "=perhaps")...)
+			case "duration":
+				refused(with("--" + f.Name + "=soon")...)
+				refused(with("--" + f.Name + "=10")...)
+				refused(with("--" + f.Name + "=3d")...)
+				refused(with("--" + f.Name + "=999999999h")...)
+			case "int":
+				refused(with("--" + f.Name + "=many")...)
+				refused(with("--" + f.Name + "=99999999999999999999")...)
+			}
+			if f.NoOptDefVal == "" {
+				refused(with("--" + f.Name)...)
+			}
+		})
+		if c.Name() != "drain" && c.Name() != "help" {
+			refused(with("one thing", "another")...)
+		}
+	}
+	refused("nosuch")
+	refused("help", "nosuch")
+	refused("record", "--project", "odilo")
+	refused("record", "--success")
+	refused("record", "--project", "odilo", "--success", "--failure")
+	refused("runs", "--since", "yesterday")
+	refused("runs", "--since", "2026-13-01")
+	refused("status", "--watch=10ms")
+	refused("status", "--json", "--watch")
+}
