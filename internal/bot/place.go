@@ -27,7 +27,7 @@ const (
 
 // prepareDir writes the installation's id into an empty sentinel, and fills a directory that was in memory after a reboot. Results and Daemon also create the pause directory
 // and its sentinel, but only as long as no flag was ever written: a directory that has vanished must not look like one
-// without flags. Operate creates one where there was none yet, as on a machine where nothing was recorded. The state keeps the directory's id, so that what lies under a mount point is not taken for it.
+// without flags. The state keeps the directory's id, so that what lies under a mount point is not taken for it.
 func (b *Bot) prepareDir(ctx context.Context, mode Mode) error {
 	if mode == ReadOnly || mode == Restore {
 		return nil
@@ -59,7 +59,7 @@ func (b *Bot) dirStep(ctx context.Context, mode Mode) (func(context.Context) err
 		return b.fillDir, bootErr
 	}
 	switch {
-	case err != nil && (mode == Operate && known != "" || !notReady(err)), err == nil && s.Installation != "" && s.Installation != b.store.Installation():
+	case err != nil && (mode == Operate || !notReady(err)), err == nil && s.Installation != "" && s.Installation != b.store.Installation():
 		return nil, nil
 	case err == nil && s.Installation == "":
 		return b.newDir(), nil
