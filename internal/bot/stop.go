@@ -48,6 +48,9 @@ type DoneMany struct {
 // PauseMany pauses projects. The error joins those of the projects that are not paused; the others are.
 func (b *Bot) PauseMany(ctx context.Context, m Many) (DoneMany, error) {
 	s, err := b.selected(ctx, m.Names)
+	if none := (*config.NoMatchError)(nil); errors.As(err, &none) && slices.Equal(m.Names, []string{incident.EveryProject}) {
+		err = nil // it holds those that become known
+	}
 	if err == nil {
 		err = CheckPauseFor(m.For)
 	}

@@ -3,6 +3,7 @@ package bot_test
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -99,6 +100,21 @@ func TestStopBeforeGateKnows(t *testing.T) {
 	atPoint = nil
 	require.True(t, bot.Gate(ctx, w.cfg, "twins-a").Paused)
 	require.Equal(t, []string{"atlas", "odilo", "twins-a"}, w.resumeMany(bot.Many{Names: []string{"*"}, By: "kim"}).Projects)
+}
+
+// A stop holds the first project of an installation that has only patterns.
+func TestStopBeforeAnyProject(t *testing.T) {
+	w := newWorld(t)
+	before, _, _ := strings.Cut(w.yaml, "projects:\n")
+	w.configure(before + "projects:\n  - match: twins-*\n")
+	w.with(bot.Results, func(b *bot.Bot) {
+		_, err := b.PauseMany(ctx, bot.Many{Names: []string{"twins-x*"}, By: "kim"})
+		require.ErrorContains(t, err, "no project that is configured by its id or known falls under twins-x*")
+	})
+	require.Empty(t, w.pauseMany(bot.Many{Names: []string{"*"}, By: "kim"}).Projects)
+	w.must(75, "twins-a", "true")
+	require.Equal(t, []string{"twins-a"}, w.resumeMany(bot.Many{Names: []string{"*"}, By: "kim"}).Projects)
+	w.must(0, "twins-a", "true")
 }
 
 func TestPauseManyReportsEach(t *testing.T) {
