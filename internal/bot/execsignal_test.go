@@ -80,6 +80,7 @@ func TestExecStopped(t *testing.T) {
 		require.NoError(t, cmd.Process.Signal(syscall.SIGCONT))
 		eventually(func() bool { return !stopped(command) && !stopped(adfbot) })
 		eventually(func() bool { return os.Remove(w.Dir+"/woken") == nil })
+		time.Sleep(20 * time.Millisecond) // a SIGTSTP that comes sooner is taken for one from before the SIGCONT, see proc.Waits
 	}
 	require.NoError(t, cmd.Process.Signal(syscall.SIGTERM))
 	require.Equal(t, 5, exitCode(cmd))

@@ -34,6 +34,9 @@ type Waits struct {
 	// Interrupted is the time for a signal that asks to end to arrive here after one has ended the command, 100 ms by
 	// default. After another failure it is a fifth of that.
 	Interrupted time.Duration
+	// Woken is how long after a SIGCONT a SIGTSTP is taken for one that came before it, 10 ms by default: the runtime passes on signals
+	// that have come together in the order of their numbers.
+	Woken time.Duration
 }
 
 // Exit is how a command ended.
@@ -54,10 +57,11 @@ func (c Command) Run() (Exit, Output, error) {
 	c.Waits.Kill = cmp.Or(c.Waits.Kill, 10*time.Second)
 	c.Waits.Killed = cmp.Or(c.Waits.Killed, 10*time.Second)
 	c.Waits.Interrupted = cmp.Or(c.Waits.Interrupted, 100*time.Millisecond)
+	c.Waits.Woken = cmp.Or(c.Waits.Woken, 10*time.Millisecond)
 	out, ends, err := c.connect()
 	// With a process group of its own, the command can be ended together with what it has started. At a terminal it stays in our
 	// group: only a group in the foreground may read the terminal, and gets the signals of its keys.
-	to := target{ownGroup: !self().terminal}
+	to := target{ownGroup: !self().terminal, waits: c.Waits}
 	var cmd *exec.Cmd
 	if err == nil {
 		cmd, err = c.start(func(cmd *exec.Cmd) {

@@ -22,6 +22,7 @@ type target struct {
 	ownGroup bool
 	stopped  bool      // by [target.suspend]
 	woken    time.Time // when a SIGCONT came last
+	waits    Waits
 	others   []process // its descendants outside of that group, once it was terminated
 }
 
@@ -66,6 +67,9 @@ func (t *target) endRest(at time.Time) {
 // forward passes on a signal that this process received. In a group in the foreground of a terminal, the keys of the terminal
 // send the signals to both.
 func (t *target) forward(s syscall.Signal) {
+	if s == syscall.SIGCONT {
+		t.woken = time.Now()
+	}
 	keyed := s == syscall.SIGINT || s == syscall.SIGQUIT
 	switch {
 	case t.ownGroup && fatal(s):
@@ -74,18 +78,15 @@ func (t *target) forward(s syscall.Signal) {
 	case t.ownGroup, keyed && !self().foreground, !keyed && fatal(s), t.stopped && s == syscall.SIGCONT:
 		t.send(s)
 	}
-	if s == syscall.SIGCONT {
-		t.stopped, t.woken = false, time.Now()
-	}
+	t.stopped = t.stopped && s != syscall.SIGCONT
 }
 
 // suspend passes on a SIGTSTP, and stops this process, too, once the command is stopped, as its shell expects after Ctrl-Z. A command may
 // ignore the signal, and then needs somebody to read its output. It returns after SIGCONT, which is passed on like other signals. A signal that
 // came meanwhile and wakes or ends the command is returned instead: nobody may send another SIGCONT.
 func (t *target) suspend(signals <-chan os.Signal) os.Signal {
-	const patience, together = 100 * time.Millisecond, time.Millisecond
-	// The runtime passes on signals that have come together in the order of their numbers: SIGCONT first.
-	if time.Since(t.woken) < together {
+	const patience = 100 * time.Millisecond
+	if time.Since(t.woken) < t.waits.Woken {
 		return nil
 	}
 	woken, done := watchSIGCONT()

@@ -187,7 +187,7 @@ func suspended(testhost.Self) int {
 	})
 	c := proc.Command{
 		Args: []string{"sh", "-c", os.Args[1]}, Env: os.Environ(), Signals: signals,
-		Stdout: &writer{then: begun}, Stderr: os.Stderr, Waits: proc.Waits{Output: long, Kill: long, Interrupted: time.Millisecond},
+		Stdout: &writer{then: begun}, Stderr: os.Stderr, Waits: proc.Waits{Output: long, Kill: long, Interrupted: time.Millisecond, Woken: long},
 	}
 	exit, _, err := c.Run()
 	if err != nil {
