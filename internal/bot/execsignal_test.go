@@ -70,8 +70,8 @@ func TestExecStopped(t *testing.T) {
 		return strings.HasPrefix(after, "T")
 	}
 	eventually := func(f func() bool) { require.Eventually(t, f, testhost.Patience, time.Millisecond) }
-	// A shell that is starting a program when it is stopped waits for that program without being stopped itself.
-	const script = "trap ': >DIR/woken' CONT; trap 'exit 5' TERM; echo $$ >DIR/pid; touch DIR/begun; while :; do :; done"
+	// A shell that has started a program when it is stopped waits for that program, without being stopped itself: touch would be one.
+	const script = "trap ': >DIR/woken' CONT; trap 'exit 5' TERM; echo $$ >DIR/pid; : >DIR/begun; while :; do :; done"
 	cmd := w.startExec(child{Project: "odilo", Command: w.script(script)})
 	command, adfbot := strings.TrimSpace(w.Read(w.Dir+"/pid")), fmt.Sprint(cmd.Process.Pid)
 	for range 2 {
@@ -85,7 +85,7 @@ func TestExecStopped(t *testing.T) {
 	require.NoError(t, cmd.Process.Signal(syscall.SIGTERM))
 	require.Equal(t, 5, exitCode(cmd))
 
-	cmd = w.startExec(child{Project: "odilo", Command: w.script("trap 'touch DIR/told' TSTP; trap 'exit 5' TERM; touch DIR/begun; while :; do :; done")})
+	cmd = w.startExec(child{Project: "odilo", Command: w.script("trap ': >DIR/told' TSTP; trap 'exit 5' TERM; : >DIR/begun; while :; do :; done")})
 	require.NoError(t, cmd.Process.Signal(syscall.SIGTSTP))
 	eventually(func() bool { return os.Remove(w.Dir+"/told") == nil })
 	require.NoError(t, cmd.Process.Signal(syscall.SIGTERM))

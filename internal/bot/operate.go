@@ -149,7 +149,7 @@ func (b *Bot) ResumeBy(ctx context.Context, project, who string) (Done, error) {
 // resumeIf is [Bot.ResumeBy] as long as may reports that what pauses the project is meant.
 func (b *Bot) resumeIf(ctx context.Context, project, who string, may func(incident.ProjectState) bool) (Done, error) {
 	b.takeIn(ctx)
-	_, err := b.rec.KeepStopped(ctx, project) // else the next sweep would have a stop pause it again
+	stopped, err := b.rec.KeepStopped(ctx, project) // else the next sweep would have a stop pause it again
 	var resumed escalate.Resumed
 	if err == nil {
 		resumed, err = b.rec.ResumeIf(ctx, project, "resumed by "+who, may)
@@ -164,6 +164,9 @@ func (b *Bot) resumeIf(ctx context.Context, project, who string, may func(incide
 		d.Text = project + " is resumed"
 	case first:
 		d.Text = project + " was not paused; it is known now"
+	}
+	if stopped {
+		d.Text += "; the stop that is in force does not hold it any more"
 	}
 	d.addProblem(errors.Join(knownErr, b.markKnown(ctx, project)))
 	switch {
