@@ -214,14 +214,7 @@ func withoutZero(fields []field) (out []field) {
 func plain(v any) any {
 	switch v := v.(type) {
 	case time.Duration:
-		s := v.String() // e.g. 168h0m0s
-		if strings.HasSuffix(s, "m0s") {
-			s = strings.TrimSuffix(s, "0s")
-		}
-		if strings.HasSuffix(s, "h0m") {
-			s = strings.TrimSuffix(s, "0m")
-		}
-		return s
+		return written(v)
 	case *regexp.Regexp:
 		return v.String()
 	}

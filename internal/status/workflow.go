@@ -35,15 +35,7 @@ const WorkflowsKey = "disabled_workflows"
 
 // DisabledWorkflows returns the workflows that adfbot has disabled, or is about to disable, by their project. Disabled is not set in them.
 func DisabledWorkflows(ctx context.Context, s store.MetaStore) (map[string]Workflow, error) {
-	all := map[string]Workflow{}
-	doc, err := s.Meta(ctx, WorkflowsKey)
-	if err != nil || doc == "" {
-		return all, err
-	}
-	if err := json.Unmarshal([]byte(doc), &all); err != nil {
-		return nil, fmt.Errorf("read which workflows are disabled: %w", err)
-	}
-	return all, nil
+	return readMap[Workflow](ctx, s, WorkflowsKey, "which workflows are disabled")
 }
 
 // WorkflowProblemsKey is the key of [WorkflowProblems] in the state's meta table, as JSON.
@@ -51,13 +43,18 @@ const WorkflowProblemsKey = "workflow_problems"
 
 // WorkflowProblems returns why workflows could not be disabled or enabled, by their project.
 func WorkflowProblems(ctx context.Context, s store.MetaStore) (map[string]string, error) {
-	all := map[string]string{}
-	doc, err := s.Meta(ctx, WorkflowProblemsKey)
+	return readMap[string](ctx, s, WorkflowProblemsKey, "which workflows could not be disabled or enabled")
+}
+
+// readMap reads what the meta table has for projects, as JSON. An error names it.
+func readMap[T any](ctx context.Context, s store.MetaStore, key, what string) (map[string]T, error) {
+	all := map[string]T{}
+	doc, err := s.Meta(ctx, key)
 	if err != nil || doc == "" {
 		return all, err
 	}
 	if err := json.Unmarshal([]byte(doc), &all); err != nil {
-		return nil, fmt.Errorf("read which workflows could not be disabled or enabled: %w", err)
+		return nil, fmt.Errorf("read %s: %w", what, err)
 	}
 	return all, nil
 }
