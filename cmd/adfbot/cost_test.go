@@ -71,28 +71,25 @@ func startCost(b *testing.B, what string, args ...string) {
 	dir := b.TempDir()
 	config := projectsOf(b, dir, "http://127.0.0.1:9", 50, "") // nobody is there, and nobody is asked
 	adfbot, hello := goBuild(b, ".", "adfbot"), oneLine(b)
-	process := func(program string, args ...string) {
-		var out bytes.Buffer
-		cmd := exec.Command(program, args...)
-		cmd.Env = []string{"ADFBOT_CONFIG=" + config}
-		cmd.Stdout, cmd.Stderr = &out, &out
-		require.NoError(b, cmd.Run(), out.String())
-	}
-	process(adfbot, "record", "--project", "project-7", "--success") // makes state and pause directory
-	s, y := yardstick.Compare(b, func() { process(adfbot, args...) }, func() { process(hello) })
-	yardstick.Row{
-		What: what, Measured: yardstick.Took(s), Yardstick: "a Go program that prints one line: " + yardstick.Took(y),
-		Value: float64(s) / float64(y), Unit: "×", NoGoal: true,
-	}.Report(b)
+	runProgram(b, adfbot, config, "record", "--project", "project-7", "--success") // makes state and pause directory
+	b.Run("now", func(b *testing.B) {                                              // a benchmark has one loop
+		s, y := yardstick.Compare(b, func() { runProgram(b, adfbot, config, args...) }, func() { runProgram(b, hello, config) })
+		yardstick.Row{
+			What: what, Measured: yardstick.Took(s), Yardstick: "a Go program that prints one line: " + yardstick.Took(y),
+			Value: float64(s) / float64(y), Unit: "×", NoGoal: true,
+		}.Report(b)
+	})
 	before := os.Getenv(beforeVar)
 	if before == "" {
 		return
 	}
-	s, y = yardstick.Compare(b, func() { process(adfbot, args...) }, func() { process(before, args...) })
-	yardstick.Row{
-		What: what + ", and before", Measured: yardstick.Took(s), Yardstick: "the earlier release: " + yardstick.Took(y),
-		Value: float64(s) / float64(y), Unit: "×", Goal: 1.1,
-	}.Report(b)
+	b.Run("before", func(b *testing.B) {
+		s, y := yardstick.Compare(b, func() { runProgram(b, adfbot, config, args...) }, func() { runProgram(b, before, config, args...) })
+		yardstick.Row{
+			What: what + ", and before", Measured: yardstick.Took(s), Yardstick: "the earlier release: " + yardstick.Took(y),
+			Value: float64(s) / float64(y), Unit: "×", Goal: 1.1,
+		}.Report(b)
+	})
 }
 
 func BenchmarkCostOfGateAsAProcess(b *testing.B) {
