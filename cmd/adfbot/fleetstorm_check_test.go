@@ -230,7 +230,7 @@ func (c *fleetChecker) resumes() {
 // flag is paused, and restore, which has to write all flags again, says which.
 func (c *fleetChecker) removals() {
 	for _, r := range c.book.removed {
-		confirmed := ""
+		confirmed, confirmedAt := "", time.Time{}
 		ended := map[string]bool{}
 		for _, e := range c.events {
 			switch {
@@ -238,7 +238,7 @@ func (c *fleetChecker) removals() {
 			case e.What == "pause" && e.Was != "" && e.Was != e.Pause:
 				ended[e.Was] = true
 			case e.Host == r.host.id && e.What == "flag" && (e.Kind == "bot" || e.Kind == "person") && e.At.Before(r.begun):
-				confirmed = e.Pause
+				confirmed, confirmedAt = e.Pause, e.At
 			case e.Host == r.host.id && (e.What == "flag" || e.What == "unflag") && e.At.Before(r.begun):
 				confirmed = ""
 			}
@@ -246,10 +246,13 @@ func (c *fleetChecker) removals() {
 		if confirmed == "" || ended[confirmed] || r.empty {
 			continue
 		}
-		made := func(e *episode) bool {
-			return e.host == r.host && (e.project == "" || e.project == r.project) && e.round == r.round && !e.ended.Before(r.begun)
+		since := func(t time.Time) func(*episode) bool {
+			return func(e *episode) bool {
+				return e.host == r.host && (e.project == "" || e.project == r.project) && e.round == r.round && !e.ended.Before(t)
+			}
 		}
-		if !slices.ContainsFunc(c.book.touched, made) && !slices.ContainsFunc(c.book.dirs, made) {
+		// A directory that was put in place after the confirmation does not have the flag that was confirmed.
+		if !slices.ContainsFunc(c.book.touched, since(r.begun)) && !slices.ContainsFunc(c.book.dirs, since(confirmedAt)) {
 			c.book.wrong("5: somebody removed the flag of %s on %s at %s, and it is still paused by %s", r.project, r.host.name, moment(r.begun), confirmed)
 		}
 	}
