@@ -132,7 +132,7 @@ func run(ctx context.Context, args []string, p process) int {
 	if isBrokenOutput(err) {
 		return exitBrokenOutput
 	}
-	if s := err.Error(); s != "" {
+	if s := text.Once(err.Error()); s != "" {
 		fmt.Fprintln(p.stderr, "adfbot: "+strings.ReplaceAll(s, "\n", "\nadfbot: "))
 		if !a.begun {
 			fmt.Fprintf(p.stderr, "see %s --help\n", cmd.CommandPath())

@@ -14,6 +14,7 @@ import (
 	"github.com/terraphim/adfbot/escalate"
 	"github.com/terraphim/adfbot/internal/config"
 	"github.com/terraphim/adfbot/internal/status"
+	"github.com/terraphim/adfbot/internal/text"
 )
 
 // Sweep records what was left behind, then brings flags, incidents and issues in line. Only the last waits for Gitea.
@@ -218,7 +219,7 @@ func logSweep(ctx context.Context, log *slog.Logger, what string, rep status.Swe
 	case ctx.Err() != nil:
 		log.Info(what + " was interrupted, the next one does the rest")
 	case err != nil:
-		log.Error(what, "err", err)
+		log.Error(what, "err", text.Once(err.Error()))
 	case len(rep.Actions) > 0 || rep.TakenIn > 0 || rep.LostRuns > 0 || rep.Runs > 0:
 		log.Info(what, "taken_in", rep.TakenIn, "lost_runs", rep.LostRuns, "runs", rep.Runs)
 	default:

@@ -6,6 +6,7 @@ package text
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -99,6 +100,16 @@ func Size(n int64) string {
 		return fmt.Sprintf("%.1f MB", float64(n)/1e6)
 	}
 	return fmt.Sprintf("%.1f GB", float64(n)/1e9)
+}
+
+// Once returns the lines of s, each once: what failed for one cause in several places is said once.
+func Once(s string) string {
+	known := map[string]bool{}
+	return strings.Join(slices.DeleteFunc(strings.Split(s, "\n"), func(line string) bool {
+		again := known[line]
+		known[line] = true
+		return again
+	}), "\n")
 }
 
 // ShellQuote returns a word that a POSIX shell reads as s: s itself where nothing in it is special, else s in single

@@ -20,6 +20,16 @@ func TestFailed(t *testing.T) {
 	require.Equal(t, "failed 3 times in a row", Failed(3))
 }
 
+func TestOnce(t *testing.T) {
+	for s, want := range map[string]string{
+		"":                 "",
+		"a\nb":             "a\nb",
+		"a\nb\na\na\nc\nb": "a\nb\nc",
+	} {
+		require.Equal(t, want, Once(s))
+	}
+}
+
 func TestDuration(t *testing.T) {
 	const day = 24 * time.Hour
 	for d, want := range map[time.Duration]string{

@@ -114,9 +114,11 @@ func TestAdviceOnLogin(t *testing.T) {
 // What an outage puts into the mails of cron says each thing once.
 func TestOutageIsBrief(t *testing.T) {
 	t.Parallel()
-	_, err := Open(t.Context(), "postgres://bot@127.0.0.1:1,127.0.0.1:2/adfbot?sslmode=disable", Options{Host: strings.Repeat("a", 32)})
-	require.ErrorIs(t, err, store.ErrUnusable)
-	require.Regexp(t, `^state not usable: postgres://bot@127.0.0.1:1,127.0.0.1:2/adfbot: no server that can be written to is reached: .*: `+
-		`127.0.0.1:1 \(127.0.0.1\): tcp 127.0.0.1:1: connect: connection refused; 127.0.0.1:2 .*: connection refused$`, err.Error())
-	require.Less(t, len(err.Error()), 350)
+	for _, tls := range []string{"?sslmode=disable", ""} { // by default, each address is tried with TLS and without
+		_, err := Open(t.Context(), "postgres://bot@127.0.0.1:1,127.0.0.1:2/adfbot"+tls, Options{Host: strings.Repeat("a", 32)})
+		require.ErrorIs(t, err, store.ErrUnusable)
+		require.Regexp(t, `^state not usable: postgres://bot@127.0.0.1:1,127.0.0.1:2/adfbot: no server that can be written to is reached: .*: `+
+			`127.0.0.1:1 \(127.0.0.1\): tcp 127.0.0.1:1: connect: connection refused; 127.0.0.1:2 .*: connection refused$`, err.Error())
+		require.Less(t, len(err.Error()), 350)
+	}
 }

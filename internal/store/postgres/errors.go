@@ -11,6 +11,7 @@ import (
 
 	"github.com/terraphim/adfbot/internal/store"
 	"github.com/terraphim/adfbot/internal/store/sqlstore"
+	"github.com/terraphim/adfbot/internal/text"
 )
 
 // Wrap adds the place of the state and what to do to an error that means that the state is unusable.
@@ -36,8 +37,8 @@ func briefly(err error) error {
 	if !errors.As(err, &connect) {
 		return err
 	}
-	text := strings.ReplaceAll(strings.ReplaceAll(connect.Unwrap().Error(), "dial error: dial ", ""), "\n", "; ")
-	return &briefError{strings.Replace(err.Error(), connect.Error(), text, 1), err}
+	said := strings.ReplaceAll(text.Once(strings.ReplaceAll(connect.Unwrap().Error(), "dial error: dial ", "")), "\n", "; ") // it tries with and without TLS
+	return &briefError{strings.Replace(err.Error(), connect.Error(), said, 1), err}
 }
 
 type briefError struct {
