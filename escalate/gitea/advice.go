@@ -1,6 +1,8 @@
 package gitea
 
 import (
+	"compress/flate"
+	"compress/gzip"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -90,9 +92,14 @@ func adviseAnswer(r request, base string, resp *http.Response, err error) string
 		return adviseRedirect(base, resp)
 	case status/100 == 2 && isWebPage(resp):
 		return "a web page came instead of Gitea's API, as from a login in front of Gitea: let requests to " + api + " pass it, or correct gitea.url"
+	case status/100 == 2 && isEncoded(resp, err):
+		return "the answer is not what its header Content-Encoding says, or has one that adfbot did not ask for: let what stands in front of Gitea pass it on unchanged"
 	case status/100 == 2 && (errors.Is(err, io.ErrUnexpectedEOF) || ours && isCut(err)):
 		return "the answer ends early, as behind a proxy that limits its size: raise the limit"
-	case status/100 == 2 && (isSyntaxError(err) || isTypeError(err) || r.where == base && errors.Is(err, errAnswer)):
+	case errors.Is(err, errTooLarge) && mayBeLarge(r.op):
+		return "shorten or delete the issue or the comments that are so large; if there are none, correct what stands in front of Gitea"
+	case status/100 == 2 && (isSyntaxError(err) || isTypeError(err) || r.where == base && errors.Is(err, errAnswer)),
+		errors.Is(err, errTooLarge), errors.Is(err, errTooMany), errors.Is(err, errAccepted):
 		return "this is no answer of Gitea's API: correct gitea.url, or what stands in front of Gitea"
 	case errors.Is(err, context.DeadlineExceeded):
 		return "see whether Gitea, or the way to it, is slow, or raise gitea.timeout"
@@ -104,6 +111,8 @@ func adviseAnswer(r request, base string, resp *http.Response, err error) string
 		return adviceProxy
 	case status == http.StatusRequestEntityTooLarge:
 		return "a proxy in front of Gitea limits the size of requests: raise the limit"
+	case status == http.StatusRequestTimeout:
+		return adviceFault
 	case status/100 == 4 && status != http.StatusTooManyRequests && isWebPage(resp),
 		status == http.StatusUnauthorized && !ours,                                       // Gitea's own has a text in JSON
 		status == http.StatusForbidden && !ours && resp.Header.Get("Content-Type") != "": // or none at all
@@ -112,8 +121,33 @@ func adviseAnswer(r request, base string, resp *http.Response, err error) string
 		return adviseRefusal(err.Error())
 	case status/100 == 5:
 		return adviceFault
+	case ours && (status == http.StatusBadRequest || status == http.StatusUnprocessableEntity):
+		return "Gitea refuses what was sent: where its reason names something of the configuration, correct that; else see Gitea's log"
+	case status/100 == 4 && !slices.Contains(ownRefusals, status), status == http.StatusBadRequest, status == http.StatusUnprocessableEntity, status/100 > 5:
+		return "what stands in front of Gitea, or another program at this address, refuses this: let requests to " + api + " pass it, or correct gitea.url"
 	}
 	return ""
+}
+
+// ownRefusals are statuses that Gitea's API itself answers with.
+var ownRefusals = []int{
+	http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusConflict, http.StatusGone, http.StatusPreconditionFailed,
+	http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity, http.StatusLocked, http.StatusTooManyRequests,
+}
+
+// mayBeLarge reports whether an answer of Gitea to this operation holds what people write.
+func mayBeLarge(op string) bool {
+	return strings.Contains(op, "issue") && !strings.HasPrefix(op, "try ") || strings.Contains(op, "comment") || strings.Contains(op, "text") || strings.Contains(op, "timeline")
+}
+
+// isEncoded reports whether an answer cannot be read because its encoding is unknown or another one.
+func isEncoded(resp *http.Response, err error) bool {
+	var corrupt flate.CorruptInputError
+	if errors.Is(err, gzip.ErrHeader) || errors.Is(err, gzip.ErrChecksum) || errors.As(err, &corrupt) {
+		return true
+	}
+	encoding := resp.Header.Get("Content-Encoding") // without one that was decoded
+	return encoding != "" && encoding != "identity" && (isSyntaxError(err) || isTypeError(err))
 }
 
 var requiredScope = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`required=\[([a-z:]+)`) })
