@@ -88,7 +88,7 @@ func adviseName(e x509.HostnameError) string {
 func adviseAnswer(r request, base string, resp *http.Response, err error) string {
 	api, ours := base+"/api/v1/", isJSON(resp)
 	switch status := resp.StatusCode; {
-	case status/100 == 3:
+	case status/100 == 3 && (resp.Header.Get("Location") != "" || slices.Contains(redirects, status)):
 		return adviseRedirect(base, resp)
 	case status/100 == 2 && isWebPage(resp):
 		return "a web page came instead of Gitea's API, as from a login in front of Gitea: let requests to " + api + " pass it, or correct gitea.url"
@@ -119,15 +119,20 @@ func adviseAnswer(r request, base string, resp *http.Response, err error) string
 		return "a proxy in front of Gitea refuses this: let requests to " + api + " pass it"
 	case status == http.StatusUnauthorized, status == http.StatusForbidden, status == http.StatusPreconditionFailed:
 		return adviseRefusal(err.Error())
-	case status/100 == 5:
+	case errors.Is(err, errAnswer):
+		return "a proxy or cache in front of Gitea may have answered: let requests to " + api + " through unchanged"
+	case status/100 == 5 && status != http.StatusNetworkAuthenticationRequired:
 		return adviceFault
-	case ours && (status == http.StatusBadRequest || status == http.StatusUnprocessableEntity):
+	case ours && (status == http.StatusBadRequest || status == http.StatusUnprocessableEntity || status == http.StatusConflict):
 		return "Gitea refuses what was sent: where its reason names something of the configuration, correct that; else see Gitea's log"
-	case status/100 == 4 && !slices.Contains(ownRefusals, status), status == http.StatusBadRequest, status == http.StatusUnprocessableEntity, status/100 > 5:
+	case status/100 != 2 && !slices.Contains(ownRefusals, status), status == http.StatusBadRequest, status == http.StatusUnprocessableEntity,
+		status == http.StatusLocked && r.where == base:
 		return "what stands in front of Gitea, or another program at this address, refuses this: let requests to " + api + " pass it, or correct gitea.url"
 	}
 	return ""
 }
+
+var redirects = []int{http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect, http.StatusPermanentRedirect}
 
 // ownRefusals are statuses that Gitea's API itself answers with.
 var ownRefusals = []int{
@@ -159,6 +164,7 @@ func adviseRefusal(message string) string {
 		return "make a token with the scope " + scope + " too, and put it where gitea.token_file or gitea.token_env points"
 	}
 	for words, advice := range map[string]string{
+		"rate limit":                 "what stands in front of Gitea limits requests: raise the limit for the bot; this is retried automatically",
 		"token is required":          "Gitea got no token: let the proxy in front of it pass on the header Authorization",
 		"Only signed in user":        "Gitea got no token: let the proxy in front of it pass on the header Authorization",
 		"is limited to public":       "make a token that is not limited to public repositories, and put it where gitea.token_file or gitea.token_env points",
@@ -219,6 +225,10 @@ func detail(resp *http.Response, err error) string {
 	}
 	if resp == nil {
 		return noAnswer(err)
+	}
+	var wrong *json.UnmarshalTypeError
+	if errors.As(err, &wrong) {
+		return "the JSON holds another type than expected: " + wrong.Value
 	}
 	s := err.Error()
 	if _, body, ok := strings.Cut(s, "' method and '"); ok && strings.HasPrefix(s, "unknown API error") {

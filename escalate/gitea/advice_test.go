@@ -110,6 +110,13 @@ func TestAdviceOfAnswer(t *testing.T) {
 		"431":                              {list, 431, "", "", "", "what stands in front of Gitea, or another program at this address, refuses this", ""},
 		"451":                              {version, 451, "text/plain", "blocked", "", "what stands in front of Gitea, or another program at this address, refuses this", ""},
 		"999":                              {version, 999, "text/plain", "denied", "", "what stands in front of Gitea, or another program at this address, refuses this", ""},
+		"a cache's 304":                    {list, 304, "", "", "", "what stands in front of Gitea, or another program at this address, refuses this", "redirected"},
+		"409, of a create":                 {label, 409, "application/json", `{"message":"x"}`, "", "Gitea refuses what was sent", ""},
+		"423, not of a repository":         {version, 423, "application/json", `{"message":"x"}`, "", "what stands in front of Gitea, or another program at this address, refuses this", "archived"},
+		"a network's own login":            {version, 511, "text/html", html, "", "what stands in front of Gitea, or another program at this address, refuses this: let requests to https://git.example.org/api/v1/ pass it", "slow"},
+		"a limit, as 403":                  {list, 403, "application/json", `{"message":"API rate limit exceeded"}`, "", "what stands in front of Gitea limits requests: raise the limit for the bot; this is retried automatically", "access"},
+		"a null for a list":                {list, 200, "application/json", "null", "", "a proxy or cache in front of Gitea may have answered: let requests to https://git.example.org/api/v1/ through unchanged", ""},
+		"an array for a version":           {version, 200, "application/json", "[]", "", "this is no answer of Gitea's API", "struct"},
 		"408":                              {list, 408, "text/plain", "timeout", "", "Gitea, or what stands in front of it, fails or is slow", ""},
 		"422, not of Gitea":                {label, 422, "text/plain", "no", "", "what stands in front of Gitea, or another program at this address, refuses this", ""},
 		"422":                              {label, 422, "application/json", `{"message":"[Name]: Required"}`, "", "Gitea refuses what was sent: where its reason names something of the configuration, correct that; else see Gitea's log", "in front"},
@@ -186,9 +193,9 @@ func TestAdviceOfContent(t *testing.T) {
 		encoding, body string
 		want           string
 	}{
-		"no gzip":           {version, 200, "gzip", `{"version":"1.26.3"}`, wrongEncoding},
-		"half of gzip":      {list, 200, "gzip", zipped.String()[:10] + strings.Repeat("\xff", 30), wrongEncoding},
-		"Brotli":            {version, 200, "br", "\x8b\x03\x80{}\x03", wrongEncoding},
+		"no gzip":      {version, 200, "gzip", `{"version":"1.26.3"}`, wrongEncoding},
+		"half of gzip": {list, 200, "gzip", zipped.String()[:10] + strings.Repeat("\xff", 30), wrongEncoding},
+		"Brotli":       {version, 200, "br", "\x8b\x03\x80{}\x03", wrongEncoding},
 		"a probe for issues": {func() error { return g.MayOpenIssues(t.Context(), repo) }, 201, "", `{"id":1}`,
 			"status 201 (what Gitea refuses was accepted): this is no answer of Gitea's API: correct gitea.url, or what stands in front of Gitea"},
 		"a probe for labels": {func() error { return g.MayWriteIssues(t.Context(), repo) }, 201, "", `{"id":1}`, "status 201 (what Gitea refuses was accepted): this is no answer"},
