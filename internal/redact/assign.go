@@ -84,6 +84,9 @@ func secretAfter(s, low string, key, end int) (from, to int) {
 	if a.kind == notSecret {
 		return 0, 0
 	}
+	if a.kind == isSeed && low[end-1] == 's' && !ofSeed(low, key, end) {
+		return 0, 0
+	}
 	if a.kind == isSeed || a.kind == isPassword && low[end-1] == 'e' { // passphrase
 		if from, to = mnemonicAt(s, end); from < to || a.kind == isSeed {
 			return from, to

@@ -112,6 +112,7 @@ func TestMnemonics(t *testing.T) {
 		`{"recoveryPhrase": "` + words12 + `", "x": "y"}`:                               `{"recoveryPhrase": "[masked]", "x": "y"}`,
 		"Seed words (12):\n" + numbered(words12, "N. ", "\n"):                           "Seed words (12):\n1. [masked]\n",
 		`"mnemonic": [` + strings.TrimSuffix(numbered(words12, `"`, `", `), ", ") + "]": `"mnemonic": ["[masked]"]`,
+		"Seed phrase\n\n" + words12:                                                     "Seed phrase\n\n[masked]",
 		"passphrase: " + words12:                                                        "passphrase: [masked]",
 		"seed: " + words12[:30] + "\n":                                                  "seed: " + words12[:30] + "\n",
 	} {
@@ -123,7 +124,7 @@ func TestMnemonics(t *testing.T) {
 	}
 	for _, in := range []string{
 		"seed: 12345", "random seed: the test uses the same numbers for each of its runs and each of its parts", "keywords: " + words12[:40],
-		"words " + words12, "stop words:\n- the\n- and\n- for\n- with\n- from",
+		"words " + words12, "reserved words: " + words12, "getseed\n" + strings.ReplaceAll(words24, " ", "\n"), "stop words:\n- the\n- and\n- for\n- with\n- from",
 	} {
 		require.Equal(t, in, New().Redact(in))
 	}
