@@ -148,7 +148,7 @@ func TestMarkerTakenAwayAgain(t *testing.T) {
 			rep := w.sweep()
 			var wait time.Duration
 			if i := w.incident(id); i.Issue.IsZero() {
-				wait = i.NextTry.Sub(time.Now())
+				wait = time.Until(i.NextTry)
 				require.Contains(w, i.LastErr, "lose the hidden last line by which adfbot knows them")
 				require.Len(w, rep.Waiting, 1)
 				require.Contains(w, rep.Waiting[0].Why, "another issue is opened later: its issues disappear again and again")
