@@ -21,7 +21,8 @@ const (
 // part can be open before them, so no Markdown has to be understood. Case does not matter, because phones begin a line with
 // a capital letter.
 //
-// Of the lines that look like commands further down, the first is returned as misplaced: the reply says how to repeat it.
+// Of the lines that look like commands further down, or behind a mention, the first is returned as misplaced: the reply says how to
+// repeat it.
 func parseCommands(body string) []incident.CommandLine {
 	var out []incident.CommandLine
 	leading := true
@@ -31,6 +32,9 @@ func parseCommands(body string) []incident.CommandLine {
 		}
 		c, ok := parseCommand(line)
 		leading = leading && ok && len(out) < maxCommands && !strings.ContainsAny(line, opensHidden)
+		if !ok {
+			c, ok = meantCommand(line)
+		}
 		switch {
 		case ok && leading:
 			out = append(out, c)
@@ -49,6 +53,24 @@ const (
 	opensHidden = "`<"
 	opensInline = "[~"
 )
+
+// meantCommand returns the command in a line that is none because of what stands before it and may seem to be part of it: who is
+// mentioned, as other bots want it, or characters that nobody sees.
+func meantCommand(line string) (incident.CommandLine, bool) {
+	text := strings.TrimLeft(line, " ")
+	if len(line)-len(text) > 3 {
+		return incident.CommandLine{}, false // code
+	}
+	for {
+		text = strings.TrimLeftFunc(text, func(r rune) bool { return unicode.Is(unicode.Cf, r) })
+		n := strings.IndexFunc(text, unicode.IsSpace)
+		if n < 0 || text[0] != '@' {
+			break
+		}
+		text = strings.TrimLeftFunc(text[n:], unicode.IsSpace)
+	}
+	return parseCommand(text)
+}
 
 func parseCommand(line string) (incident.CommandLine, bool) {
 	text := strings.TrimLeft(line, " ")

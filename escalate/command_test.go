@@ -451,6 +451,8 @@ func TestMisplacedCommand(t *testing.T) {
 		"below words": {"It was the disk.\n\n/adf resume\n/adf ack", "alex wrote /adf resume (misplaced)", "Not run. Please put commands first"},
 		"an example":  {"How to:\n```\n/adf resume\n```", "alex wrote /adf resume (misplaced)", "Not run. Please put commands first"},
 		"a code span": {"/adf resume `df` said so", "alex wrote /adf resume (misplaced)", "without the characters `` ` `` and `<`"},
+		"a mention":   {"@adf-bot /adf resume", "alex wrote /adf resume (misplaced)", "Explanations and mentions go below them."},
+		"unseen":      {"\u200b/adf resume", "alex wrote /adf resume (misplaced)", "a copied line may begin with an invisible character"},
 		"below commands": {"/adf status\nand then\n/adf resume", "alex wrote /adf status resume (misplaced)",
 			"`/adf status`: `odilo` is paused.\n\n`/adf resume`: Not run."},
 	} {

@@ -231,6 +231,9 @@ func (r *Reconciler) closeDuplicate(ctx context.Context, s step) (progress, erro
 	return complete, r.saveComment(context.WithoutCancel(ctx), i.ID, incident.DuplicateClosedKey(i, duplicate), r.newComment(true))
 }
 
+const lostAgain = "its issues disappear again and again, or lose the hidden last line by which adfbot knows them: find out who or what does that, " +
+	"perhaps another bot; until then each further issue comes later, up to a day, and adfbot sweep opens it at once"
+
 // replace takes leave of an incident's issue that is lost; another one is created by the next step.
 func (r *Reconciler) replace(ctx context.Context, s step) (progress, error) {
 	_, err := r.opt.State.Change(ctx, s.incident.ID, func(i *incident.Incident) {
@@ -239,8 +242,9 @@ func (r *Reconciler) replace(ctx context.Context, s step) (progress, error) {
 		for n := range i.Members {
 			i.Members[n].Shown = incident.NotShown
 		}
-		if n := len(i.Lost); n > 1 { // somebody deletes them on purpose: do not race with them
-			i.WaitFrom(r.opt.Now(), plan.RetryWait(n, 0))
+		if n := len(i.Lost); n > 1 { // somebody takes them away on purpose: do not race with them
+			i.WaitFrom(r.opt.Now(), plan.ReplaceWait(n))
+			i.LastErr = lostAgain
 		}
 	})
 	return changed, err

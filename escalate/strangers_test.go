@@ -138,6 +138,39 @@ func TestIssueWithoutMarker(t *testing.T) {
 	})
 }
 
+// What takes the marker out of each new issue gets another one ever more rarely. Status and sweep say why.
+func TestMarkerTakenAwayAgain(t *testing.T) {
+	play(t, func(w *world) {
+		id := w.trip(project)
+		var waits []time.Duration
+		for n := range 15 {
+			w.Gitea.As("alex").EditBody(fleet, int64(n+1), "tidied up by a bot")
+			rep := w.sweep()
+			var wait time.Duration
+			if i := w.incident(id); i.Issue.IsZero() {
+				wait = time.Until(i.NextTry)
+				require.Contains(w, i.LastErr, "lose the hidden last line by which adfbot knows them")
+				require.Len(w, rep.Waiting, 1)
+				require.Contains(w, rep.Waiting[0].Why, "another issue is opened later: its issues disappear again and again")
+				time.Sleep(wait - time.Second)
+				require.Empty(w, w.sweep().Actions)
+				require.Len(w, w.issues(fleet), n+1)
+				time.Sleep(time.Second)
+				w.sweep()
+			}
+			waits = append(waits, wait)
+			require.Len(w, w.issues(fleet), n+2)
+			require.Empty(w, w.incident(id).LastErr, "another one is there")
+		}
+		require.Equal(w, []time.Duration{0, time.Minute, 2 * time.Minute, 4 * time.Minute}, waits[:4])
+		require.Equal(w, []time.Duration{512 * time.Minute, 1024 * time.Minute, 24 * time.Hour, 24 * time.Hour, 24 * time.Hour}, waits[10:])
+
+		w.Gitea.As("alex").EditBody(fleet, 16, "again")
+		require.NoError(w, w.force())
+		require.Len(w, w.issues(fleet), 17, "a person who sweeps does not wait")
+	})
+}
+
 // An ended incident's issue that somebody took over is left open.
 func TestIssueTakenOver(t *testing.T) {
 	play(t, func(w *world) {

@@ -51,6 +51,8 @@ func (r *Reconciler) waitOf(c *sweepCache, i incident.Incident) (until time.Time
 	switch {
 	case why != "":
 		return until, why
+	case !c.force && i.IsOpen() && i.Issue.IsZero() && i.Tries == 0 && len(i.Lost) > 1 && !plan.Due(now, i):
+		return i.NextTry, "another issue is opened later" + cause
 	case !c.force && i.Tries > 0 && !plan.Due(now, i):
 		return i.NextTry, "the next try after a failure" + cause
 	case i.IsOpen() && !i.IsSilent() && r.cachedState(c, i) == plan.IssueClosed:

@@ -1,6 +1,8 @@
 package gitea
 
 import (
+	"compress/flate"
+	"compress/gzip"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -86,13 +88,18 @@ func adviseName(e x509.HostnameError) string {
 func adviseAnswer(r request, base string, resp *http.Response, err error) string {
 	api, ours := base+"/api/v1/", isJSON(resp)
 	switch status := resp.StatusCode; {
-	case status/100 == 3:
+	case status/100 == 3 && (resp.Header.Get("Location") != "" || slices.Contains(redirects, status)):
 		return adviseRedirect(base, resp)
 	case status/100 == 2 && isWebPage(resp):
 		return "a web page came instead of Gitea's API, as from a login in front of Gitea: let requests to " + api + " pass it, or correct gitea.url"
+	case status/100 == 2 && isEncoded(resp, err):
+		return "the answer is not what its header Content-Encoding says, or has one that adfbot did not ask for: let what stands in front of Gitea pass it on unchanged"
 	case status/100 == 2 && (errors.Is(err, io.ErrUnexpectedEOF) || ours && isCut(err)):
 		return "the answer ends early, as behind a proxy that limits its size: raise the limit"
-	case status/100 == 2 && (isSyntaxError(err) || isTypeError(err) || r.where == base && errors.Is(err, errAnswer)):
+	case errors.Is(err, errTooLarge) && mayBeLarge(r.op):
+		return "shorten or delete the issue or the comments that are so large; if there are none, correct what stands in front of Gitea"
+	case status/100 == 2 && (isSyntaxError(err) || isTypeError(err) || r.where == base && errors.Is(err, errAnswer)),
+		errors.Is(err, errTooLarge), errors.Is(err, errTooMany), errors.Is(err, errAccepted):
 		return "this is no answer of Gitea's API: correct gitea.url, or what stands in front of Gitea"
 	case errors.Is(err, context.DeadlineExceeded):
 		return "see whether Gitea, or the way to it, is slow, or raise gitea.timeout"
@@ -104,16 +111,48 @@ func adviseAnswer(r request, base string, resp *http.Response, err error) string
 		return adviceProxy
 	case status == http.StatusRequestEntityTooLarge:
 		return "a proxy in front of Gitea limits the size of requests: raise the limit"
+	case status == http.StatusRequestTimeout:
+		return adviceFault
 	case status/100 == 4 && status != http.StatusTooManyRequests && isWebPage(resp),
 		status == http.StatusUnauthorized && !ours,                                       // Gitea's own has a text in JSON
 		status == http.StatusForbidden && !ours && resp.Header.Get("Content-Type") != "": // or none at all
 		return "a proxy in front of Gitea refuses this: let requests to " + api + " pass it"
 	case status == http.StatusUnauthorized, status == http.StatusForbidden, status == http.StatusPreconditionFailed:
 		return adviseRefusal(err.Error())
-	case status/100 == 5:
+	case errors.Is(err, errAnswer):
+		return "a proxy or cache in front of Gitea may have answered: let requests to " + api + " through unchanged"
+	case status/100 == 5 && status != http.StatusNetworkAuthenticationRequired:
 		return adviceFault
+	case ours && (status == http.StatusBadRequest || status == http.StatusUnprocessableEntity || status == http.StatusConflict):
+		return "Gitea refuses what was sent: where its reason names something of the configuration, correct that; else see Gitea's log"
+	case status/100 != 2 && !slices.Contains(ownRefusals, status), status == http.StatusBadRequest, status == http.StatusUnprocessableEntity,
+		status == http.StatusLocked && r.where == base:
+		return "what stands in front of Gitea, or another program at this address, refuses this: let requests to " + api + " pass it, or correct gitea.url"
 	}
 	return ""
+}
+
+var redirects = []int{http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect, http.StatusPermanentRedirect}
+
+// ownRefusals are statuses that Gitea's API itself answers with.
+var ownRefusals = []int{
+	http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusConflict, http.StatusGone, http.StatusPreconditionFailed,
+	http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity, http.StatusLocked, http.StatusTooManyRequests,
+}
+
+// mayBeLarge reports whether an answer of Gitea to this operation holds what people write.
+func mayBeLarge(op string) bool {
+	return strings.Contains(op, "issue") && !strings.HasPrefix(op, "try ") || strings.Contains(op, "comment") || strings.Contains(op, "text") || strings.Contains(op, "timeline")
+}
+
+// isEncoded reports whether an answer cannot be read because its encoding is unknown or another one.
+func isEncoded(resp *http.Response, err error) bool {
+	var corrupt flate.CorruptInputError
+	if errors.Is(err, gzip.ErrHeader) || errors.Is(err, gzip.ErrChecksum) || errors.As(err, &corrupt) {
+		return true
+	}
+	encoding := resp.Header.Get("Content-Encoding") // without one that was decoded
+	return encoding != "" && encoding != "identity" && (isSyntaxError(err) || isTypeError(err))
 }
 
 var requiredScope = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`required=\[([a-z:]+)`) })
@@ -125,6 +164,7 @@ func adviseRefusal(message string) string {
 		return "make a token with the scope " + scope + " too, and put it where gitea.token_file or gitea.token_env points"
 	}
 	for words, advice := range map[string]string{
+		"rate limit":                 "what stands in front of Gitea limits requests: raise the limit for the bot; this is retried automatically",
 		"token is required":          "Gitea got no token: let the proxy in front of it pass on the header Authorization",
 		"Only signed in user":        "Gitea got no token: let the proxy in front of it pass on the header Authorization",
 		"is limited to public":       "make a token that is not limited to public repositories, and put it where gitea.token_file or gitea.token_env points",
@@ -185,6 +225,10 @@ func detail(resp *http.Response, err error) string {
 	}
 	if resp == nil {
 		return noAnswer(err)
+	}
+	var wrong *json.UnmarshalTypeError
+	if errors.As(err, &wrong) {
+		return "the JSON holds another type than expected: " + wrong.Value
 	}
 	s := err.Error()
 	if _, body, ok := strings.Cut(s, "' method and '"); ok && strings.HasPrefix(s, "unknown API error") {

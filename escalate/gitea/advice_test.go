@@ -1,6 +1,8 @@
 package gitea
 
 import (
+	"bytes"
+	"compress/gzip"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -100,6 +102,25 @@ func TestAdviceOfAnswer(t *testing.T) {
 		"an open dependency":               {closing, 412, "application/json", `{"message":"cannot close this issue or pull request because it still has open dependencies"}`, "", "close the issues that it depends on, or remove these dependencies in Gitea", ""},
 		"a limit for requests":             {label, 413, "text/html", html, "", "a proxy in front of Gitea limits the size of requests: raise the limit", ""},
 		"a proxy that takes no writes":     {label, 405, "text/html", html, "", "a proxy in front of Gitea refuses this: let requests to https://git.example.org/api/v1/ pass it", ""},
+		"a refusal of the proxy, 406":      {label, 406, "text/plain", "Not Acceptable", "", "what stands in front of Gitea, or another program at this address, refuses this: let requests to https://git.example.org/api/v1/ pass it, or correct gitea.url", ""},
+		"405":                              {label, 405, "", "", "", "what stands in front of Gitea, or another program at this address, refuses this", "by itself"},
+		"411":                              {label, 411, "text/plain", "Length Required", "", "what stands in front of Gitea, or another program at this address, refuses this", ""},
+		"418":                              {list, 418, "application/json", `{"message":"I am a teapot"}`, "", "what stands in front of Gitea, or another program at this address, refuses this", ""},
+		"421":                              {version, 421, "text/plain", "Misdirected", "", "what stands in front of Gitea, or another program at this address, refuses this", ""},
+		"431":                              {list, 431, "", "", "", "what stands in front of Gitea, or another program at this address, refuses this", ""},
+		"451":                              {version, 451, "text/plain", "blocked", "", "what stands in front of Gitea, or another program at this address, refuses this", ""},
+		"999":                              {version, 999, "text/plain", "denied", "", "what stands in front of Gitea, or another program at this address, refuses this", ""},
+		"a cache's 304":                    {list, 304, "", "", "", "what stands in front of Gitea, or another program at this address, refuses this", "redirected"},
+		"409, of a create":                 {label, 409, "application/json", `{"message":"x"}`, "", "Gitea refuses what was sent", ""},
+		"423, not of a repository":         {version, 423, "application/json", `{"message":"x"}`, "", "what stands in front of Gitea, or another program at this address, refuses this", "archived"},
+		"a network's own login":            {version, 511, "text/html", html, "", "what stands in front of Gitea, or another program at this address, refuses this: let requests to https://git.example.org/api/v1/ pass it", "slow"},
+		"a limit, as 403":                  {list, 403, "application/json", `{"message":"API rate limit exceeded"}`, "", "what stands in front of Gitea limits requests: raise the limit for the bot; this is retried automatically", "access"},
+		"a null for a list":                {list, 200, "application/json", "null", "", "a proxy or cache in front of Gitea may have answered: let requests to https://git.example.org/api/v1/ through unchanged", ""},
+		"an array for a version":           {version, 200, "application/json", "[]", "", "this is no answer of Gitea's API", "struct"},
+		"408":                              {list, 408, "text/plain", "timeout", "", "Gitea, or what stands in front of it, fails or is slow", ""},
+		"422, not of Gitea":                {label, 422, "text/plain", "no", "", "what stands in front of Gitea, or another program at this address, refuses this", ""},
+		"422":                              {label, 422, "application/json", `{"message":"[Name]: Required"}`, "", "Gitea refuses what was sent: where its reason names something of the configuration, correct that; else see Gitea's log", "in front"},
+		"400":                              {closing, 400, "application/json", `{"message":""}`, "", "Gitea refuses what was sent", "in front"},
 		"another program":                  {version, 200, "text/plain", "OK", "", "this is no answer of Gitea's API: correct gitea.url, or what stands in front of Gitea", "ends early"},
 		"another program's object":         {version, 200, "application/json", `{"status":"ok"}`, "", "this is no answer of Gitea's API: correct gitea.url, or what stands in front of Gitea", "ends early"},
 		"an object instead of a list":      {list, 200, "application/json", `{"status":"ok"}`, "", "this is no answer of Gitea's API", "ends early"},
@@ -111,7 +132,7 @@ func TestAdviceOfAnswer(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			base := "https://git.example.org"
-			if tt.status == 400 {
+			if tt.status == 400 && tt.kind != "application/json" {
 				base = "http://git.example.org"
 			}
 			g := New(Options{URL: base, Tokens: StaticToken("t"), Timeout: time.Second, Transport: fixed(func(*http.Request) *http.Response {
@@ -140,6 +161,63 @@ func (f fixed) RoundTrip(r *http.Request) (*http.Response, error) {
 	resp := f(r)
 	resp.Request = r
 	return resp, nil
+}
+
+// An answer whose encoding does not fit, one that unpacks to more than is read, and one to a probe that has to be refused.
+func TestAdviceOfContent(t *testing.T) {
+	var zipped bytes.Buffer
+	z := gzip.NewWriter(&zipped)
+	_, err := z.Write([]byte(`[{"id":1}]`))
+	require.NoError(t, err)
+	require.NoError(t, z.Close())
+	var encoding, body string
+	status := http.StatusOK
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		if encoding != "" {
+			w.Header().Set("Content-Encoding", encoding)
+		}
+		w.WriteHeader(status)
+		_, _ = io.WriteString(w, body)
+	}))
+	t.Cleanup(s.Close)
+	g := New(Options{URL: s.URL, Tokens: StaticToken("t"), Timeout: 10 * time.Second})
+	t.Cleanup(g.CloseIdle)
+	repo := tracker.Repo{Server: s.URL, Owner: "terraphim", Name: "rec"}
+	version := func() error { _, err := g.Version(t.Context()); return err }
+	list := func() error { _, err := g.List(t.Context(), repo, "adf-bot", false); return err }
+	const wrongEncoding = "is not what its header Content-Encoding says, or has one that adfbot did not ask for: let what stands in front of Gitea pass it on unchanged"
+	for name, tt := range map[string]struct {
+		do             func() error
+		status         int
+		encoding, body string
+		want           string
+	}{
+		"no gzip":      {version, 200, "gzip", `{"version":"1.26.3"}`, wrongEncoding},
+		"half of gzip": {list, 200, "gzip", zipped.String()[:10] + strings.Repeat("\xff", 30), wrongEncoding},
+		"Brotli":       {version, 200, "br", "\x8b\x03\x80{}\x03", wrongEncoding},
+		"a probe for issues": {func() error { return g.MayOpenIssues(t.Context(), repo) }, 201, "", `{"id":1}`,
+			"status 201 (what Gitea refuses was accepted): this is no answer of Gitea's API: correct gitea.url, or what stands in front of Gitea"},
+		"a probe for labels": {func() error { return g.MayWriteIssues(t.Context(), repo) }, 201, "", `{"id":1}`, "status 201 (what Gitea refuses was accepted): this is no answer"},
+		"a probe, 405":       {func() error { return g.MayOpenIssues(t.Context(), repo) }, 405, "", "", "status 405 (Method Not Allowed): what stands in front"},
+	} {
+		status, encoding, body = tt.status, tt.encoding, tt.body
+		require.ErrorContains(t, tt.do(), tt.want, name)
+	}
+}
+
+// Only an answer that holds what people write may be too large for that reason; it may also unpack to anything.
+func TestAdviceOfLargeAnswer(t *testing.T) {
+	const base = "https://git.example.org"
+	resp := &http.Response{StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {"application/json"}}}
+	for _, op := range []string{"list issues", "read issue", "list new comments", "comment on", "read the timeline of"} {
+		require.Equal(t, "shorten or delete the issue or the comments that are so large; if there are none, correct what stands in front of Gitea",
+			adviseAnswer(request{op: op, where: "terraphim/rec"}, base, resp, errTooLarge), op)
+	}
+	for _, op := range []string{"read version", "read the token's account", "list labels", "try to open an issue"} {
+		require.Equal(t, "this is no answer of Gitea's API: correct gitea.url, or what stands in front of Gitea", adviseAnswer(request{op: op}, base, resp, errTooLarge), op)
+	}
+	require.Contains(t, adviseAnswer(request{op: "list issues"}, base, resp, errTooMany), "no answer of Gitea's API")
 }
 
 func TestAdviceOfCutList(t *testing.T) {

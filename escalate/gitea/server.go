@@ -147,6 +147,8 @@ func (g *Client) MayWriteIssues(ctx context.Context, repo tracker.Repo) error {
 	return g.probe(ctx, request{op: "try to make a label", where: repo.String()}, repo, "labels", `{"name":""}`)
 }
 
+var errAccepted = errors.New("what Gitea refuses was accepted")
+
 // probe sends what Gitea refuses with 422 if it would take a valid one. Any other answer is an error.
 func (g *Client) probe(ctx context.Context, r request, repo tracker.Repo, what, body string) error {
 	path := "repos/" + url.PathEscape(repo.Owner) + "/" + url.PathEscape(repo.Name) + "/" + what
@@ -157,10 +159,14 @@ func (g *Client) probe(ctx context.Context, r request, repo tracker.Repo, what, 
 		}
 		defer func() { _ = resp.Body.Close() }()
 		var answer struct{ Message string }
-		if err := json.NewDecoder(resp.Body).Decode(&answer); err == nil && resp.StatusCode == http.StatusUnprocessableEntity {
+		err = json.NewDecoder(resp.Body).Decode(&answer)
+		switch {
+		case resp.StatusCode/100 == 2:
+			return resp, errAccepted
+		case err == nil && resp.StatusCode == http.StatusUnprocessableEntity:
 			return resp, nil
 		}
-		return resp, errors.New(cmp.Or(answer.Message, resp.Status))
+		return resp, errors.New(cmp.Or(answer.Message, http.StatusText(resp.StatusCode)))
 	})
 }
 

@@ -58,7 +58,10 @@ type tokenError struct{ error }
 
 func (e *tokenError) Unwrap() error { return e.error }
 
-var errTooLarge = fmt.Errorf("the answer is larger than %d MB: shorten or delete the issue or the comments that are so large", maxAnswer>>20)
+var (
+	errTooLarge = fmt.Errorf("the answer is larger than %d MB", maxAnswer>>20)
+	errTooMany  = fmt.Errorf("the answer holds more than %d objects, as none of Gitea's does", maxObjects)
+)
 
 // limitedBody is an [io.LimitedReader] that fails at the limit instead of ending. It also limits the objects of JSON: an empty one
 // takes three bytes here and hundreds when it is decoded.
@@ -77,7 +80,7 @@ func (b *limitedBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p[:min(int64(len(p)), b.left)])
 	b.left -= int64(n)
 	if b.count(p[:n]); b.objects > maxObjects {
-		return 0, fmt.Errorf("the answer holds more than %d objects, as none of Gitea's does", maxObjects)
+		return 0, errTooMany
 	}
 	return n, err
 }

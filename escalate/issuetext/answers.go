@@ -64,7 +64,7 @@ func UnknownCommand(c incident.CommandLine) string {
 // MisplacedCommand answers lines that look like commands and are not run.
 func MisplacedCommand() string {
 	return "Not run. Please put commands first in a new comment, each on a line of its own, at most ten, without the characters `` ` `` and `<`. " +
-		"Explanations go below them."
+		"Explanations and mentions go below them. If yours does begin with `/adf`, type it anew: a copied line may begin with an invisible character."
 }
 
 // Failed answers a command that failed. The state says in Markdown what holds now, e.g. "`odilo` is still paused".

@@ -44,7 +44,23 @@ func Due(now time.Time, i incident.Incident) bool { return TimeCome(now, i.NextT
 // TimeCome is [Due] for any next try and the wait before it.
 func TimeCome(now, nextTry time.Time, wait time.Duration) bool {
 	left := nextTry.Sub(now)
-	return left <= 0 || left > longestWait || wait > 0 && left > wait+firstWait
+	if wait == 0 { // an earlier version has set it
+		return left <= 0 || left > longestWait
+	}
+	return left <= 0 || left > wait+firstWait
+}
+
+// ReplaceWait returns how long to wait before an issue takes the place of the last of several of an incident that were lost. Somebody
+// may delete one by mistake; what takes the marker out of each new issue may do so for ever.
+func ReplaceWait(lost int) time.Duration {
+	const most = 24 * time.Hour
+	switch {
+	case lost < 2:
+		return 0
+	case lost > 12:
+		return most
+	}
+	return firstWait << (lost - 1)
 }
 
 func (p *planner) adopt(i incident.Incident) bool {

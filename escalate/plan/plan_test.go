@@ -214,6 +214,7 @@ func TestNext(t *testing.T) {
 		{"no issue, a wait that no failure gives", seen{flag: there, incidents: one(noIssue, wait(75*time.Minute+1))}, []string{"create"}},
 		{"no issue, as long as was to be waited", seen{flag: there, incidents: one(noIssue, wait(2*time.Minute), waits(2*time.Minute))}, nil},
 		{"no issue, the other host's clock differs", seen{flag: there, incidents: one(noIssue, wait(150*time.Second), waits(2*time.Minute))}, nil},
+		{"no issue, a wait of a day", seen{flag: there, incidents: one(noIssue, wait(24*time.Hour), waits(24*time.Hour))}, nil},
 		{"no issue, the clock was set back", seen{flag: there, incidents: one(noIssue, wait(151*time.Second), waits(2*time.Minute))}, []string{"create"}},
 		{"closed, and it is too early", seen{flag: there, incidents: one(wait(time.Minute)), state: isClosed}, nil},
 		{"deleted, and it is too early", seen{flag: there, incidents: one(wait(time.Minute)), state: isLost}, nil},

@@ -13,7 +13,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 	"unicode"
 
@@ -131,7 +130,7 @@ func (c *Config) SharedHash() string {
 	}
 	var out []string
 	for name, value := range values {
-		key := strings.ToLower(wordEnd().ReplaceAllString(name, "${1}_${2}"))
+		key := strings.ToLower(wordEnd.ReplaceAllString(name, "${1}_${2}"))
 		if name == "Keep" {
 			key = "history.keep"
 		}
@@ -143,7 +142,7 @@ func (c *Config) SharedHash() string {
 }
 
 // wordEnd is where a word in the name of a field ends.
-var wordEnd = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`([a-z])([A-Z])`) })
+var wordEnd = regexp.MustCompile(`([a-z])([A-Z])`)
 
 // SharedDiffers returns the keys whose values differ between two hosts, by their [Config.SharedHash]. Keys that only one version of adfbot
 // has are none of them, and earlier versions told no keys.

@@ -219,6 +219,21 @@ func secondArgument(s string, i int) (from, to int) {
 	return 0, 0
 }
 
+// loginIMAP returns the place of the second and last argument of the command LOGIN of IMAP, which follows a tag: a1 LOGIN bob x.
+func loginIMAP(s string, key, end int) (from, to int) {
+	const longest = 12
+	before := strings.TrimRight(s[max(key-longest, 0):key], " ")
+	tag := before[strings.LastIndexAny(before, " '\n")+1:]
+	if s[key:end] != "LOGIN" || tag == "" || !isLetter(tag[0]) || !isDigit(tag[len(tag)-1]) || end == len(s) || s[end] != ' ' {
+		return 0, 0
+	}
+	from, to = argumentAt(s, end, 2)
+	if strings.Trim(lineAt(s, to), `'"\rn`) != "" {
+		return 0, 0 // words
+	}
+	return from, to
+}
+
 // argumentEnd returns where the value ends: in "DB_PASSWORD=my words", the value of a variable reaches to the quote that was
 // opened before its name.
 func (a *assignment) argumentEnd(from, to int) int {

@@ -25,6 +25,8 @@ func findAssignments(s, low string, add func(from, to int)) {
 			}
 		} else if s[i-1]|0x20 == 's' && i < len(s) && (s[i] == ':' || isQuote(s[i])) {
 			addMap(s, low, key, i, add)
+		} else if isHeading[s[i-1]|0x20] && mayHead(s, key, i) {
+			addColumn(s, low, key, i, add)
 		}
 	}
 }
@@ -61,6 +63,8 @@ func secretAfter(s, low string, key, end int) (from, to int) {
 		if a.isIdentified() {
 			a.kind = isPassword
 		}
+	case "printf":
+		return echoed(s, key, end)
 	case "code", "3fcode", "26code": // of OAuth: ?code=x
 		if key > 0 && strings.IndexByte("?&%", s[key-1]) >= 0 {
 			a.kind, a.random = isToken, true
@@ -72,8 +76,21 @@ func secretAfter(s, low string, key, end int) (from, to int) {
 	if a.kind == notSecret && strings.HasSuffix(low[key:end], "value") {
 		a.kind = kindOf(nameBehind(s, end))
 	}
+	if low[end-1] == 'n' {
+		if from, to = a.login(low); from < to {
+			return from, to
+		}
+	}
 	if a.kind == notSecret {
 		return 0, 0
+	}
+	if a.kind == isSeed && low[end-1] == 's' && !ofSeed(low, key, end) {
+		return 0, 0
+	}
+	if a.kind == isSeed || a.kind == isPassword && low[end-1] == 'e' { // passphrase
+		if from, to = mnemonicAt(s, end); from < to || a.kind == isSeed {
+			return from, to
+		}
 	}
 	if from, to, ok := a.runnerCommand(); ok {
 		return from, to
@@ -90,6 +107,9 @@ func secretAfter(s, low string, key, end int) (from, to int) {
 		}
 	}
 	if from, to = a.argument(low); from < to {
+		return from, to
+	}
+	if from, to = a.afterSlash(low); from < to {
 		return from, to
 	}
 	if a.kind == isCommand || !a.separate() {
@@ -126,7 +146,46 @@ func (a *assignment) changeEnd(from, to int) int {
 // isUserAndPassword reports whether the value of a key such as BASIC_AUTH is a user and a password.
 func (a *assignment) isUserAndPassword(v string) bool {
 	user, password, _ := strings.Cut(v, ":")
-	return hasPrefixFold(a.s[max(a.end-len("auth"), a.key):a.end], "auth") && isName(user) && isMixed(password)
+	key := lowerASCII(a.s[a.key:a.end])
+	return (strings.HasSuffix(key, "auth") || strings.HasSuffix(key, "creds")) && isName(user) && isMixed(password) && password[0] != '/'
+}
+
+// login returns the place of the password in a call or a command that logs in, or an empty place: smtp.login("bob", "x1"), a1 LOGIN bob x1.
+// It must have letters and digits.
+func (a *assignment) login(low string) (from, to int) {
+	if a.end == len(a.s) || a.s[a.end] != '(' && a.s[a.end] != ' ' || !strings.HasSuffix(low[a.key:a.end], "login") {
+		return 0, 0
+	}
+	if from, to = secondArgument(a.s, a.end); from == to {
+		from, to = loginIMAP(a.s, a.key, a.end)
+	}
+	if !isMixed(a.s[from:to]) {
+		return 0, 0
+	}
+	return from, to
+}
+
+// afterSlash returns the place of the password after a user and a slash, or an empty place: basic auth bob / x1, credentials: bob / x1.
+// It must have letters and digits.
+func (a *assignment) afterSlash(low string) (from, to int) {
+	at := skipBlanks(a.s, a.end)
+	isLabel := at < len(a.s) && (a.s[at] == ':' || a.s[at] == '=')
+	if isLabel {
+		at = skipBlanks(a.s, at+1)
+	}
+	switch key := low[a.key:a.end]; {
+	case key == "auth" && strings.HasSuffix(low[:a.key], "basic "), strings.HasSuffix(key, "credentials"), strings.HasSuffix(key, "creds"):
+	case isLabel && (key == "auth" || key == "login" || a.kind == isPassword):
+	default:
+		return 0, 0
+	}
+	user, rest, ok := strings.Cut(lineAt(a.s, at), " / ")
+	value := rest[:wordEnd(rest, 0)]
+	if !ok || user == "" || !isLetter(user[0]) || strings.ContainsAny(user, " \t:=|/") || !isMixed(value) || isPath(value) {
+		return 0, 0
+	}
+	from = at + len(user) + len(" / ")
+	return from, from + len(value)
 }
 
 // isLong reports whether the value is too long to be harmless. This also keeps the work linear: if a harmless value could
@@ -398,10 +457,16 @@ func (a *assignment) isStatement(i int) bool {
 	return before != "" && strings.IndexByte("{;", before[len(before)-1]) >= 0 && (strings.HasPrefix(after, "}") || strings.HasPrefix(after, ";"))
 }
 
-// isSent reports whether the key is the PASS command of FTP or POP3, as curl shows it: > PASS x.
+// isSent reports whether the key is the PASS command of FTP or POP3, as curl shows it, or after that for the user: > PASS x.
 func (a *assignment) isSent() bool {
-	before := a.s[:a.key]
-	return a.s[a.key:a.end] == "PASS" && (strings.HasSuffix(before, "> ") || strings.HasSuffix(before, "C: "))
+	const far = 100
+	before := a.s[max(a.key-far, 0):a.key]
+	if a.s[a.key:a.end] != "PASS" {
+		return false
+	}
+	lines := strings.Split(before, "\n")
+	n := len(lines) - 1
+	return strings.HasSuffix(before, "> ") || strings.HasSuffix(before, "C: ") || n > 0 && lines[n] == "" && strings.HasPrefix(lines[n-1], "USER ")
 }
 
 // typedValue returns the start of the string after a type and an = that begin at i, or 0: `: String = "x"`.

@@ -28,7 +28,7 @@ func (a *assignment) isHarmless(from, to int) bool {
 	case isSignature:
 		return a.key == 0 || a.s[a.key-1] != '?' && a.s[a.key-1] != '&'
 	case isBasic:
-		return len(v) < 8 || strings.ContainsAny(v, " :[{") || strings.HasSuffix(v, "(") || !quoted && strings.Trim(v[1:], "abcdefghijklmnopqrstuvwxyz") == ""
+		return !a.isUserAndPassword(v) && (len(v) < 8 || strings.ContainsAny(v, " :[{") || strings.HasSuffix(v, "(") || !quoted && strings.Trim(v[1:], "abcdefghijklmnopqrstuvwxyz") == "")
 	}
 	return false
 }

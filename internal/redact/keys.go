@@ -17,6 +17,7 @@ const (
 	isAuthorization // the value is a scheme and credentials
 	isKey           // only if its value looks random
 	isCommand       // the last word of a command that takes a secret
+	isSeed          // only if its value is the words of a wallet's seed
 )
 
 // maxKey is how many bytes of a key are examined.
@@ -31,8 +32,9 @@ type keyEnd struct {
 
 // keyEnds lists the ends of secret keys by their last letter. The first match counts.
 var keyEnds = ['z' + 1][]keyEnd{
+	'c': {{"mnemonic", isSeed, false}},
 	'e': {
-		{"passphrase", isPassword, false}, {"passcode", isPassword, false}, {"secretkeybase", isPassword, false}, {"cookie", isCookie, true},
+		{"passphrase", isPassword, false}, {"phrase", isSeed, false}, {"passcode", isPassword, false}, {"secretkeybase", isPassword, false}, {"cookie", isCookie, true},
 		{"setcookie", isCookie, false}, {"httpcookie", isCookie, true}, {"keysbase", isToken, true}, {"passe", isPassword, true}, {"obscure", isCommand, true}, {"write", isCommand, true}, {"signature", isSignature, false},
 	},
 	'a': {{"keydata", isKey, false}, {"senha", isPassword, false}},
@@ -40,7 +42,7 @@ var keyEnds = ['z' + 1][]keyEnd{
 	'x': {{"unsealkeyshex", isToken, true}, {"recoverykeyshex", isToken, true}},
 	'g': {{"encryptstring", isCommand, true}, {"sig", isSignature, false}, {"secretstring", isPassword, false}, {"converttosecurestring", isPassword, true}},
 	'k': {{"unlock", isCommand, true}, {"authtok", isPassword, false}, {"psk", isToken, false}, {"addmask", isPassword, true}},
-	'd': {{"secretid", isKey, true}, {"jsessionid", isKey, true}, {"phpsessid", isKey, true}, {"connectsid", isKey, true}, {"password", isPassword, false}, {"nopasswd", notSecret, false}, {"passwd", isPassword, false}, {"pwd", isPwd, false}},
+	'd': {{"secretid", isKey, true}, {"jsessionid", isKey, true}, {"phpsessid", isKey, true}, {"connectsid", isKey, true}, {"password", isPassword, false}, {"nopasswd", notSecret, false}, {"passwd", isPassword, false}, {"pwd", isPwd, false}, {"seed", isSeed, false}},
 	'm': {{"passwordconfirm", isPassword, false}},
 	'h': {{"patch", isCommand, true}, {"rediscliauth", isPassword, true}, {"auth", isBasic, true}, {"masterauth", isPassword, true}, {"auth", isKey, false}},
 	'r': {{"bearer", isKey, false}, {"codeverifier", isKey, false}, {"adduser", isCommand, true}},
@@ -56,7 +58,7 @@ var keyEnds = ['z' + 1][]keyEnd{
 		{"sqlplus", isCommand, true},
 		{"passwords", isPassword, false}, {"dbpass", isPassword, false}, {"masterpass", isPassword, false}, {"adminpass", isPassword, false}, {"mailpass", isPassword, false}, {"userpass", isPassword, false},
 		{"storepass", isPassword, false}, {"keypass", isPassword, false}, {"credentials", isToken, false}, {"creds", isKey, false}, {"tokens", isKey, false}, {"apikeys", isKey, false},
-		{"requirepass", isPassword, true}, {"askpass", notSecret, false}, {"pass", isPass, false},
+		{"requirepass", isPassword, true}, {"askpass", notSecret, false}, {"pass", isPass, false}, {"words", isSeed, false},
 	},
 	't': {
 		{"passwordrepeat", isPassword, false}, {"passwort", isPassword, false}, {"kennwort", isPassword, false}, {"set", isCommand, true}, {"put", isCommand, true},

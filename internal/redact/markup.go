@@ -37,3 +37,29 @@ func elementEnd(s string, i int, name string) int {
 	}
 	return i + len(strings.TrimRight(text, " \t\n"))
 }
+
+// inputValue returns the start of the value in the tag whose attribute type the key is the value of, or 0:
+// <input type="password" name="x" value="y">. Without quotes, it must have letters and digits.
+func (a *assignment) inputValue() int {
+	const far = 300
+	before := a.s[max(a.key-far, 0):a.key]
+	open := strings.LastIndexAny(before, "<>")
+	label := strings.TrimRight(before, "\\\"' =")
+	if open < 0 || before[open] != '<' || !strings.HasSuffix(lowerASCII(label[max(len(label)-len(" type"), 0):]), " type") {
+		return 0
+	}
+	from := a.key - len(before) + open
+	tag := lowerASCII(a.s[from:min(a.end+far, len(a.s))])
+	if end := strings.IndexByte(tag, '>'); end >= 0 {
+		tag = tag[:end]
+	}
+	n := strings.Index(tag, " value=")
+	if n < 0 {
+		return 0
+	}
+	at := from + n + len(" value=")
+	if start, to := valueAt(a.s, at); start > at || isMixed(a.s[start:to]) {
+		return at
+	}
+	return 0
+}

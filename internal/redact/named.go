@@ -22,6 +22,9 @@ func (a *assignment) namedValue() int {
 	if at := a.nextElement(); at > 0 {
 		return at
 	}
+	if at := a.inputValue(); at > 0 {
+		return at
+	}
 	next := skipBlanks(s, skipCloser(s, i))
 	if strings.HasPrefix(s[next:], ":\n") {
 		return valueBelow(s, next+1)

@@ -130,6 +130,8 @@ func (r *Redactor) find(s string, found *foundValues) []span {
 	findDSNs(s, value)
 	findPgpass(s, value)
 	findPiped(s, value)
+	findCookies(s, value)
+	findDuplicates(s, low, value)
 	findKubernetes(s, value)
 	findAssignments(s, low, value)
 	findShapes(s, low, add)

@@ -207,6 +207,9 @@ func TestRedactIsLinear(t *testing.T) {
 		"arguments": fill("htpasswd -b '"), "lists": fill("'htpasswd', '-b', "), "terms": fill(`{password, "\`), "maps": fill(`"tokens":{"a":"b",`), "blocks": fill(" tokens:\n"), "ports": fill("5432:"),
 		"asterisks": fill("*:"), "cells": fill("<td>token</td>"), "here": fill("passwd <<<"), "logins": fill("vault login "), "users": fill("-u a -p "),
 		"here-documents": fill("token<<EOT\n"), "runner commands": fill("::add-mask::{"), "clauses": fill("IDENTIFIED WITH x BY '"), "codes": fill("?code="),
+		"headings": fill("a  password\n"), "columns": strings.Repeat("password  ", 19) + "\n" + fill(strings.Repeat("a  ", 19)+"\n"), "many columns": fill("password\t\n"),
+		"seeds": fill("seed: abc "), "seed words": "seed: " + fill("abcd "), "cookies": fill("\tTRUE\t/\tTRUE\t1\ta\t"), "duplicates": fill("Duplicate entry 'a"),
+		"inputs": fill(`<input type="password" a `), "IMAP": fill("a1 LOGIN 'a "), "printf": fill("printf 'a"), "slashes": fill("credentials a / "),
 		"elements": fill("<token>"), "names": fill("token name value "), "calls": fill(`token("`), "types": fill("token a "), "lines": fill("token:\n"), "escapes": fill(`\"password\":\"`),
 	} {
 		took := testhost.CPUTime(func() { _ = r.Redact(in) })

@@ -93,37 +93,94 @@ func pgpassAt(s string, i int) (from, to int) {
 	return from + len(line) - len(fields[4]), from + len(line)
 }
 
-// pipedTo are commands that read a password.
-const pipedTo = "--password-stdin|chpasswd|--with-token|passwd |kinit |cryptsetup |sudo -S"
-
-// findPiped finds what echo writes to a command that reads a password, and what the shell does: echo bob:x | chpasswd, kinit bob <<< x.
-func findPiped(s string, add func(from, to int)) {
-	const (
-		echo    = "echo "
-		here    = "<<<"
-		longest = 1000
-	)
-	for at := strings.Index(s, echo); at >= 0; at = indexFrom(s, echo, at+len(echo)) {
-		line, _, _ := strings.Cut(s[at:min(at+longest, len(s))], "\n")
-		text, command, _ := strings.Cut(line, "|")
-		if n := strings.IndexAny(command, ";&"); n >= 0 {
-			command = command[:n]
-		}
-		if !runs(command, len(command), pipedTo) {
-			continue
-		}
-		end := at + len(text)
-		from := skipBlanks(s, at+len(echo))
-		for from < end && s[from] == '-' {
-			from = skipBlanks(s, wordEnd(s, from))
-		}
-		if from, to := valueAt(s, from); to <= end && !isPlaceholder(s[from:to]) {
-			add(from, to)
+// findCookies finds the values in the lines of a cookie jar as curl and browsers write it: domain, TRUE, path, FALSE, time, name, x.
+func findCookies(s string, add func(from, to int)) {
+	const longest = 4 << 10
+	for _, flag := range [...]string{"\tTRUE\t/", "\tFALSE\t/"} {
+		for i := strings.Index(s, flag); i >= 0; i = indexFrom(s, flag, i+len(flag)) {
+			line, _, _ := strings.Cut(s[i+1:min(i+longest, len(s))], "\n")
+			fields := strings.SplitN(line, "\t", 6) // from the flag on
+			if len(fields) < 6 || fields[2] != "TRUE" && fields[2] != "FALSE" || fields[3] == "" || !isNumber(fields[3]) {
+				continue
+			}
+			if value := strings.TrimRight(fields[5], " "); value != "" && !isPlaceholder(value) {
+				to := i + 1 + len(line) - len(fields[5]) + len(value)
+				add(to-len(value), to)
+			}
 		}
 	}
+}
+
+// pipedTo are commands that read a password.
+const pipedTo = "--password-stdin|--passwd-on-stdin|chpasswd|--with-token|passwd |kinit |cryptsetup |sudo -S"
+
+// findPiped finds what echo writes to a command that reads a password, and what the shell does: echo bob:x | chpasswd, kinit bob <<< x,
+// cat <<< x | chpasswd.
+func findPiped(s string, add func(from, to int)) {
+	const (
+		echo = "echo "
+		here = "<<<"
+	)
+	for at := strings.Index(s, echo); at >= 0; at = indexFrom(s, echo, at+len(echo)) {
+		add(echoed(s, at, at+len(echo)-1))
+	}
 	for at := strings.Index(s, here); at >= 0; at = indexFrom(s, here, at+len(here)) {
-		if from, to := valueAt(s, skipBlanks(s, at+len(here))); runs(s, at, pipedTo) && from < to && !isPlaceholder(s[from:to]) {
+		if from, to := valueAt(s, skipBlanks(s, at+len(here))); from < to && runs(s, at, pipedTo) && !isPlaceholder(s[from:to]) {
 			add(from, to)
+		} else {
+			add(echoed(s, at, at+len(here)))
+		}
+	}
+}
+
+// echoed returns the place of the argument that follows the command in [at, end) if what that writes goes to a command that reads a
+// password, or an empty place.
+func echoed(s string, at, end int) (from, to int) {
+	const longest = 1000
+	line, _, _ := strings.Cut(s[at:min(at+longest, len(s))], "\n")
+	text, command, _ := strings.Cut(line, "|")
+	if n := strings.IndexAny(command, ";&"); n >= 0 {
+		command = command[:n]
+	}
+	if !runs(command, len(command), pipedTo) {
+		return 0, 0
+	}
+	stop := at + len(text)
+	from = skipBlanks(s, end)
+	for from < stop && s[from] == '-' {
+		from = skipBlanks(s, wordEnd(s, from))
+	}
+	if from, to = valueAt(s, from); to > stop || isPlaceholder(s[from:to]) {
+		return 0, 0
+	}
+	return from, to
+}
+
+// findDuplicates finds what MySQL says of rows that have the same value in a column whose name, or whose index's, is that of a secret:
+// Duplicate entry 'x' for key 'users.token'.
+func findDuplicates(s, low string, add func(from, to int)) {
+	const (
+		before = "Duplicate entry '"
+		after  = "' for key "
+		far    = 500
+	)
+	for i := strings.Index(s, before); i >= 0; i = indexFrom(s, before, i+len(before)) {
+		from := i + len(before)
+		n := strings.Index(s[from:min(from+far, len(s))], after)
+		if n < 0 {
+			continue
+		}
+		key := from + n + len(after)
+		for key < len(s) && !isKeyByte(s[key]) && s[key] != '\n' {
+			key++
+		}
+		end := key
+		for end < len(s) && isKeyByte(s[end]) {
+			end++
+		}
+		name := low[key:end]
+		if kind := kindOf(name); (kind == isPassword || kind == isToken || hasSecretPart(name)) && !isPlaceholder(s[from:from+n]) {
+			add(from, from+n)
 		}
 	}
 }

@@ -58,6 +58,7 @@ var shapes = []shape{
 	{prefix: "sq[uap]_", body: alnums, min: 40},
 	{prefix: "sgp_", body: alnumsU, min: 40},
 	{prefix: "AIK_[CS][ILE]", body: alnumsU, min: 20},
+	{prefix: "v[1-4].local.", body: dotted, min: 40},
 	{prefix: "mergify_application_key_", body: words, min: 20},
 	{prefix: "tk-us-", body: words, min: 40},
 	{prefix: "rdme_", body: alnums, min: 40},

@@ -9,7 +9,7 @@ func (a *assignment) cell(i int) int {
 		return 0
 	}
 	at := skipCells(a.s, i)
-	if bar := barAt(a.s, at); bar != "" && at > i {
+	if bar := barAt(a.s, at); bar != "" && (at > i || a.isRow(at+len(bar))) {
 		at = skipCells(a.s, at+len(bar))
 		if word, rest, _ := strings.Cut(lineAt(a.s, at), " "); strings.HasPrefix(strings.TrimLeft(rest, " "), bar) && isMixed(word) {
 			return at
@@ -44,6 +44,13 @@ func (a *assignment) isPair(i int) bool {
 	before := strings.TrimRight(a.s[max(a.key-maxKey, 0):a.key], " \t")
 	value := lineAt(a.s, i)
 	return (before == "" || before[len(before)-1] == '\n') && isMixed(value) && !isType(value)
+}
+
+// isRow reports whether a line consists of the key, a bar and a value at i, without blanks, as psql -A writes a row with the name of
+// its column. A list of alternatives may look so too.
+func (a *assignment) isRow(i int) bool {
+	key := a.s[a.key:a.end]
+	return a.isPair(i) && (a.kind == isPassword || key == lowerASCII(key) && isRandom(lineAt(a.s, i)))
 }
 
 // lineAt returns the line that begins at i, as far as a value may reach.
@@ -201,11 +208,11 @@ func saysState(text string) bool {
 }
 
 // dumpedValue returns the start of the string after its type and length at i, as debuggers print it, or 0. A wrapper such as
-// Rust's Some("x") counts as a type.
+// Rust's Some("x") counts as a type, and so does a function of SQL that makes a hash of it.
 func dumpedValue(s string, i int) int {
 	const longest = 40
 	rest := s[i:min(i+longest, len(s))]
-	for _, kind := range [...]string{"(string)", "string(", "[]byte(", "[]string{", "Some(", "Secret(", "SecretStr(", "Sensitive(", "String::from(", "new String(", "<<"} {
+	for _, kind := range [...]string{"(string)", "string(", "[]byte(", "[]string{", "Some(", "Secret(", "SecretStr(", "Sensitive(", "String::from(", "new String(", "<<", "MD5(", "SHA1(", "SHA2(", "CRYPT(", "ENCRYPT(", "md5(", "sha1(", "sha2(", "crypt(", "encrypt("} {
 		text, ok := strings.CutPrefix(rest, kind)
 		if !ok {
 			continue

@@ -3,7 +3,6 @@ package setup
 import (
 	"regexp"
 	"strings"
-	"sync"
 
 	"github.com/terraphim/adfbot/internal/config"
 )
@@ -58,11 +57,11 @@ WantedBy=multi-user.target
 `
 }
 
-var plainWord = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9_./@:+-]+$`) })
+var plainWord = regexp.MustCompile(`^[A-Za-z0-9_./@:+-]+$`)
 
 // word returns a path for a unit: systemd expands % and $, and splits at blanks.
 func word(s string) string {
-	if plainWord().MatchString(s) {
+	if plainWord.MatchString(s) {
 		return s
 	}
 	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "%", "%%", "$", "$$").Replace(s) + `"`
