@@ -125,7 +125,9 @@ func (x *execution) printf(format string, args ...any) {
 }
 
 // printLines is printf for several sentences, of which each is adfbot's.
-func (x *execution) printLines(text string) { x.printf("%s", strings.ReplaceAll(text, "\n", "\nadfbot: ")) }
+func (x *execution) printLines(text string) {
+	x.printf("%s", strings.ReplaceAll(text, "\n", "\nadfbot: "))
+}
 
 func (x *execution) notStarted(err error) int {
 	x.printf("%v", err)

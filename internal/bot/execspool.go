@@ -26,9 +26,9 @@ func (x *execution) withoutState(ctx context.Context, cause error) int {
 		if v, _ = x.bot.verdict(ctx, x.q.Project); v == (Verdict{}) { // the disk may be full, so that no stop can hold it
 			v, _ = x.bot.newUnderStop(ctx, x.q.Project)
 		}
-		if v.Err != nil {
-			v.Err = errors.Join(v.Err, cause)
-		}
+	}
+	if v.Err != nil && !errors.Is(cause, store.ErrDenied) {
+		v.Err = errors.Join(v.Err, cause) // a new installation has no sentinel before its state can be opened
 	}
 	redactor := RedactorFor(x.cfg, x.env.Getenv)
 	switch {
