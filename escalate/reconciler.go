@@ -107,6 +107,8 @@ type Reconciler struct {
 	seen       table[string, time.Time] // when a sweep last saw a project's flag
 	trips      sharedPasses             // in a fleet
 	overBudget atomic.Bool              // the last sweep could not do everything
+	tracking   context.Context          // ends with LeaveTracker
+	leave      context.CancelFunc
 
 	warnedOfVoid atomic.Pointer[time.Time]
 	unmarked     atomic.Bool // the mark of the pause directory could not be raised
@@ -151,6 +153,7 @@ func New(o Options) (*Reconciler, error) {
 	}
 	r := &Reconciler{opt: o, open: func() (folder, error) { return o.Dir.Open() }}
 	r.learned.Store(&learned{})
+	r.tracking, r.leave = context.WithCancel(context.Background())
 	return r, nil
 }
 
@@ -169,6 +172,10 @@ func (r *Reconciler) SetTrackerError(err error) { r.trackerErr = err }
 
 // TrackerError returns why no request may be made.
 func (r *Reconciler) TrackerError() error { return r.trackerErr }
+
+// LeaveTracker ends the work of Trip and Escalate in the tracker, also that which is going on, and leaves it to the next sweep. Flags and
+// state are written all the same.
+func (r *Reconciler) LeaveTracker() { r.leave() }
 
 // SetDirError makes every flag unknown, for the reason err, or ends that where it is nil. It is not safe to call while other
 // methods run.

@@ -90,14 +90,22 @@ func (r *Reconciler) track(ctx context.Context, v *visit) error {
 	if r.opt.Tracker == nil && r.trackerErr == nil {
 		return nil
 	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(r.tracking, cancel)()
 	err := r.trackProject(ctx, v)
 	for project := range v.leads {
 		if v.follow && project != v.project {
 			err = errors.Join(err, r.trackLead(ctx, v, project))
 		}
 	}
+	if err != nil && r.tracking.Err() != nil {
+		return errTrackerLeft // its requests failed for that
+	}
 	return err
 }
+
+var errTrackerLeft = errors.New("the work in Gitea, which had not ended when adfbot was told to end")
 
 // trackProject works under the claim on the project's issue and with everything read again.
 func (r *Reconciler) trackProject(ctx context.Context, v *visit) error {

@@ -34,7 +34,7 @@ func (d Dir) Known(id string) (bool, error) {
 		return false, nil
 	}
 	if err != nil {
-		return false, d.knownFailed("look whether a project is known", id, err, needSearch)
+		return false, d.knownFailed("look for the known project", id, err, needSearch)
 	}
 	return true, nil
 }
@@ -56,7 +56,7 @@ func (d Dir) KnownProjects() ([]string, error) {
 		names, err = entries(known)
 	}
 	if err != nil {
-		return nil, d.knownFailed("list the known projects", "", err, needRead)
+		return nil, d.knownFailed("list the known projects in", "", err, needRead)
 	}
 	names = slices.DeleteFunc(names, func(name string) bool { return !ValidID(name) })
 	slices.Sort(names)
@@ -77,7 +77,7 @@ func (d Dir) MakeKnown(ids ...string) error {
 	}
 	defer f.Close()
 	if err := f.makeKnown(ids); err != nil {
-		return d.knownFailed("make a project known", "", err, needWrite)
+		return d.knownFailed("make a project known in", "", err, needWrite)
 	}
 	return nil
 }

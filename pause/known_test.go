@@ -64,7 +64,7 @@ func TestKnownRefuses(t *testing.T) {
 	require.NoError(t, os.Remove(filepath.Join(d.Path(), pause.KnownName)))
 	require.NoError(t, os.WriteFile(filepath.Join(d.Path(), pause.KnownName), nil, 0o600))
 	_, err = d.Known("a")
-	require.ErrorContains(t, err, "look whether a project is known")
+	require.ErrorContains(t, err, "look for the known project "+filepath.Join(d.Path(), pause.KnownName)+": it is not a directory")
 	require.Error(t, d.MakeKnown("a"))
 }
 

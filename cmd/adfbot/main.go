@@ -217,6 +217,7 @@ it cannot tell whether the project is paused, exec with 125 if it did not start 
 	}
 	root.PersistentFlags().StringVar(&a.configPath, "config", "", "configuration file (default $ADFBOT_CONFIG, else "+config.DefaultPath+")")
 	root.PersistentFlags().BoolVarP(&a.verbose, "verbose", "v", false, "log every step to stderr")
+	takeOne(root.PersistentFlags())
 	root.AddCommand(a.serveCmd(), a.execCmd(), a.recordCmd(), a.classifyCmd(), a.gateCmd(), a.pauseCmd(), a.resumeCmd(), a.restoreCmd(),
 		a.statusCmd(), a.runsCmd(), a.incidentsCmd(), a.hostsCmd(), a.sweepCmd(), a.initCmd(), a.checkCmd(), a.configCmd(), a.testIssueCmd(),
 		a.initStateCmd(), a.migrateCmd(), a.drainCmd(), a.demoCmd(), a.completionCmd(), a.versionCmd())
@@ -225,6 +226,7 @@ it cannot tell whether the project is paused, exec with 125 if it did not start 
 	for _, c := range root.Commands() {
 		for _, c := range append(c.Commands(), c) {
 			c.DisableFlagsInUseLine = true // each names its own
+			takeOne(c.Flags())
 			a.mark(c)
 		}
 	}

@@ -327,6 +327,13 @@ func TestSeparatedUsersWithoutSocket(t *testing.T) {
 	}
 	_, stderr, _ := s.run(daemonUser, "exec", "--project", "odilo", "--", "true")
 	require.NotContains(t, stderr, "http.socket")
+
+	// By mistake, root may have made the state of a bot that is this user's.
+	require.NoError(t, filepath.WalkDir(s.path("state"), func(path string, _ os.DirEntry, err error) error {
+		return errors.Join(err, os.Chown(path, 0, 0))
+	}))
+	_, stderr, _ = s.run(agentUser, "exec", "--project", "odilo", "--", "false")
+	require.Contains(t, stderr, "\nadfbot: if nobody is the bot's user, run chown -R nobody "+s.path("state")+" as root\nadfbot: to let nobody report")
 }
 
 // A project whose flag cannot be written is paused for agents, too: they can ask the daemon.

@@ -81,6 +81,40 @@ func quoted(args []string) string {
 	return strings.Join(out, " ")
 }
 
+// once is the value of a flag that takes one. Of several, the last would win, and nothing would say so.
+type once struct {
+	pflag.Value
+	given *string
+}
+
+func (o *once) Set(s string) error {
+	if o.given != nil && *o.given != s {
+		return &twiceError{*o.given, s}
+	}
+	o.given = &s
+	return o.Value.Set(s)
+}
+
+// twiceError means that two values were given to a flag that takes one.
+type twiceError struct{ first, second string }
+
+func (e *twiceError) Error() string {
+	return fmt.Sprintf("it is given twice, as %q and %q: give it once", e.first, e.second)
+}
+
+// takeOne makes the flags refuse a second value, but for lists and switches.
+func takeOne(flags *pflag.FlagSet) {
+	flags.VisitAll(func(f *pflag.Flag) {
+		if _, list := f.Value.(pflag.SliceValue); list || f.Value.Type() == "bool" {
+			return
+		}
+		f.Value = &once{Value: f.Value}
+		if f.DefValue == "0s" {
+			f.DefValue = "" // the help text knows only this as the zero value of any type
+		}
+	})
+}
+
 // flagValues says what the values of flags must be, by their type.
 var flagValues = map[string]string{
 	"bool":     "true or false",
@@ -91,10 +125,13 @@ var flagValues = map[string]string{
 // flagError says in plain words what is wrong with a flag: which one may have been meant, and which value would be right.
 func flagError(cmd *cobra.Command, err error) error {
 	var bad *pflag.InvalidValueError
+	var twice *twiceError
 	var empty *pflag.ValueRequiredError
 	var none *pflag.InvalidSyntaxError
 	var unknown *pflag.NotExistError
 	switch {
+	case errors.As(err, &bad) && errors.As(err, &twice):
+		return fmt.Errorf("--%s: %w", bad.GetFlag().Name, twice)
 	case errors.As(err, &bad):
 		must := cmp.Or(flagValues[bad.GetFlag().Value.Type()], "something else: see the help text")
 		if bad.GetFlag().Name == "exit-code" {

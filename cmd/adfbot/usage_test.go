@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"regexp"
 	"strings"
 	"testing"
@@ -63,4 +64,24 @@ func TestUsageIsPlain(t *testing.T) {
 	refused("runs", "--since", "2026-13-01")
 	refused("status", "--watch=10ms")
 	refused("status", "--json", "--watch")
+}
+
+// Two different values of a flag that takes one are refused, by whatever command; the same one twice says nothing else.
+func TestFlagGivenTwice(t *testing.T) {
+	t.Parallel()
+	values := map[string][2]string{"string": {"a", "b"}, "int": {"1", "2"}, "duration": {"1m", "2m"}}
+	for _, c := range commandsUnder(commandTree()) {
+		c.Flags().AddFlagSet(c.InheritedFlags())
+		c.Flags().VisitAll(func(f *pflag.Flag) {
+			v, ok := values[f.Value.Type()]
+			if !ok {
+				require.Contains(t, []string{"bool", "stringArray", "stringSlice"}, f.Value.Type())
+				return
+			}
+			require.NoError(t, c.ParseFlags([]string{"--" + f.Name + "=" + v[0], "--" + f.Name + "=" + v[0]}))
+			err := c.ParseFlags([]string{"--" + f.Name + "=" + v[1]})
+			require.ErrorContains(t, err, "--"+f.Name)
+			require.EqualError(t, flagError(c, err), fmt.Sprintf("--%s: it is given twice, as %q and %q: give it once", f.Name, v[0], v[1]))
+		})
+	}
 }

@@ -287,3 +287,13 @@ func certificate(t *testing.T, address string) (*tls.Certificate, string) {
 	require.NoError(t, os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600))
 	return &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, file
 }
+
+// A new installation has no sentinel because its state cannot be made. What is said is why, too: to make the sentinel would not help.
+func TestNewStateThatCannotBeMade(t *testing.T) {
+	w := newWorld(t)
+	require.NoError(t, os.MkdirAll(w.cfg.State, 0o700))
+	r := w.must(bot.ExitNotStarted, "odilo", "touch", w.Dir+"/ran")
+	require.Contains(t, r.stderr, "it is not known whether odilo is paused, so nothing is run: ")
+	require.Contains(t, r.stderr, "state not usable: "+w.cfg.State+": this is not a regular file: set `state` to the path of a file")
+	require.NoFileExists(t, w.Dir+"/ran")
+}

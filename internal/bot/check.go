@@ -76,8 +76,11 @@ func Check(ctx context.Context, cfg *config.Config, offline bool, env Env) []Fin
 	c.failed("config", err)
 	if owner, other := hostlocal.OtherOwner(cfg.OwnPath()); other && owner.UID != 0 {
 		// What this user may do says nothing about the bot.
-		c.add(Fail, "user", "%s may not write %s, which belongs to %s: %s", hostlocal.Me().Name, cfg.OwnPath(), owner.Name,
-			c.runAs(owner))
+		belongs := "which belongs to"
+		if _, err := os.Stat(cfg.OwnPath()); err != nil || hostlocal.Owner(cfg.OwnPath()).UID != owner.UID { // it may be root's, by mistake
+			belongs = "in the directory of"
+		}
+		c.add(Fail, "user", "%s may not write %s, %s %s: %s", hostlocal.Me().Name, cfg.OwnPath(), belongs, owner.Name, c.runAs(owner))
 		return c.out
 	}
 	// With LoadCredential=, only root can read the token.
@@ -303,11 +306,12 @@ func (c *checker) pauseDir(ctx context.Context) {
 	}
 	const most = 3
 	if more := len(strangers) - most; more > 0 {
-		c.add(Warn, "pause_dir", "%s and %d more have a flag but are not configured projects", strings.Join(strangers[:most], ", "), more)
+		c.add(Warn, "pause_dir", "%s and %d more have a flag but are not configured projects: add them to projects, or remove their flags from %s",
+			strings.Join(strangers[:most], ", "), more, dir.Path())
 		return
 	}
 	for _, id := range strangers {
-		c.add(Warn, "pause_dir", "%s has a flag but is not a configured project", id)
+		c.add(Warn, "pause_dir", "%s has a flag but is not a configured project: add it to projects, or remove %s", id, dir.FlagPath(id))
 	}
 }
 

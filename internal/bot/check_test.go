@@ -226,12 +226,12 @@ func TestCheckFindings(t *testing.T) {
 		"a dangling flag": {func(w *world) { require.NoError(w, os.Symlink("/no/where", w.flag("atlas"))) },
 			"pause_dir", bot.Warn, []string{"the flag of atlas is a dangling link", "replace it by a file"}},
 		"a flag of nobody": {func(w *world) { w.Touch(w.flag("nobody")) },
-			"pause_dir", bot.Warn, []string{"nobody has a flag but is not a configured project"}},
+			"pause_dir", bot.Warn, []string{"nobody has a flag but is not a configured project: add it to projects, or remove ", "/pause/nobody"}},
 		"flags of many projects that are not configured": {func(w *world) {
 			for n := range 100 {
 				w.Touch(w.flag(fmt.Sprintf("p%03d", n)))
 			}
-		}, "pause_dir", bot.Warn, []string{"p000, p001, p002 and 97 more have a flag but are not configured projects"}},
+		}, "pause_dir", bot.Warn, []string{"p000, p001, p002 and 97 more have a flag but are not configured projects: add them to projects, or remove their flags from "}},
 		"a changed pause_dir": {func(w *world) { w.fail("odilo", 2); w.change("DIR/pause", "DIR/new") },
 			"pause_dir", bot.Fail, []string{"pause_dir was changed", "run `adfbot restore`"}},
 		"a changed gitea.url": {func(w *world) { w.fail("odilo", 2); w.change("http://gitea.example", "http://new.example") },
@@ -555,7 +555,7 @@ func TestCheckAsAnotherAccount(t *testing.T) {
 	for _, uid := range []int{991, 1_860_001_234} {
 		out, err := w.command(child{Do: "check", UID: uid}).CombinedOutput()
 		require.NoError(t, err, string(out))
-		require.Contains(t, string(out), "FAIL user #"+fmt.Sprint(uid)+" may not write "+w.cfg.State+", which belongs to #990: run it as #990")
+		require.Contains(t, string(out), "FAIL user #"+fmt.Sprint(uid)+" may not write "+w.cfg.State+", in the directory of #990: run it as #990")
 		require.NotContains(t, string(out), "chown")
 	}
 }
@@ -573,10 +573,10 @@ func TestCheckAsPerson(t *testing.T) {
 		require.NoError(t, err, string(out))
 		return string(out)
 	}
-	for _, mode := range []os.FileMode{0o755, 0o700} {
+	for mode, whose := range map[os.FileMode]string{0o755: "which belongs to", 0o700: "in the directory of"} {
 		require.NoError(t, os.Chmod(filepath.Dir(w.cfg.State), mode))
 		out := check(person)
-		require.Contains(t, out, "FAIL user #4712 may not write "+w.cfg.State+", which belongs to #4710: run it as #4710")
+		require.Contains(t, out, "FAIL user #4712 may not write "+w.cfg.State+", "+whose+" #4710: run it as #4710")
 		require.NotContains(t, out, "chown")
 		require.Equal(t, 1, strings.Count(out, "FAIL"))
 	}
@@ -592,6 +592,9 @@ func TestCheckAsPerson(t *testing.T) {
 	w.change("gitea:", "http: {webhook_secret_file: DIR/token}\ngitea:")
 	require.Contains(t, check(person), "FAIL http open "+w.Dir+"/token: permission denied: the file belongs to #4710: run it as #4710\n")
 
+	require.NoError(t, os.Chown(w.cfg.State, 0, 0)) // by mistake
+	require.NoError(t, os.Chmod(w.cfg.State, 0o644))
+	require.Contains(t, check(person), "FAIL user #4712 may not write "+w.cfg.State+", in the directory of #4710: run it as #4710")
 	for _, path := range []string{filepath.Dir(w.cfg.State), w.cfg.State} {
 		require.NoError(t, os.Chown(path, 0, 0))
 		require.NoError(t, os.Chmod(path, 0o755))

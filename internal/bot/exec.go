@@ -64,7 +64,7 @@ type Reporter interface {
 // Errors after the command's end do not change it. If SIGINT reached both this process and the command, and ended the command, Exec
 // ends this process by SIGINT.
 func Exec(ctx context.Context, cfg *config.Config, env Env, q ExecRequest) int {
-	x := &execution{cfg: cfg, env: env.withDefaults(), q: q, signals: proc.NewSignals()}
+	x := &execution{cfg: cfg, env: env.withDefaults(), q: q, signals: proc.NewSignals(), leave: func() {}}
 	defer func() {
 		if x.ctrlC { // a shell ends its script if SIGINT has ended one of its commands, but not if the command has exited
 			proc.EndBySIGINT()
@@ -83,7 +83,7 @@ func Exec(ctx context.Context, cfg *config.Config, env Env, q ExecRequest) int {
 	if err != nil {
 		return x.withoutState(ctx, err)
 	}
-	x.bot = b
+	x.bot, x.leave = b, b.rec.LeaveTracker
 	if w := b.Warning(); w != "" {
 		x.printf("%s", w)
 	}
@@ -109,6 +109,9 @@ type execution struct {
 	signals *proc.Signals // received from the moment the run is stored until its result is recorded and its output written
 	output  proc.Output
 	late    *bytes.Buffer // messages after the command's end, see [execution.printf]; nil before
+
+	leave    func() // what a signal to end does after the command's end: it leaves Gitea, or the daemon, and never the result
+	unlisten func() // ends that
 }
 
 // printf writes a message of adfbot's own to stderr. After the command's end it buffers the message until the result is recorded:
@@ -119,6 +122,11 @@ func (x *execution) printf(format string, args ...any) {
 		to = x.late
 	}
 	fmt.Fprintf(to, "adfbot: "+format+"\n", args...)
+}
+
+// printLines is printf for several sentences, of which each is adfbot's.
+func (x *execution) printLines(text string) {
+	x.printf("%s", strings.ReplaceAll(text, "\n", "\nadfbot: "))
 }
 
 func (x *execution) notStarted(err error) int {
@@ -196,6 +204,8 @@ func (x *execution) settleFlag(ctx context.Context) (code int, done bool) {
 	case errors.Is(err, store.ErrUnusable):
 		return x.withoutState(ctx, err), true
 	case flag.State == incident.FlagThere:
+		state, _ := x.bot.store.ProjectState(ctx, x.q.Project) // if it cannot be read, the flag pauses all the same
+		flag.Note = status.NoteOf(flag, state.Open(), x.bot.rec.HowToResume(x.q.Project))
 		return x.refuse(ctx, x.bot.pausedBy(x.q.Project, flag).Reason), true
 	case flag.State == incident.FlagUnknown:
 		return x.unknown(x.bot.AdviseRestore(ctx, errors.Join(flag.Err, err))), true
@@ -243,7 +253,7 @@ func (x *execution) record(ctx context.Context, run store.Run, res store.Result)
 	if errors.Is(err, store.ErrConflict) {
 		x.endRun(ctx, run)
 	} else {
-		x.printf("%s", Spool(context.WithoutCancel(ctx), x.cfg, x.env.Own, res, x.env.Now))
+		x.printLines(Spool(context.WithoutCancel(ctx), x.cfg, x.env.Own, res, x.env.Now))
 	}
 }
 
@@ -295,6 +305,7 @@ func (x *execution) run(redactor *redact.Redactor, started func(pid int)) (store
 	begun := x.env.Now().Round(0)
 	exit, output, err := c.Run()
 	x.late = &bytes.Buffer{}
+	x.unlisten = x.signals.AfterCommand(x.leave)
 	x.output, x.ctrlC = output, exit.Interrupted && exit.Signal == "SIGINT"
 	switch {
 	case errors.Is(err, proc.ErrResources):
@@ -345,6 +356,7 @@ func (x *execution) waitForOutput() {
 	if x.late == nil {
 		return
 	}
+	x.unlisten()
 	x.output.Append(x.q.Stderr, x.late.Bytes())
 	x.late = nil
 	errWritten, errLeft := x.output.Wait(x.signals), x.output.Leave(x.q.Drain)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -292,6 +293,31 @@ func TestExecEndedWhileNobodyReadsMessages(t *testing.T) {
 	stored("no result is stored", func() bool { return len(w.project("odilo").LastRuns) == 3 })
 	require.NoError(t, cmd.Process.Signal(syscall.SIGTERM))
 	require.Equal(t, 3, exitCode(cmd))
+}
+
+// A signal after the command's end ends the wait for Gitea, and nothing else.
+func TestExecEndedWhileGiteaHangs(t *testing.T) {
+	for _, s := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP} {
+		w := newWorld(t)
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		require.NoError(t, err)
+		defer func() { _ = l.Close() }()
+		w.change("http://gitea.example\n", "http://"+l.Addr().String()+"\n  timeout: 10s\n")
+		w.fail("odilo", 2)
+		cmd := w.command(child{Do: "exec", Project: "odilo", Command: w.script("exit 3")})
+		var errs bytes.Buffer
+		cmd.Stderr = &errs
+		require.NoError(t, cmd.Start())
+		asked, err := l.Accept()
+		require.NoError(t, err)
+		defer func() { _ = asked.Close() }()
+		require.NoError(t, cmd.Process.Signal(s))
+		require.Equal(t, 3, exitCode(cmd))
+		require.Regexp(t, `^adfbot: project-meta failed 3 times in a row on odilo: the project is paused, incident odilo#1; its issue is not open yet\n`+
+			`adfbot: left to the next sweep: the work in Gitea, which had not ended when adfbot was told to end\n$`, errs.String())
+		require.FileExists(t, w.flag("odilo"))
+		require.Equal(t, 3, w.project("odilo").Failures)
+	}
 }
 
 // A process that the command leaves behind lives on after exec, and its output goes on. The run is over.

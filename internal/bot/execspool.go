@@ -3,7 +3,6 @@ package bot
 import (
 	"context"
 	"errors"
-	"strings"
 
 	"github.com/terraphim/adfbot/internal/redact"
 	"github.com/terraphim/adfbot/internal/status"
@@ -27,9 +26,9 @@ func (x *execution) withoutState(ctx context.Context, cause error) int {
 		if v, _ = x.bot.verdict(ctx, x.q.Project); v == (Verdict{}) { // the disk may be full, so that no stop can hold it
 			v, _ = x.bot.newUnderStop(ctx, x.q.Project)
 		}
-		if v.Err != nil {
-			v.Err = errors.Join(v.Err, cause)
-		}
+	}
+	if v.Err != nil && !errors.Is(cause, store.ErrDenied) {
+		v.Err = errors.Join(v.Err, cause) // a new installation has no sentinel before its state can be opened
 	}
 	redactor := RedactorFor(x.cfg, x.env.Getenv)
 	switch {
@@ -61,11 +60,14 @@ func (x *execution) report(ctx context.Context, redactor *redact.Redactor) int {
 	if err != nil && isKnown(x.cfg, pause.New(x.cfg.PauseDir), x.q.Project) != nil {
 		return x.unknown(err)
 	}
+	waiting, leave := context.WithCancel(context.WithoutCancel(ctx))
+	defer leave()
+	x.leave = leave
 	res, code, err := x.runWithoutState(redactor)
 	if err != nil {
 		return x.notStarted(err)
 	}
-	reported := x.q.Reporter.Report(context.WithoutCancel(ctx), res)
+	reported := x.q.Reporter.Report(waiting, res)
 	for _, m := range reported.Messages {
 		x.printf("%s", m)
 	}
@@ -95,7 +97,7 @@ func (x *execution) keep(ctx context.Context, res store.Result) {
 	ctx = context.WithoutCancel(ctx)
 	kept, err := Keep(ctx, x.cfg, x.env.Own, res, x.env.Now)
 	if err == nil {
-		x.printf("%s", strings.ReplaceAll(kept.Text(), "\n", "\nadfbot: "))
+		x.printLines(kept.Text())
 		return
 	}
 	if x.bot != nil {
@@ -104,5 +106,5 @@ func (x *execution) keep(ctx context.Context, res store.Result) {
 			return
 		}
 	}
-	x.printf("%s", lostText(x.cfg, res, err))
+	x.printLines(lostText(x.cfg, res, err))
 }

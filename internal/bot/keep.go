@@ -273,8 +273,12 @@ func lostText(cfg *config.Config, r store.Result, err error) string {
 		runAs = owner.RunAs(os.Getenv("PATH"))
 	}
 	s := status.LostText(r, err, runAs, configFlag(cfg)) // whoever reads this in a mail from cron may not have $ADFBOT_CONFIG
-	if me := hostlocal.Me(); errors.Is(err, fs.ErrPermission) && me.UID != hostlocal.BotUser(cfg.OwnPath()).UID {
-		s += fmt.Sprintf("\nto let %s report through the daemon, set http.socket and projects[].users", me.Name)
+	me, owner := hostlocal.Me(), hostlocal.BotUser(cfg.OwnPath())
+	if !errors.Is(err, fs.ErrPermission) || me.UID == owner.UID {
+		return s
 	}
-	return s
+	if owner.UID == 0 { // perhaps by mistake
+		s += fmt.Sprintf("\nif %s is the bot's user, %s", me.Name, me.TakeOver(cfg.OwnDir()))
+	}
+	return s + fmt.Sprintf("\nto let %s report through the daemon, set http.socket and projects[].users", me.Name)
 }

@@ -172,9 +172,16 @@ func (b *Bot) resumeIf(ctx context.Context, project, who string, may func(incide
 	switch {
 	case !b.rec.Tracks():
 	case errors.Is(b.tokenErr, fs.ErrPermission), errors.Is(b.tokenErr, config.ErrNoCredentials): // only the daemon has the token
-		d.Text += "; an open issue is left to the daemon"
-		if _, err := b.enableAtOnce(ctx, project, false); err != nil {
+		unsettled, err := b.store.Unsettled(ctx, project)
+		issue := err != nil || len(unsettled) > 0
+		if issue {
+			d.Text += "; an open issue is left to the daemon"
+		}
+		switch _, err := b.enableAtOnce(ctx, project, false); {
+		case err != nil && issue:
 			d.Text += ", and so is its disabled workflow"
+		case err != nil:
+			d.Text += "; its disabled workflow is left to the daemon"
 		}
 	default:
 		err := b.escalate(ctx, project)

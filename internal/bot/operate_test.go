@@ -102,6 +102,11 @@ func TestResumeWithoutTheDaemonsCredential(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "odilo is resumed; an open issue is left to the daemon", d.Text)
 	require.Empty(t, d.Problems)
+	_, err = w.pause("atlas", "no incident")
+	require.NoError(t, err)
+	d, err = w.resume("atlas")
+	require.NoError(t, err)
+	require.Equal(t, "atlas is resumed", d.Text)
 }
 
 // A long reason is cut in the log.

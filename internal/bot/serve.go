@@ -52,8 +52,9 @@ func (b *Bot) serve(ctx context.Context, reload <-chan struct{}, reopen Reopen) 
 	if err != nil {
 		return nil, err
 	}
-	b.log.Info("serving", "instance", b.cfg.Instance, "installation", b.store.Installation(), "projects", len(b.cfg.Projects),
-		"schedule", b.cfg.Sweep.Schedule, "pause_dir", b.cfg.PauseDir, "state", b.cfg.State)
+	patterns := len(b.cfg.Patterns())
+	b.log.Info("serving", "instance", b.cfg.Instance, "installation", b.store.Installation(), "projects", len(b.cfg.Projects)-patterns,
+		"patterns", patterns, "schedule", b.cfg.Sweep.Schedule, "pause_dir", b.cfg.PauseDir, "state", b.cfg.State)
 	for _, w := range b.cfg.Warnings {
 		b.log.Warn("an entry of the configuration is most likely a mistake", "problem", w.String())
 	}

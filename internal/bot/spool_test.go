@@ -208,6 +208,24 @@ func TestFullDisk(t *testing.T) {
 	require.Empty(t, w.spool())
 }
 
+// Whoever may write the spool can put any text there. None of it reaches a terminal as it is.
+func TestHostileTextInSpool(t *testing.T) {
+	w := newWorld(t)
+	w.fail("odilo", 1)
+	const hostile = `\u001b]0;x\u0007\u001b[2J\n`
+	w.Write(filepath.Join(w.cfg.LocalDir, "spool/000001-by-hand.json"), fmt.Sprintf(`{"Project": "odilo", "Agent": "project-meta", "Outcome": "failure",
+		"RunID": "r%[1]s", "Host": "h%[1]s", "Signal": "S%[1]s", "Detail": "d%[1]s", "Output": "o%[1]s"}`, hostile))
+	w.sweepWell()
+	w.with(bot.ReadOnly, func(b *bot.Bot) {
+		d, err := b.Detail(ctx, "odilo", status.Pages{})
+		require.NoError(t, err)
+		require.Len(t, d.Runs, 2)
+		for _, text := range []string{d.Runs[0].RunID, d.Runs[0].Host, d.Runs[0].Signal, d.Runs[0].Detail, d.Runs[0].Output} {
+			require.Regexp(t, `^[[:print:]]+\n?$`, text)
+		}
+	})
+}
+
 // daemonAway keeps what is reported, as the client does while the daemon does not answer.
 type daemonAway struct{ hostlocal.OwnSpools }
 
@@ -223,6 +241,37 @@ type daemonCannotTell struct{ daemonAway }
 
 func (daemonCannotTell) Paused(context.Context, string) (string, error) {
 	return "", errors.New("the daemon cannot tell: its state does not answer")
+}
+
+// daemonHangs does not answer to a result until somebody tells this process to end, and leaves it.
+type daemonHangs struct{ daemonAway }
+
+func (d daemonHangs) Report(ctx context.Context, r store.Result) status.Reported {
+	_ = syscall.Kill(os.Getpid(), syscall.SIGTERM)
+	select {
+	case <-ctx.Done():
+		return d.daemonAway.Report(ctx, r)
+	case <-time.After(testhost.Patience):
+		return status.Reported{Messages: []string{"still waiting"}}
+	}
+}
+
+// A signal after the command's end ends the wait for the daemon. What the result does without it is done.
+func TestExecEndedWhileTheDaemonHangs(t *testing.T) {
+	w := newWorld(t)
+	state := filepath.Join(w.Dir, "state")
+	testhost.Disk(t, state, "size=2m")
+	w.own = hostlocal.OwnSpools{w.Dir + "/own"}
+	w.fail("atlas", 1)
+	testhost.RemountReadOnly(t, state)
+	var last ran
+	for range 3 {
+		last = w.execAs(bot.ExecRequest{Project: "odilo", Agent: "project-meta", Command: []string{"sh", "-c", "exit 7"}, Reporter: daemonHangs{daemonAway{w.own}}})
+		require.Equal(t, 7, last.code)
+		require.Contains(t, last.stderr, "the result is kept in "+w.own[0])
+	}
+	require.Contains(t, last.stderr, "the project is paused")
+	require.FileExists(t, w.flag("odilo"))
 }
 
 // A stop may be about a project that is not known here. One that is has its flag; a daemon that cannot tell does not keep it from its work.

@@ -12,6 +12,7 @@ import (
 	"github.com/terraphim/adfbot/escalate/tracker"
 	"github.com/terraphim/adfbot/internal/fault"
 	"github.com/terraphim/adfbot/internal/hostlocal"
+	"github.com/terraphim/adfbot/internal/redact"
 	"github.com/terraphim/adfbot/internal/store"
 	"github.com/terraphim/adfbot/pause"
 )
@@ -282,6 +283,9 @@ func (b *Bot) countOneSpooled(ctx context.Context, e hostlocal.Spooled, look loo
 		r.Age = max(now.Sub(r.Finished), 0)
 	}
 	r = r.Bounded(now) // checked before it was spooled; the clock may have been set since
+	// Whoever may write the spool can put any text there.
+	r.RunID, r.Output = MaskRunID(b.redact, r.RunID), redact.Clean(r.Output)
+	r.Host, r.Signal, r.Detail = b.redact.Line(r.Host, 200), b.redact.Line(r.Signal, 40), b.redact.Line(r.Detail, 200)
 	l := b.limits(r.Project)
 	l.Paused = !e.PausedAt.IsZero() && !e.Held // the threshold may have been raised since
 	if len(pauses) > 0 {

@@ -177,6 +177,9 @@ func TestFullDiskPausesWithAnEmptyFlag(t *testing.T) {
 	w.sweepWell()
 	require.Len(t, w.issues("open"), 1)
 	require.Equal(t, "odilo#1", w.project("odilo").Incident.Name)
+	const why = "odilo is paused: project-meta failed 3 times in a row ("
+	require.Contains(t, w.project("odilo").Reason, why)
+	require.Contains(t, w.must(bot.ExitPaused, "odilo", "true").stderr, why)
 }
 
 // Somebody removes the flag while nothing can be stored. The count begins again, and the intake does not pause the project again.

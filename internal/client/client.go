@@ -166,6 +166,9 @@ func (c *Client) send(ctx context.Context, r store.Result) (recorded *status.Res
 	if errors.Is(err, fs.ErrPermission) {
 		return nil, "", fmt.Errorf("this user may not reach the daemon's socket: let others enter its directory (chmod o+x): %w", errors.Unwrap(err))
 	}
+	if err != nil && errors.Is(ctx.Err(), context.Canceled) {
+		return nil, "", fmt.Errorf("told to end before the daemon at %s had answered", c.socket)
+	}
 	if err != nil {
 		return nil, "", fmt.Errorf("the daemon does not answer at %s (is `adfbot serve` running?): %w", c.socket, errors.Unwrap(err))
 	}

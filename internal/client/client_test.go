@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -161,6 +162,27 @@ func TestAnswers(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Whoever is told to end does not wait for the daemon. The result is kept.
+func TestToldToEnd(t *testing.T) {
+	socket := filepath.Join(t.TempDir(), "s")
+	l, err := net.Listen("unix", socket)
+	require.NoError(t, err)
+	defer func() { _ = l.Close() }()
+	ctx, told := context.WithCancel(t.Context())
+	go func() {
+		if asked, err := l.Accept(); err == nil {
+			told()
+			_, _ = io.Copy(io.Discard, asked)
+		}
+	}()
+	c, spool := newClient(t, socket)
+	r := c.Report(ctx, result("odilo", "one"))
+	require.Nil(t, r.Result)
+	require.Equal(t, "told to end before the daemon at "+socket+" had answered", r.Messages[0])
+	require.Contains(t, r.Messages[1], "the result is kept in "+spool)
+	require.Len(t, files(t, spool), 1)
 }
 
 func TestKeptAndSentLater(t *testing.T) {

@@ -212,6 +212,8 @@ func TestFixes(t *testing.T) {
 		{"repo with .git", strings.Replace(rest, "fleet", "fleet.git", 1), "write the name without .git"},
 		{"unknown variable", giteaWith("ca_file: $HOME/ca.pem"), credential},
 		{"relative file", giteaWith("ca_file: ca.pem"), credential},
+		{"tab in a file", giteaWith("ca_file: \"/etc/ca\\t.pem\""), "remove it"},
+		{"directory as a file", giteaWith("ca_file: /etc/ssl/"), "name the file in it"},
 		{"relative path", "state: ~/adfbot.db\n" + rest, absolute},
 		{"login with @", "operators: ['@alice']\n" + rest, "write it without @; a login has at most 40 letters, digits, dots, underscores and hyphens"},
 		// syntax

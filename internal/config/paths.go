@@ -69,7 +69,7 @@ func credentialFile(s string) (string, *fault) {
 		return s, nil
 	}
 	p, f := filePath(s)
-	if f != nil {
+	if f != nil && !filepath.IsAbs(s) {
 		f.fix = "write the full path, starting with /, or " + credentialsDir + "/name for a systemd credential"
 	}
 	return p, f

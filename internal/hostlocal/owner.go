@@ -1,6 +1,7 @@
 package hostlocal
 
 import (
+	"fmt"
 	"io/fs"
 	"os"
 	"os/user"
@@ -23,6 +24,11 @@ type Account struct {
 
 // word returns what chown and install take for the account.
 func (a Account) word() string { return text.ShellQuote(strings.TrimPrefix(a.Name, "#")) }
+
+// TakeOver says how root gives a directory of the bot to this account.
+func (a Account) TakeOver(dir string) string {
+	return fmt.Sprintf("run chown -R %s %s as root", a.word(), text.ShellQuote(dir))
+}
 
 // Me returns the user who runs this process.
 func Me() Account { return account(os.Geteuid()) }

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"syscall"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/terraphim/adfbot/internal/text"
 )
 
@@ -60,6 +62,8 @@ func NotWritable(path string) string {
 	}
 	err = syscall.Access(path, mode)
 	switch {
+	case err == nil && appendOnly(path):
+		return "it is append-only: run chattr -a " + path
 	case err == nil:
 		return ""
 	case errors.Is(err, syscall.EROFS):
@@ -82,6 +86,14 @@ func NotWritable(path string) string {
 		fix = "run it as " + owner.Name
 	}
 	return fmt.Sprintf("%s may not write it (%s, owner %s): %s", me.Name, info.Mode(), owner.Name, fix)
+}
+
+// appendOnly reports whether a file or directory has that attribute. Files can be created in such a directory, and none removed: one that
+// was made to find out would stay.
+func appendOnly(path string) bool {
+	var st unix.Statx_t
+	err := unix.Statx(unix.AT_FDCWD, path, 0, 0, &st)
+	return err == nil && st.Attributes&unix.STATX_ATTR_APPEND != 0
 }
 
 // inGroup reports whether this user is in the group of a file.

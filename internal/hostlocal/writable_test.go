@@ -15,8 +15,10 @@ import (
 func TestImmutable(t *testing.T) {
 	dir := testhost.Ext4(t)
 	require.NoError(t, exec.Command("chattr", "+i", dir).Run())
-	defer func() { require.NoError(t, exec.Command("chattr", "-i", dir).Run()) }()
+	defer func() { require.NoError(t, exec.Command("chattr", "-ia", dir).Run()) }()
 	require.Equal(t, "it is immutable: run chattr -i "+dir, hostlocal.NotWritable(dir))
 	_, err := pause.New(dir).Write("odilo", "")
 	require.ErrorContains(t, err, "operation not permitted; the file or its directory may be immutable: see lsattr")
+	require.NoError(t, exec.Command("chattr", "=a", dir).Run())
+	require.Equal(t, "it is append-only: run chattr -a "+dir, hostlocal.NotWritable(dir))
 }

@@ -144,9 +144,7 @@ func (c Command) exit(state *os.ProcessState, told interruption, timedOut bool) 
 		}
 		exit.Interrupted = told.explains(exit.Code, c.Waits.Kill)
 		exit.Hung = exit.Interrupted && told.after(c.Timeout, c.HungAfter)
-		if exit.Interrupted {
-			c.Signals.again(told.signal)
-		}
+		c.Signals.told = exit.Interrupted
 	}
 	switch {
 	case timedOut:

@@ -63,16 +63,20 @@ func (o *Output) Append(to io.Writer, text []byte) {
 // Wait waits until everything has been written, but not much longer once a signal has arrived that would end this process. The error
 // says why something could not be written.
 func (o Output) Wait(signals *Signals) error {
+	const late = 500 * time.Millisecond // a signal may have arrived before Wait, and the reader may be there all the same
 	var err error
 	var end <-chan time.Time
+	if signals.told {
+		end = time.After(late)
+	}
 	for len(o) > 0 {
 		select {
 		case <-o[0].written:
 			err = errors.Join(err, o[0].err)
 			o = o[1:]
 		case sig := <-signals.c:
-			if fatal(sig) && end == nil { // it may have arrived before Wait, and the reader may be there all the same
-				end = time.After(500 * time.Millisecond)
+			if fatal(sig) && end == nil {
+				end = time.After(late)
 			}
 		case <-end:
 			return err

@@ -24,10 +24,13 @@ func forwarded() []os.Signal {
 }
 
 // Signals receives signals for the command.
-type Signals struct{ c chan os.Signal }
+type Signals struct {
+	c    chan os.Signal
+	told bool // to end, with the command or after its end: then [Output.Wait] does not wait for a reader that may hang
+}
 
 // NewSignals returns a Signals that receives nothing before [Signals.Listen].
-func NewSignals() *Signals { return &Signals{make(chan os.Signal, 16)} }
+func NewSignals() *Signals { return &Signals{c: make(chan os.Signal, 16)} }
 
 // Listen starts receiving signals, which then do not end this process. Signals that this process ignores from its start (nohup)
 // stay ignored, by the command too. Listen may be called again.
@@ -52,12 +55,25 @@ func (s *Signals) Pending() syscall.Signal {
 	}
 }
 
-// again puts a signal back, for [Output.Wait]: whoever ended the command does not want to wait for a reader that may hang.
-func (s *Signals) again(sig os.Signal) {
-	select {
-	case s.c <- sig:
-	default: // there are others
-	}
+// AfterCommand calls leave if a signal that asks this process to end comes after the command's end and before stop is called.
+// [Output.Wait] follows.
+func (s *Signals) AfterCommand(leave func()) (stop func()) {
+	over, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			select {
+			case sig := <-s.c:
+				s.told = s.told || fatal(sig)
+				if interrupts(sig.(syscall.Signal)) {
+					leave()
+				}
+			case <-over:
+				return
+			}
+		}
+	}()
+	return func() { close(over); <-done }
 }
 
 // EndBySIGINT ends this process by SIGINT. It returns in the first process of a container, which the default action of SIGINT does not

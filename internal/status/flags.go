@@ -45,6 +45,15 @@ func FlagReason(path, note string, dangling bool) string {
 	return strings.Join(lines, "\n")
 }
 
+// NoteOf returns the text of a project's flag, or that of the incident which the flag belongs to if it has none: on a full disk, there was no
+// room for it.
+func NoteOf(flag incident.FlagView, open *incident.Incident, resume issuetext.Resume) string {
+	if open == nil || flag.Dangling || strings.TrimSpace(flag.Note) != "" {
+		return flag.Note
+	}
+	return issuetext.FlagNote(*open, resume, issuetext.Mark{})
+}
+
 // StandingNote returns a flag's text without the line that says when the pause ends, if somebody has made or changed the flag: it is a pause
 // of its own then, which nothing ends by itself. since is the flag's modification time.
 func StandingNote(project, note string, since time.Time) string {

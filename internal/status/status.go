@@ -399,6 +399,7 @@ func (r *Reader) addPause(p *Project, s snapshot) {
 	switch flag.State {
 	case incident.FlagThere:
 		p.Paused, p.Held = Yes, true
+		flag.Note = NoteOf(flag, incident.ProjectState{Unsettled: s.incidents[p.ID]}.Open(), r.from.Reconciler.HowToResume(p.ID))
 		path := r.from.Reconciler.Dir().FlagPath(p.ID)
 		p.Reason = redact.Line(PausedBecause(p.ID, FlagReason(path, readableNote(flag), flag.Dangling)), 300)
 		p.Since = known(r.pausedSince(p.ID, flag, s))
