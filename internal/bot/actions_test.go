@@ -253,6 +253,11 @@ func TestResumeEnablesWorkflow(t *testing.T) {
 		require.True(t, w.active())
 		require.Empty(t, w.project("odilo").Workflow.Problem)
 	})
+	t.Run("removed", func(t *testing.T) {
+		w := paused(t)
+		w.Gitea.RemoveWorkflow(agents, workflow)
+		require.Equal(t, bot.Done{Text: "odilo is resumed; Gitea shows its workflow no more, so adfbot leaves it as it is: agent.yaml in terraphim/agents"}, resume(w))
+	})
 	t.Run("no answer", func(t *testing.T) {
 		w := paused(t)
 		remove := w.Gitea.Inject(giteatest.Fault{Do: giteatest.Status(http.StatusBadGateway, "")})
