@@ -45,7 +45,7 @@ type WebhookDocument struct {
 	Projects []string        `json:"projects"` // all that are paused and that the issue is about
 	Step     int             `json:"step"`     // from 1
 	After    int64           `json:"after_seconds"`
-	BegunAt  time.Time       `json:"begun_at"`
+	StepAt   time.Time       `json:"step_at"`
 }
 
 // WebhookIncident is the incident in a [WebhookDocument]: of those that the issue carries, the one that has waited for the longest.
@@ -58,13 +58,14 @@ type WebhookIncident struct {
 	Opened   time.Time `json:"opened"`
 }
 
-// MarshalJSON adds the name that a field had before each thing had one name everywhere. Version 1 keeps it.
+// MarshalJSON adds the names that fields had before each thing had one name everywhere. Version 1 keeps it.
 func (d WebhookDocument) MarshalJSON() ([]byte, error) {
 	type plain WebhookDocument
 	return json.Marshal(struct {
 		plain
-		OldIssue string `json:"issue"`
-	}{plain(d), d.Issue})
+		OldIssue string    `json:"issue"`
+		OldAt    time.Time `json:"begun_at"`
+	}{plain(d), d.Issue, d.StepAt})
 }
 
 // MarshalJSON is like that of [WebhookDocument].
@@ -239,6 +240,6 @@ func (r *Reconciler) webhookDocument(d incident.Delivery, carried []incident.Inc
 		Incident: WebhookIncident{
 			ID: of.ID, Name: of.Name(), Agent: cmp.Or(of.Agent, "project-meta"), Failures: of.Failures, Class: of.Class, Opened: of.Opened.UTC(),
 		},
-		Issue: lead.Issue.URL, Projects: projects, Step: d.Number, After: int64(d.After / time.Second), BegunAt: d.Begun.UTC(),
+		Issue: lead.Issue.URL, Projects: projects, Step: d.Number, After: int64(d.After / time.Second), StepAt: d.Begun.UTC(),
 	}
 }

@@ -199,6 +199,7 @@ func TestDashboardStructure(t *testing.T) {
 				Name, Type string
 				Query      any
 				Definition string
+				AllValue   string
 				Datasource *source
 			}
 		}
@@ -231,6 +232,7 @@ func TestDashboardStructure(t *testing.T) {
 		require.Equal(t, chosen, v.Datasource, v.Name)
 		require.Equal(t, "query", v.Type, v.Name)
 		require.Equal(t, v.Definition, v.Query.(map[string]any)["query"], "%s: one is shown, the other is done", v.Name)
+		require.False(t, v.Name == "job" && v.AllValue != "", "all are those of adfbot: other programs have some of the metrics, too")
 	}
 	require.Contains(t, known, "datasource")
 	for _, name := range submatches(`\$\{?(\w+)`, dashboard) {

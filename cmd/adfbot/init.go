@@ -113,7 +113,11 @@ func (a *app) init(ctx context.Context, o initOptions) error {
 		}
 		changed, err := s.Do(ctx)
 		if err != nil {
-			return fmt.Errorf("init: %s: %w; what is done stays, run it again to go on", s.What, err)
+			fix := "run it again to go on"
+			if errors.Is(err, fs.ErrPermission) {
+				fix = "run it again as root, or with a place that this user may write"
+			}
+			return fmt.Errorf("init: %s: %w; what is done stays, %s", s.What, err, fix)
 		}
 		word := "kept"
 		if changed {

@@ -228,11 +228,15 @@ func foreignNote(issues []string) string {
 // printPending prints what waits for Gitea, each reason once.
 func (a *app) printPending(s status.Status) {
 	for _, g := range s.PendingGroups() {
+		line := a.noticef
+		if g.InHand() {
+			line = a.printf
+		}
 		if len(g.Work) == 1 && len(g.Work[0].Incidents) == 1 {
-			a.noticef("%s: %s\n", projectOf(g.Work[0].Incidents[0]), joined(g.Work[0].Incidents[0], g.Work[0].What, g.Reason))
+			line("%s: %s\n", projectOf(g.Work[0].Incidents[0]), joined(g.Work[0].Incidents[0], g.Work[0].What, g.Reason))
 			continue
 		}
-		a.noticef("%s\n", joined(text.Plural(g.Incidents(), "incident")+" wait", g.Reason))
+		line("%s\n", joined(text.Plural(g.Incidents(), "incident")+" wait", g.Reason))
 		for _, w := range g.Work {
 			a.printf("  %s\n", joined(w.What, strings.Join(w.Incidents, ", ")))
 		}

@@ -26,9 +26,9 @@ func TestStatusOfWorkflow(t *testing.T) {
 	}{
 		"reports":         {},
 		"reports, named":  {named: true, want: "odilo: workflow " + name + "\n"},
-		"disabled":        {w: status.Workflow{Disabled: true}, want: "odilo: workflow " + name + ", disabled while the project is paused\n"},
+		"disabled":        {w: status.Workflow{Disabled: true}, want: "odilo: workflow " + name + ", disabled by adfbot when the project was paused\n"},
 		"cannot, paused":  {w: status.Workflow{Problem: "status 403"}, want: "! odilo: workflow " + name + ", which could not be disabled or enabled: status 403\n"},
-		"cannot, resumed": {w: status.Workflow{Disabled: true, Problem: "x"}, want: "! odilo: workflow " + name + ", disabled while the project is paused, which could not be disabled or enabled: x\n"},
+		"cannot, resumed": {w: status.Workflow{Disabled: true, Problem: "x"}, want: "! odilo: workflow " + name + ", disabled by adfbot when the project was paused, which could not be disabled or enabled: x\n"},
 	} {
 		var out bytes.Buffer
 		a := &app{process: process{getenv: func(string) string { return "" }, stdout: &out}, out: output{w: &out}}

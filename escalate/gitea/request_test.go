@@ -41,6 +41,23 @@ func TestObserve(t *testing.T) {
 	}
 }
 
+// A label that adfbot makes has the colour that people know from Gitea's own sets, also one of a step.
+func TestLabelColour(t *testing.T) {
+	var sent string
+	g := New(Options{URL: "https://git.example.org", Tokens: StaticToken("t"), Timeout: time.Second, Transport: fixed(func(r *http.Request) *http.Response {
+		body, _ := io.ReadAll(r.Body)
+		sent = string(body)
+		return &http.Response{StatusCode: http.StatusCreated, Header: http.Header{"Content-Type": {"application/json"}}, Body: io.NopCloser(strings.NewReader(`{"id":5}`))}
+	})})
+	for name, colour := range map[string]string{
+		"adf": "#ee0701", "adf/repeat": "#e11d21", "priority/critical": "#b60205", "Priority/Critical": "#b60205", "priority/high": "#d93f0b", "something else": "#ededed",
+	} {
+		_, err := g.AddLabel(t.Context(), recordedIssue.Repo, name)
+		require.NoError(t, err)
+		require.Contains(t, sent, `"color":"`+colour+`"`, name)
+	}
+}
+
 // An edit sends the version of the text that it has read, so that Gitea refuses it where somebody was faster.
 func TestEditText(t *testing.T) {
 	var sent []string

@@ -17,7 +17,10 @@ import (
 )
 
 // labelColors are those of Gitea's default label sets.
-var labelColors = map[string]string{"adf": "#ee0701", "circuit-breaker": "#fbca04", "priority/high": "#d93f0b"}
+var labelColors = map[string]string{
+	"adf": "#ee0701", "adf/repeat": "#e11d21", "circuit-breaker": "#fbca04",
+	"priority/critical": "#b60205", "priority/high": "#d93f0b", "priority/medium": "#e99695", "priority/low": "#d4c5f9",
+}
 
 func (g *Client) Labels(ctx context.Context, repo tracker.Repo) (map[string]int64, error) {
 	return g.labels(ctx, request{op: "list labels", where: repo.String()},
@@ -54,7 +57,7 @@ func (g *Client) labels(ctx context.Context, r request, f pageCall[sdk.Label]) (
 
 // AddLabel creates a label. A label with a scope, like priority/high, is exclusive in that scope.
 func (g *Client) AddLabel(ctx context.Context, repo tracker.Repo, name string) (int64, error) {
-	opt := sdk.CreateLabelOption{Name: name, Color: cmp.Or(labelColors[name], "#ededed"), Exclusive: strings.Contains(name, "/")}
+	opt := sdk.CreateLabelOption{Name: name, Color: cmp.Or(labelColors[strings.ToLower(name)], "#ededed"), Exclusive: strings.Contains(name, "/")}
 	if name == "adf" {
 		opt.Description = "AI dark factory escalation"
 	}

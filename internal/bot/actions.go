@@ -481,6 +481,11 @@ func (b *Bot) enableAtOnce(ctx context.Context, project string, gitea bool) (tex
 	case slices.Contains(slices.Collect(maps.Values(disabled)), own): // the pause of another project keeps it disabled
 		return "", nil
 	}
+	owner, name, _ := strings.Cut(own.Repo, "/")
+	repo := tracker.Repo{Server: b.cfg.Gitea.URL, Owner: owner, Name: name}
+	if _, err := b.gitea.WorkflowActive(ctx, repo, own.Workflow); tracker.IsStatus(err, http.StatusNotFound) {
+		return "; Gitea shows its workflow no more, so adfbot leaves it as it is: " + own.String(), nil
+	}
 	return "; its workflow is enabled again: " + own.String(), nil
 }
 

@@ -253,6 +253,19 @@ func TestResumeEnablesWorkflow(t *testing.T) {
 		require.True(t, w.active())
 		require.Empty(t, w.project("odilo").Workflow.Problem)
 	})
+	t.Run("removed", func(t *testing.T) {
+		w := paused(t)
+		w.Gitea.RemoveWorkflow(agents, workflow)
+		require.Equal(t, bot.Done{Text: "odilo is resumed; Gitea shows its workflow no more, so adfbot leaves it as it is: agent.yaml in terraphim/agents"}, resume(w))
+	})
+	t.Run("the issue is refused", func(t *testing.T) {
+		w := paused(t)
+		w.Gitea.Inject(giteatest.Fault{Do: giteatest.Status(http.StatusForbidden, `{"message":"no"}`), Match: giteatest.PathHas("/issues/")})
+		done := resume(w)
+		require.Equal(t, "odilo is resumed; its workflow is enabled again: agent.yaml in terraphim/agents", done.Text)
+		require.Len(t, done.Problems, 1)
+		require.True(t, w.active(), "Gitea answers")
+	})
 	t.Run("no answer", func(t *testing.T) {
 		w := paused(t)
 		remove := w.Gitea.Inject(giteatest.Fault{Do: giteatest.Status(http.StatusBadGateway, "")})
@@ -348,6 +361,13 @@ func TestWorkflowMayNotBeDisabled(t *testing.T) {
 	require.ErrorContains(t, err, "give the token's account write access to Actions in the repository")
 	require.False(t, w.project("odilo").Workflow.Disabled)
 	require.Contains(t, w.project("odilo").Workflow.Problem, "give the token's account write access to Actions in the repository")
+	was := w.yaml
+	w.change(", disable: true", "")
+	w.sweepWell()
+	require.Empty(t, w.project("odilo").Workflow.Problem, "nobody wants it disabled any more")
+	w.configure(was)
+	_, err = w.sweep()
+	require.Error(t, err)
 	w.Remove(w.flag("odilo"))
 	w.sweepWell()
 	require.True(t, w.active())

@@ -101,7 +101,7 @@ func TestStepCallsWebhook(t *testing.T) {
 	require.Len(t, got, 1)
 	require.Equal(t, "atlas", got[0].Project)
 	require.EqualValues(t, 24*3600, got[0].After)
-	require.Equal(t, noon.Add(25*time.Hour), got[0].BegunAt)
+	require.Equal(t, noon.Add(25*time.Hour), got[0].StepAt)
 	require.Empty(t, w.project("atlas").Pending)
 	require.NotContains(t, w.Logged.String(), "secret-path")
 	w.sweepWell()

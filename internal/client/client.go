@@ -211,6 +211,7 @@ func fieldsOf(r store.Result) map[string]any {
 	if r.Ended && r.Signal == "" {
 		fields["signal"] = "SIGTERM" // which the command has caught; the API has no other way to say that the run was ended
 	}
+	// The old names of these: a daemon of the last release knows no others.
 	for name, t := range map[string]time.Time{"started_at": r.Started, "finished_at": r.Finished} {
 		if !t.IsZero() {
 			fields[name] = t

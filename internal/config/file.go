@@ -149,8 +149,8 @@ var yamlErrors = []struct{ parser, plain string }{
 	{"escape character", `a text in "quotes" has a backslash before a character that needs none`},
 	{"hexdecimal", `a text in "quotes" has \x or \u without the digits after it`},
 	{"sequence entries are not allowed", "an item of a list stands where none can be"},
-	{"expected key", "the indentation does not fit that of the lines above"},
-	{"'-' indicator", "the indentation does not fit that of the lines above"},
+	{"expected key", "something stands behind the end of a value, or the indentation does not fit that of the lines above"},
+	{"'-' indicator", "something stands behind the end of a value, or the indentation does not fit that of the lines above"},
 	{"document start", "a line stands outside of the mapping above"},
 }
 

@@ -61,7 +61,8 @@ func TestNotAConfiguration(t *testing.T) {
 		{"two documents", rest + "---\n" + rest, "config.yaml:8: a second YAML document starts here: "},
 		{"a broken second document", rest + "---\na: [\n", "is not YAML: "},
 		{"an open bracket", "x: 1\ny: [1, 2\nz: 3\n", "config.yaml:2: is not YAML: a list in [ ] is not closed, or lacks a comma: "},
-		{"a wrong indentation", "a:\n  - x\n - y\n", "config.yaml:3: is not YAML: the indentation does not fit that of the lines above: "},
+		{"a wrong indentation", "a:\n  - x\n - y\n", "config.yaml:3: is not YAML: something stands behind the end of a value, or the indentation does not fit that of the lines above: "},
+		{"text behind a quote", "a: 'x' y\n", "config.yaml:1: is not YAML: something stands behind the end of a value, or"},
 		{"two colons", "x: 1\na: b: c\n", "config.yaml:2: is not YAML: a colon stands where no key can be: "},
 		{"two colons on the first line", "a: b: c\n", "config.yaml:1: is not YAML: a colon stands "},
 		{"a tab", "a: 1\nb:\n\tc: 2\n", "config.yaml:3: is not YAML: here is a tab, or a character with which no value begins: indent with spaces"},
@@ -185,7 +186,7 @@ func TestFixes(t *testing.T) {
 		credential = "write the full path, starting with /, or $CREDENTIALS_DIRECTORY/name for a systemd credential"
 		brackets   = "check the indentation, and that every bracket and quote is closed, here and above"
 		tabs       = `indent with spaces, not tabs, and put a value that begins with @, % or a backquote in "quotes"`
-		giteaKeys  = "remove it; the keys here are [url token_file token_env login owner repo timeout ca_file]"
+		giteaKeys  = "remove it; the keys here are url, token_file, token_env, login, owner, repo, timeout, ca_file"
 		goDuration = "write it like 90s, 10m, 1h30m or 720h; a day is 24h"
 	)
 	for _, tt := range []struct{ name, text, want string }{
@@ -195,7 +196,7 @@ func TestFixes(t *testing.T) {
 		{"same beginning", "pause_directory: /p\n" + rest, "did you mean pause_dir?"},
 		{"key in the wrong section", "threshold: 3\n" + rest, "did you mean breaker.threshold? It does not belong here"},
 		{"key in another wrong section", "sweep: {redact_env: [A]}\n" + rest, "did you mean escalation.redact_env? It does not belong here"},
-		{"nothing near", "sweep: {cron: x}\n" + rest, "remove it; the keys here are [schedule time_zone]"},
+		{"nothing near", "sweep: {cron: x}\n" + rest, "remove it; the keys here are schedule, time_zone"},
 		{"missing letter", "breaker: {treshold: 3}\n" + rest, "did you mean threshold?"},
 		{"swapped letters", giteaWith("onwer: x"), "did you mean owner?"},
 		{"short key", giteaWith("uro: x"), "did you mean url?"},

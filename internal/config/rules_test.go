@@ -74,7 +74,7 @@ func parsed(t *testing.T, text string) (*Config, []Problem) {
 // beyondSchema are the mistakes in [TestRulesRefuse] that a JSON Schema cannot tell, because they are about more than one value, about text
 // that no simple pattern describes, or about how the file is written.
 var beyondSchema = []string{
-	"a wrong hour", "a wrong weekday",
+	"a wrong hour", "a wrong weekday", "a minute that is a comma", "a range from a star",
 	"a date for a string", "a value with a tag of its own", "a merge key", "the pause directory as the state",
 	"the state inside the pause directory", "the default state inside the pause directory", "the pause directory beside the state",
 	"the pause directory in the spool", "a socket inside the pause directory", "a socket in place of the state",
@@ -248,6 +248,8 @@ func TestRulesRefuse(t *testing.T) {
 		{"a time zone before the schedule", "sweep: {schedule: 'CRON_TZ=UTC * * * * *'}\n" + rest, `1: sweep.schedule: must not begin with a time zone: "CRON_TZ=UTC * * * * *"`},
 		{"a space before the schedule", "sweep: {schedule: ' @hourly'}\n" + rest, `1: sweep.schedule: is not a cron schedule: there is no " @hourly"`},
 		{"a wrong hour", "sweep: {schedule: '* 24 * * 7'}\n" + rest, `1: sweep.schedule: is not a cron schedule: its hour is "24"`},
+		{"a minute that is a comma", "sweep: {schedule: ', * * * *'}\n" + rest, `1: sweep.schedule: is not a cron schedule: its minute is ","`},
+		{"a range from a star", "sweep: {schedule: '* *-5 * * *'}\n" + rest, `1: sweep.schedule: is not a cron schedule: its hour is "*-5"`},
 		{"a wrong weekday", "sweep: {schedule: '0 6 * * monday'}\n" + rest, `1: sweep.schedule: is not a cron schedule: its weekday is "monday"`},
 		{"@reboot", "sweep: {schedule: '@reboot'}\n" + rest, `1: sweep.schedule: is not a cron schedule: there is no "@reboot"`},
 		{"an interval of zero", "sweep: {schedule: '@every 0s'}\n" + rest, `1: sweep.schedule: must have whole seconds from 1s to 8760h after @every, not "0s"`},

@@ -95,7 +95,7 @@ func parseSchedule(s string) (cron.Schedule, *fault) {
 		return cron.Every(d), nil
 	}
 	schedule, err := cron.ParseStandard(sundays(s))
-	if err != nil {
+	if err != nil || !strings.HasPrefix(s, "@") && oddField.MatchString(s) {
 		return nil, cronFault(s)
 	}
 	if spec, ok := schedule.(*cron.SpecSchedule); ok {
@@ -113,6 +113,9 @@ var cronFields = []struct{ name, takes string }{
 	{"minute", "0 to 59"}, {"hour", "0 to 23"}, {"day", "1 to 31"}, {"month", "1 to 12, or jan to dec"}, {"weekday", "0 to 7, or sun to sat"},
 }
 
+// oddField matches a field in which the library sees nothing, or a star and not the number behind it.
+var oddField = regexp.MustCompile(`(?:^|\s),+(?:\s|$)|[*?]-`)
+
 // cronFault says what is wrong with a schedule that cannot be parsed. The library's messages are for those who know its code.
 func cronFault(s string) *fault {
 	const fix = fiveFields + `, or "@every 1m"`
@@ -129,7 +132,7 @@ func cronFault(s string) *fault {
 	for n, field := range cronFields {
 		alone := []string{"*", "*", "*", "*", "*"}
 		alone[n] = fields[n]
-		if _, err := cron.ParseStandard(sundays(strings.Join(alone, " "))); err != nil {
+		if _, err := cron.ParseStandard(sundays(strings.Join(alone, " "))); err != nil || oddField.MatchString(fields[n]) {
 			return faultf("write *, or numbers and ranges from "+field.takes+", such as 1,3-5; a step is */2", "is not a cron schedule: its %s is %s", field.name, quote(fields[n]))
 		}
 	}

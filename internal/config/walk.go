@@ -1,7 +1,6 @@
 package config
 
 import (
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -193,7 +192,7 @@ func (r *reader) unknownKey(name *yaml.Node, parent string, fields []field) {
 	case elsewhere != "":
 		p.about, p.Fix = elsewhere, "did you mean "+elsewhere+"? It does not belong here"
 	default:
-		p.Fix = "remove it; the keys here are " + fmt.Sprint(names)
+		p.Fix = "remove it; the keys here are " + strings.Join(names, ", ")
 	}
 	r.problems = append(r.problems, p)
 }

@@ -14,6 +14,9 @@ import (
 // maxReason is how much of an error an incident keeps.
 const maxReason = 500
 
+// toOpen is what is left to do for an incident of which nobody is told yet.
+const toOpen = "issue to be opened"
+
 // wait is one incident with something left to do in Gitea.
 type wait struct {
 	incident string // its name
@@ -42,6 +45,11 @@ type PendingGroup struct {
 type PendingWork struct {
 	What      string
 	Incidents []string
+}
+
+// InHand reports whether the next sweep does the work by itself: nothing has failed, and each incident has an issue.
+func (g PendingGroup) InHand() bool {
+	return g.Reason == "" && !slices.ContainsFunc(g.Work, func(w PendingWork) bool { return w.What == toOpen })
 }
 
 // Incidents returns how many incidents wait.

@@ -28,6 +28,19 @@ func TestPendingGroups(t *testing.T) {
 	}, s.PendingGroups())
 }
 
+// What the next sweep does by itself needs nobody.
+func TestPendingInHand(t *testing.T) {
+	tick := wait{"a#1", "its end to be shown in the issue of b#1", ""}
+	of := func(waits ...wait) PendingGroup {
+		return Status{Projects: []Project{{waits: waits}}}.PendingGroups()[0]
+	}
+	require.True(t, of(tick).InHand())
+	require.True(t, of(tick, wait{"c#1", "issue to be closed", ""}).InHand())
+	require.False(t, of(tick, wait{"c#1", toOpen, ""}).InHand(), "nobody is told of it yet")
+	tick.reason = "busy"
+	require.False(t, of(tick).InHand())
+}
+
 // A cause that each issue meets by itself is one reason, too.
 func TestPendingGroupsOfIssues(t *testing.T) {
 	s := Status{Projects: []Project{

@@ -486,7 +486,7 @@ func pending(i incident.Incident, kept bool) (w wait, since time.Time) {
 	w = wait{incident: i.Name(), reason: i.LastErr}
 	switch {
 	case i.IsOpen() && i.Issue.IsZero():
-		w.what = "issue to be opened"
+		w.what = toOpen
 		return w, i.Opened
 	case !i.IsOpen() && i.LeadName != "":
 		w.what = "its end to be shown in the issue of " + i.LeadName

@@ -22,7 +22,7 @@ type Workflow struct {
 func (w Workflow) String() string {
 	text := fmt.Sprintf("%s in %s", w.Workflow, w.Repo)
 	if w.Disabled {
-		text += ", disabled while the project is paused"
+		text += ", disabled by adfbot when the project was paused"
 	}
 	if w.Problem != "" {
 		text += ", which could not be disabled or enabled: " + w.Problem

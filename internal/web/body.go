@@ -46,7 +46,7 @@ func (s *Server) readBody(w http.ResponseWriter, r *request, rt route) error {
 		size = maxBody // not known
 	}
 	if size > maxBody {
-		return tooLarge(fix.small)
+		return tooLarge(maxBody, fix.small)
 	}
 	give, err := s.take(w, r, s.limitOf(r, rt.class).bodies, int(size)+bodyOverhead)
 	if err != nil {
@@ -63,7 +63,7 @@ func (s *Server) readBody(w http.ResponseWriter, r *request, rt route) error {
 		return checkType(r, fix.json)
 	}
 	if _, large := errors.AsType[*http.MaxBytesError](err); large {
-		return tooLarge(fix.small)
+		return tooLarge(maxBody, fix.small)
 	}
 	return errIncomplete()
 }
@@ -86,8 +86,8 @@ func checkType(r *request, fix string) error {
 	return nil
 }
 
-func tooLarge(fix string) error {
-	return refused(http.StatusRequestEntityTooLarge, "Body too large", "a body has at most 1 MiB: %s", fix)
+func tooLarge(most int, fix string) error {
+	return refused(http.StatusRequestEntityTooLarge, "Body too large", "a body has at most %d MiB: %s", most>>20, fix)
 }
 
 // object is a JSON object whose fields are not decoded yet.

@@ -128,7 +128,7 @@ func (s *Server) readOutput(w http.ResponseWriter, r *request, rt route) error {
 		return nil
 	}
 	if size > maxOutput {
-		return tooLarge(fix)
+		return tooLarge(maxOutput, fix)
 	}
 	memory := outputMemory
 	if size > 0 {
@@ -145,7 +145,7 @@ func (s *Server) readOutput(w http.ResponseWriter, r *request, rt route) error {
 	r.output = redact.NewCapture(r.cfg.Escalation.OutputTail, r.bot.Redactor())
 	_, err = io.Copy(r.output, http.MaxBytesReader(w, r.Body, maxOutput))
 	if _, large := errors.AsType[*http.MaxBytesError](err); large {
-		return tooLarge(fix)
+		return tooLarge(maxOutput, fix)
 	}
 	if err != nil {
 		return errIncomplete()

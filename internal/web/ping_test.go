@@ -86,7 +86,7 @@ func TestPingOutput(t *testing.T) {
 	s.pinged(odiloPing+"/fail", "\xff\xfe plain", header("Content-Type", ""))
 	a := s.post(odiloPing+"/fail", strings.Repeat("x", maxOutput+1))
 	require.Equal(t, http.StatusRequestEntityTooLarge, a.StatusCode)
-	require.Contains(t, a.body, "send only the end of the output")
+	require.Equal(t, "a body has at most 16 MiB: send only the end of the output", a.body)
 	detail, err := s.bot.Detail(t.Context(), "odilo", status.Pages{})
 	require.NoError(t, err)
 	require.Len(t, detail.Runs, 2)

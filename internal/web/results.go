@@ -34,7 +34,7 @@ const (
 
 var errHangs = errors.New("the pause directory or the state does not answer: check whether a file system hangs")
 
-var resultFields = []string{"project", "agent", "outcome", "exit_code", "signal", "detail", "run_id", "started_at", "finished_at", "host", "output"}
+var resultFields = []string{"project", "agent", "outcome", "exit_code", "signal", "detail", "run_id", "started", "finished", "host", "output", "started_at", "finished_at"}
 
 func (s *Server) postResult(w http.ResponseWriter, r *request) error {
 	if err := s.limitResults(w, r.caller); err != nil {
@@ -173,7 +173,10 @@ func (s *Server) keep(ctx context.Context, w http.ResponseWriter, r *request, re
 func parseResult(o object, cfg *config.Config, c caller, key string, now time.Time) (store.Result, error) {
 	var types, values []string
 	text := func(name string) string { return field[string](o, name, "string", &types) }
-	moment := func(name string) time.Time {
+	moment := func(name, old string) time.Time { // old: until the next release
+		if !o.has(name) && o.has(old) {
+			name = old
+		}
 		t, err := bot.ParseTime(name, text(name))
 		if err != nil {
 			values = append(values, err.Error())
@@ -182,7 +185,7 @@ func parseResult(o object, cfg *config.Config, c caller, key string, now time.Ti
 	}
 	r := store.Result{
 		Project: text("project"), Agent: text("agent"), Outcome: text("outcome"), ExitCode: field[int](o, "exit_code", "whole number", &types),
-		Signal: text("signal"), Detail: text("detail"), RunID: text("run_id"), Started: moment("started_at"), Finished: moment("finished_at"),
+		Signal: text("signal"), Detail: text("detail"), RunID: text("run_id"), Started: moment("started", "started_at"), Finished: moment("finished", "finished_at"),
 		Host: text("host"), Output: text("output"),
 	}
 	if len(types) > 0 {

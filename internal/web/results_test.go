@@ -2,6 +2,7 @@ package web
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -77,17 +78,19 @@ func TestInvalidResults(t *testing.T) {
 		{`{"project":"../escaped","exit_code":1}`, 422, "project id"},
 		{`{"project":"odilo\u0000","exit_code":1}`, 422, "project id"},
 		{`{"project":"odilo","exit_code":1,"run_id":"a\nb"}`, 422, "run id"},
-		{`{"project":"odilo","exit_code":1,"started_at":"yesterday"}`, 422, "RFC 3339"},
-		{`{"project":"odilo","exit_code":1,"started_at":` + quoted(inAnHour()) + `}`, 422, "in the future"},
-		{`{"project":"odilo","exit_code":1,"finished_at":` + quoted(inAnHour()) + `}`, 422, "in the future"},
-		{`{"project":"odilo","exit_code":1,"started_at":"2026-01-02T00:00:00Z","finished_at":"2026-01-01T00:00:00Z"}`, 422, "before started"},
-		{`{"project":"odilo","exit_code":1,"started_at":"0000-01-01T00:00:00+14:00"}`, 422, "between 1970 and now"},
-		{`{"project":"odilo","exit_code":1,"started_at":"0001-01-01T00:00:00Z"}`, 422, "between 1970 and now"},
+		{`{"project":"odilo","exit_code":1,"started":"yesterday"}`, 422, "RFC 3339"},
+		{`{"project":"odilo","exit_code":1,"started":` + quoted(inAnHour()) + `}`, 422, "in the future"},
+		{`{"project":"odilo","exit_code":1,"finished":` + quoted(inAnHour()) + `}`, 422, "in the future"},
+		{`{"project":"odilo","exit_code":1,"started":"2026-01-02T00:00:00Z","finished":"2026-01-01T00:00:00Z"}`, 422, "before started"},
+		{`{"project":"odilo","exit_code":1,"started":"0000-01-01T00:00:00+14:00"}`, 422, "between 1970 and now"},
+		{`{"project":"odilo","exit_code":1,"started":"0001-01-01T00:00:00Z"}`, 422, "between 1970 and now"},
+		{`{"project":"odilo","exit_code":1,"finished":"1969-12-31T23:59:59Z"}`, 422, "between 1970 and now"},
+		{`{"project":"odilo","exit_code":1,"started":"9999-12-31T23:59:59-23:59"}`, 422, "between 1970 and now"},
+		{`{"project":"odilo","exit_code":1,"started":"2026-01-02T00:00:00+24:00"}`, 422, "its offset must be less than 24 hours"},
+		{`{"project":"odilo","exit_code":1,"started":"2026-01-02T00:00:00+24:59"}`, 422, "its offset must be less than 24 hours"},
+		{`{"project":"odilo","exit_code":1,"finished":"2026-01-02T00:00:00-23:60"}`, 422, "its offset must be less than 24 hours"},
+		{`{"project":"odilo","exit_code":1,"started_at":"yesterday"}`, 422, "started_at"},
 		{`{"project":"odilo","exit_code":1,"finished_at":"1969-12-31T23:59:59Z"}`, 422, "between 1970 and now"},
-		{`{"project":"odilo","exit_code":1,"started_at":"9999-12-31T23:59:59-23:59"}`, 422, "between 1970 and now"},
-		{`{"project":"odilo","exit_code":1,"started_at":"2026-01-02T00:00:00+24:00"}`, 422, "its offset must be less than 24 hours"},
-		{`{"project":"odilo","exit_code":1,"started_at":"2026-01-02T00:00:00+24:59"}`, 422, "its offset must be less than 24 hours"},
-		{`{"project":"odilo","exit_code":1,"finished_at":"2026-01-02T00:00:00-23:60"}`, 422, "its offset must be less than 24 hours"},
 		{`{"project":"odilo","exit_code":"1"}`, 400, "exit_code must be a whole number"},
 		{`{"project":"odilo","exit_code":1.5}`, 400, "exit_code must be a whole number"},
 		{`{"project":["odilo"],"exit_code":1}`, 400, "project must be a string"},
@@ -106,6 +109,18 @@ func TestInvalidResults(t *testing.T) {
 	entries, err := os.ReadDir(s.path("pause"))
 	require.NoError(t, err)
 	require.Len(t, entries, 1, "the sentinel alone")
+}
+
+// Times have the names that they have in answers. The old ones are taken until the next release.
+func TestTimesOfResult(t *testing.T) {
+	s := newStation(t).described()
+	for _, names := range [][2]string{{"started", "finished"}, {"started_at", "finished_at"}} {
+		s.result(fmt.Sprintf(`{"project":"odilo","agent":"developer","exit_code":1,%q:"2026-01-02T03:04:05Z",%q:"2026-01-02T03:05:05Z"}`, names[0], names[1]))
+		run := s.project("odilo").LastRuns[0]
+		require.Equal(t, "2026-01-02T03:04:05Z 2026-01-02T03:05:05Z", run.Started.Format(time.RFC3339)+" "+run.Finished.Format(time.RFC3339), names[0])
+	}
+	s.result(`{"project":"odilo","agent":"developer","exit_code":1,"started":null,"started_at":"2026-01-02T03:04:05Z"}`)
+	require.Equal(t, 5, s.project("odilo").LastRuns[0].Started.Second(), "null is as good as missing")
 }
 
 func TestUnknownProject(t *testing.T) {

@@ -273,7 +273,7 @@ func TestPageWithoutFlag(t *testing.T) {
 	require.NoError(t, os.Rename(d.path("elsewhere"), d.path("pause")))
 	page := d.get("/projects/odilo").Body.String()
 	require.Contains(t, page, "its pause flag is not written")
-	require.Contains(t, page, "adfbot resume odilo")
+	require.Contains(t, page, "<span>adfbot</span> <span>resume</span> <span>odilo</span>")
 	require.NotContains(t, page, "or remove")
 	d.sweep()
 	require.Contains(t, d.get("/projects/odilo").Body.String(), "or remove <code>"+d.path("pause/odilo"))

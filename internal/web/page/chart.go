@@ -39,8 +39,11 @@ type chart struct {
 	Width int
 	Label string // the chart in words
 	Bars  []bar
-	Note  string // the scale
+	Note  string // the scale; "": nobody knows how long the runs took
 }
+
+// Timed reports whether there are bars to be drawn above the marks.
+func (c chart) Timed() bool { return c.Note != "" }
 
 // newChart draws runs, of which the newest comes first.
 func newChart(runs []store.HistoryRun, now time.Time) *chart {

@@ -30,7 +30,35 @@ func TestChart(t *testing.T) {
 	require.Contains(t, c.Label, "last 4 runs, oldest first: ✔–✔✘ (2 successful, 1 failed, 1 ignored)")
 	require.Contains(t, c.Bars[3].Title, ", took 4m")
 	require.NotContains(t, c.Bars[0].Title, "took", "it is not known")
+	require.True(t, c.Timed())
 	require.Nil(t, newChart(nil, seven))
+}
+
+// Pings and most results over HTTP have no start: there is nothing to draw but how the runs ended.
+func TestChartWithoutDurations(t *testing.T) {
+	d := sampleDetail(running("odilo", "-+"), "-+")
+	for n := range d.Runs {
+		d.Runs[n].Started = time.Time{}
+	}
+	require.False(t, newChart(d.Runs, seven).Timed())
+	doc := show(t, "/projects/odilo?open=", d).Body.String()
+	soundHTML(t, doc)
+	require.Contains(t, doc, "<figcaption>Last 2 runs</figcaption>\n<svg class=\"chart short\" viewBox=\"0 50 28 18\" width=\"28\" height=\"18\"", "no room for bars")
+	require.NotContains(t, doc, "how long they took")
+	d.Runs = d.Runs[:1]
+	require.Contains(t, show(t, "/projects/odilo?open=", d).Body.String(), "<figcaption>The last run</figcaption>")
+}
+
+// The list says of each time whether the run began or ended then.
+func TestRunWithoutStart(t *testing.T) {
+	d := sampleDetail(running("odilo", "-+"), "-+")
+	d.Runs[0].Started, d.Runs[0].Output = time.Time{}, "error: no space left on device"
+	doc := show(t, "/projects/odilo?open=run-"+strings.TrimPrefix(runFold(d.Runs[0]).ID, "run-"), d).Body.String()
+	require.Contains(t, doc, `<td>ended <time datetime="2026-11-23T06:44:33Z">2026-11-23 06:44 UTC</time>`)
+	require.Contains(t, doc, `<td><time datetime="2026-11-23T06:26:00Z">2026-11-23 06:26 UTC</time>`)
+	require.Contains(t, doc, `aria-label="Output of the run that ended 2026-11-23 06:44 UTC"`)
+	d.Runs[0].Finished = time.Time{}
+	require.Contains(t, show(t, "/projects/odilo?open=", d).Body.String(), `<td>recorded <time datetime="2026-11-23T06:44:33Z">`)
 }
 
 func TestMonth(t *testing.T) {

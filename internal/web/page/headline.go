@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/terraphim/adfbot/internal/status"
 	"github.com/terraphim/adfbot/internal/text"
 )
 
@@ -59,6 +60,8 @@ func (v *indexView) setHeadline() {
 		v.Tone, v.Headline, v.Sub = toneWarn, all, text.Plural(len(silent), "project")+" have not reported in time."
 	case hasNotes:
 		v.Tone, v.Headline, v.Sub = toneWarn, all, "Something needs attention."
+	case v.hostTrouble() != "":
+		v.Tone, v.Headline, v.Sub = toneWarn, all, v.hostTrouble()
 	case len(resumed) > 0:
 		v.Tone, v.Headline, v.Sub = toneWarn, all, text.Plural(len(resumed), "project")+" were resumed and have had no success since."
 		if len(resumed) == 1 {
@@ -79,6 +82,30 @@ func (v *indexView) setHeadline() {
 			v.Sub = text.Plural(failing, "project") + " failed last time."
 		}
 	}
+}
+
+// hostTrouble names the host of a fleet that needs somebody, "" if none does.
+func (v *indexView) hostTrouble() string {
+	var away, odd []string
+	for _, h := range v.Hosts {
+		switch {
+		case h.State != status.HostHere:
+			away = append(away, h.Label)
+		case len(h.Remarks) > 0:
+			odd = append(odd, h.Label)
+		}
+	}
+	switch {
+	case len(away) == 1:
+		return away[0] + " is away."
+	case len(away) > 1:
+		return text.Plural(len(away), "host") + " are away."
+	case len(odd) == 1:
+		return "Something is wrong with " + odd[0] + "."
+	case len(odd) > 1:
+		return "Something is wrong with " + text.Plural(len(odd), "host") + "."
+	}
+	return ""
 }
 
 func (v *indexView) setPaused(paused []*summary, projects int) {

@@ -58,7 +58,7 @@ type Pages struct {
 func New(now func() time.Time, version string) *Pages {
 	return &Pages{
 		now: now, version: version,
-		templates: template.Must(template.ParseFS(templateFiles, "templates/*.html")),
+		templates: template.Must(template.New("").Funcs(template.FuncMap{"words": words}).ParseFS(templateFiles, "templates/*.html")),
 		style:     versioned("style.css"),
 		script:    versioned("page.js"),
 		refresh:   refreshEvery,

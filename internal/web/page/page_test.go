@@ -234,6 +234,26 @@ func TestBannerTone(t *testing.T) {
 	require.Equal(t, "2 projects were resumed and have had no success since.", newIndex(sampleStatus(resumed, other), visit{}).Sub)
 }
 
+// A host that is away, or on which something is wrong, needs somebody, also while all projects may run.
+func TestBannerOfFleet(t *testing.T) {
+	s := sampleFleet()
+	s.Projects = []status.Project{running("odilo", "++")}
+	hosts := s.Fleet.Hosts
+	for sub, of := range map[string][]status.Host{
+		"Nothing is wrong.":                {hosts[0], hosts[3]},
+		"edge-7 is away.":                  {hosts[0], hosts[1], hosts[2]},
+		"2 hosts are away.":                {hosts[1], hosts[0], hosts[1]},
+		"Something is wrong with edge-9.":  {hosts[0], hosts[2]},
+		"Something is wrong with 2 hosts.": {hosts[0], hosts[2], hosts[2]},
+	} {
+		s.Fleet.Hosts = of
+		v := newIndex(s, visit{})
+		require.Equal(t, sub, v.Sub)
+		require.Equal(t, sub == "Nothing is wrong.", v.Tone == toneOK, sub)
+		require.Equal(t, "odilo may run", v.Headline)
+	}
+}
+
 // Nobody has paused a project whose failures wait in the spool.
 func TestPausedBySpooledFailures(t *testing.T) {
 	p := held("odilo", "++")

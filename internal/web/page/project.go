@@ -1,7 +1,6 @@
 package page
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -30,12 +29,13 @@ type projectView struct {
 
 type runRow struct {
 	store.HistoryRun
-	Kind  string
-	Began moment
-	Took  string
-	How   string
-	Note  string
-	Fold  *fold // the output
+	Kind string
+	At   moment
+	What string // happened then: "began", or where that is unknown "ended" or "recorded"
+	Took string
+	How  string
+	Note string
+	Fold *fold // the output
 }
 
 func newProject(d status.Detail, at visit) projectView {
@@ -131,9 +131,15 @@ func (v *projectView) setHeadline(p status.Project, anyRun bool) {
 }
 
 func newRunRow(r store.HistoryRun, now time.Time) runRow {
-	v := runRow{
-		HistoryRun: r, Kind: status.Outcome(r.Outcome), How: howEnded(r.Outcome, r.ExitCode, r.Signal, r.Detail),
-		Began: newMoment(cmp.Or(r.Started, r.Finished, r.Recorded), now),
+	v := runRow{HistoryRun: r, Kind: status.Outcome(r.Outcome), How: howEnded(r.Outcome, r.ExitCode, r.Signal, r.Detail)}
+	for _, at := range []struct {
+		what string
+		time time.Time
+	}{{"began", r.Started}, {"ended", r.Finished}, {"recorded", r.Recorded}} {
+		if !at.time.IsZero() {
+			v.What, v.At = at.what, newMoment(at.time, now)
+			break
+		}
 	}
 	v.Class = knownClass(r.Class)
 	if !r.Started.IsZero() && !r.Finished.IsZero() {

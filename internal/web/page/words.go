@@ -35,6 +35,9 @@ func knownClass(name string) string {
 	return name
 }
 
+// words returns the words of a command, between which a line of the page may end: not within one, as in resume --all.
+func words(command string) []string { return strings.Split(command, " ") }
+
 // webLink returns an address if it is safe to send a browser to, else "". Addresses come from Gitea's answers, and from anyone who
 // can write the state.
 func webLink(s string) string {
