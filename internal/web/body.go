@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"mime"
 	"net/http"
 	"net/url"
@@ -101,11 +102,11 @@ func parseObject(body []byte, known ...string) (object, error) {
 		return o, nil
 	}
 	err := json.Unmarshal(body, &o)
-	if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
-		return nil, refused(http.StatusBadRequest, titleBody, "the body must be one JSON object: %s", cut(syntax.Error(), maxDetail))
+	if err != nil {
+		return nil, refused(http.StatusBadRequest, titleBody, "the body must be one JSON object: %s", notRead(body, err))
 	}
-	if err != nil || o == nil {
-		return nil, refused(http.StatusBadRequest, titleBody, "the body must be one JSON object")
+	if o == nil {
+		return nil, refused(http.StatusBadRequest, titleBody, "the body must be one JSON object, not null")
 	}
 	seen := map[string]bool{}
 	d := json.NewDecoder(bytes.NewReader(body)) // it cannot fail any more
@@ -122,6 +123,24 @@ func parseObject(body []byte, known ...string) (object, error) {
 		seen[name] = true
 	}
 	return o, nil
+}
+
+// notRead says in plain words why encoding/json did not read a body.
+func notRead(body []byte, err error) string {
+	if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
+		if syntax.Offset >= int64(len(body)) {
+			return "it ends early"
+		}
+		return fmt.Sprintf("it is no JSON at byte %d", syntax.Offset)
+	}
+	wrong, ok := errors.AsType[*json.UnmarshalTypeError](err)
+	switch {
+	case !ok:
+		return "one of its values cannot be read" // a time, or a number that is too large
+	case wrong.Field == "":
+		return "it is a JSON " + wrong.Value
+	}
+	return fmt.Sprintf("%s is a JSON %s", quote(wrong.Field), wrong.Value)
 }
 
 // has reports whether a field is there and not null.

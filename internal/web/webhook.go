@@ -66,7 +66,7 @@ func (s *Server) postWorkflowEvent(w http.ResponseWriter, r *request, body []byt
 		} `json:"repository"`
 	}
 	if err := json.Unmarshal(body, &e); err != nil {
-		return refused(http.StatusBadRequest, titleBody, "this is no event of Gitea's: %s", cut(err.Error(), maxDetail))
+		return refused(http.StatusBadRequest, titleBody, "this is no event of Gitea's: %s", notRead(body, err))
 	}
 	code := http.StatusNoContent
 	if e.Action == "completed" {
@@ -138,7 +138,7 @@ func parseEvent(body []byte) (bot.IssueEvent, error) {
 		} `json:"issue"`
 	}
 	if err := json.Unmarshal(body, &e); err != nil {
-		return bot.IssueEvent{}, refused(http.StatusBadRequest, titleBody, "this is no event of Gitea's: %s", cut(err.Error(), maxDetail))
+		return bot.IssueEvent{}, refused(http.StatusBadRequest, titleBody, "this is no event of Gitea's: %s", notRead(body, err))
 	}
 	var closed time.Time
 	if e.Action == "closed" && e.Commit != "" {
