@@ -220,10 +220,13 @@ func (s *fleetStorm) calm() {
 		return ""
 	}
 	if err := s.await(func() string {
-		before := s.writes()
+		writes, events := s.writes(), len(s.events())
 		why := sweep()
-		if n := s.writes() - before; why == "" && n > 0 { // what the issues say of hosts follows later
+		if n := s.writes() - writes; why == "" && n > 0 { // what the issues say of hosts follows later
 			why = fmt.Sprintf("%d requests of the sweeps still change something", n)
+		}
+		if n := len(s.events()) - events; why == "" && n > 0 { // the other hosts may have to follow what the last one has found
+			why = fmt.Sprintf("the sweeps still change %d facts in the state", n)
 		}
 		if why == "" {
 			why = s.disagreement()
