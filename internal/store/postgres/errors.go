@@ -5,13 +5,13 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/terraphim/adfbot/internal/store"
 	"github.com/terraphim/adfbot/internal/store/sqlstore"
-	"github.com/terraphim/adfbot/internal/text"
 )
 
 // Wrap adds the place of the state and what to do to an error that means that the state is unusable.
@@ -37,7 +37,8 @@ func briefly(err error) error {
 	if !errors.As(err, &connect) {
 		return err
 	}
-	said := strings.ReplaceAll(text.Once(strings.ReplaceAll(connect.Unwrap().Error(), "dial error: dial ", "")), "\n", "; ") // it tries with and without TLS
+	said := strings.ReplaceAll(connect.Unwrap().Error(), "dial error: dial ", "")
+	said = strings.Join(slices.Compact(strings.Split(said, "\n")), "; ") // each address is tried with TLS and without
 	return &briefError{strings.Replace(err.Error(), connect.Error(), said, 1), err}
 }
 
