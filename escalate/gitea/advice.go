@@ -1,6 +1,7 @@
 package gitea
 
 import (
+	"cmp"
 	"compress/flate"
 	"compress/gzip"
 	"context"
@@ -13,6 +14,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -40,6 +42,8 @@ func adviseConnection(base string, err error) string {
 	switch {
 	case errors.As(err, &network) && (network.Op == "proxyconnect" || network.Op == "socks connect"):
 		return adviceProxy
+	case isUnconnected(err) && adviseProxyAddress(base) != "":
+		return adviseProxyAddress(base)
 	case errors.As(err, &authority):
 		return "set gitea.ca_file to the certificate of the authority that signed the server's, in PEM; if it is set to that already, make the server send its whole chain"
 	case errors.As(err, &name):
@@ -60,6 +64,50 @@ func adviseConnection(base string, err error) string {
 		return "the server does not speak HTTP at this port: correct gitea.url, or the port in it"
 	}
 	return ""
+}
+
+// isUnconnected reports whether a request may have failed because no proxy was asked.
+func isUnconnected(err error) bool {
+	var network *net.OpError
+	var timeout net.Error
+	return errors.As(err, &network) && network.Op == "dial" || errors.As(err, &timeout) && timeout.Timeout()
+}
+
+// adviseProxyAddress is for a variable with the address of a proxy that is no URL: Go ignores it, and says nothing.
+func adviseProxyAddress(base string) string {
+	u, err := url.Parse(base)
+	if err != nil {
+		return ""
+	}
+	upper := strings.ToUpper(u.Scheme) + "_PROXY"
+	for _, name := range [...]string{upper, strings.ToLower(upper)} {
+		address := os.Getenv(name)
+		if address == "" {
+			continue
+		}
+		_, err := url.Parse(address)
+		_, errShort := url.Parse("http://" + address)
+		if err == nil || errShort == nil || needsNoProxy(u.Hostname()) {
+			return ""
+		}
+		return fmt.Sprintf("$%s is no URL, so no proxy is used: correct it; a %% in its password is written as %%25", name)
+	}
+	return ""
+}
+
+// needsNoProxy reports whether a host is reached without the proxy of the environment. It knows no networks in $NO_PROXY.
+func needsNoProxy(host string) bool {
+	if ip := net.ParseIP(host); host == "localhost" || ip != nil && ip.IsLoopback() {
+		return true
+	}
+	for entry := range strings.SplitSeq(cmp.Or(os.Getenv("NO_PROXY"), os.Getenv("no_proxy")), ",") {
+		entry, _, _ = strings.Cut(strings.TrimSpace(entry), ":")
+		name := strings.TrimPrefix(strings.TrimPrefix(entry, "*"), ".")
+		if entry == "*" || name != "" && (host == name || strings.HasSuffix(host, "."+name)) {
+			return true
+		}
+	}
+	return false
 }
 
 func adviseAlert(base, alert string) string {

@@ -380,6 +380,29 @@ func TestAdviceOfConnection(t *testing.T) {
 			require.Equal(t, adviceProxy, adviseConnection("https://git.example.org", err))
 		}
 	})
+	t.Run("a proxy whose address is no URL", func(t *testing.T) {
+		missing := &url.Error{Op: "Get", Err: &net.OpError{Op: "dial", Err: &net.DNSError{Name: "git.example.org", IsNotFound: true}}}
+		slow := &url.Error{Op: "Get", Err: context.DeadlineExceeded}
+		want := "$HTTPS_PROXY is no URL, so no proxy is used: correct it; a % in its password is written as %25"
+		t.Setenv("HTTPS_PROXY", "http://bob:100%secret@proxy.example.org:3128")
+		t.Setenv("NO_PROXY", "")
+		for _, err := range []error{missing, slow} {
+			require.Equal(t, want, adviseConnection("https://git.example.org", err))
+			require.NotContains(t, adviseConnection("http://git.example.org", err), "PROXY", "it is for https")
+			for _, exempt := range []string{"git.example.org", "localhost, .example.org:443", "*.example.org", "example.org", "*"} {
+				t.Setenv("NO_PROXY", exempt)
+				require.NotContains(t, adviseConnection("https://git.example.org", err), "PROXY", exempt)
+			}
+			t.Setenv("NO_PROXY", "t.example.org,example")
+			require.Equal(t, want, adviseConnection("https://git.example.org", err))
+			require.NotContains(t, adviseConnection("https://127.0.0.1:1", err), "PROXY", "no proxy is asked for this machine")
+			require.NotContains(t, adviseConnection("https://localhost:1", err), "PROXY")
+		}
+		for _, usable := range []string{"http://bob:100%25@proxy.example.org:3128", "proxy.example.org:3128", "bob:x@proxy.example.org:3128"} {
+			t.Setenv("HTTPS_PROXY", usable)
+			require.NotContains(t, adviseConnection("https://git.example.org", missing), "PROXY", usable)
+		}
+	})
 	t.Run("a port at which nothing listens", func(t *testing.T) {
 		srv := httptest.NewServer(http.NotFoundHandler())
 		srv.Close()

@@ -65,6 +65,10 @@ func secretAfter(s, low string, key, end int) (from, to int) {
 		}
 	case "printf":
 		return echoed(s, key, end)
+	case "convertto-securestring":
+		if from, to = textBeforePipe(s, key); from < to {
+			return from, to
+		}
 	case "code", "3fcode", "26code": // of OAuth: ?code=x
 		if key > 0 && strings.IndexByte("?&%", s[key-1]) >= 0 {
 			a.kind, a.random = isToken, true
@@ -123,6 +127,9 @@ func secretAfter(s, low string, key, end int) (from, to int) {
 		return 0, 0
 	case !a.isLong(from, to) && a.isHarmless(from, to):
 		return argument(s, to)
+	}
+	if s[to-1] == '(' && isString(s, to) && !isQuote(s[from-1]) { // the name of a function, which is not known as code: b64decode("x")
+		_, to = valueAt(s, to)
 	}
 	if next := to + len(`" -> "`); next <= len(s) && (s[to:next] == `" -> "` || s[to:next] == `" => "`) { // a change, as terraform shows it
 		to = quoteEnd(s, next, `"`)
@@ -504,10 +511,10 @@ func nextLine(s string, i int) (at int, block bool) {
 	return 0, false
 }
 
-// skipTag skips the type or the anchor of a value in YAML: !!str x, &name x.
+// skipTag skips the type or the anchor of a value in YAML: !!str x, &name x, and !unsafe x of Ansible.
 func skipTag(s string, i int) int {
 	const longest = 40
-	for _, tag := range [...]string{"!!str ", "!!binary "} {
+	for _, tag := range [...]string{"!!str ", "!!binary ", "!unsafe "} {
 		if strings.HasPrefix(s[i:], tag) {
 			return skipBlanks(s, i+len(tag))
 		}

@@ -123,6 +123,25 @@ func isUserOption(option string) bool {
 		len(option) <= most && option[len(option)-1]|0x20 == 'u' && !strings.ContainsAny(option[1:], "-_.0123456789")
 }
 
+// textBeforePipe returns the place of the quoted text that PowerShell pipes to the command at i: "x" | ConvertTo-SecureString.
+func textBeforePipe(s string, i int) (from, to int) {
+	const longest = 200
+	before := s[max(i-longest, 0):i]
+	text := strings.TrimRight(before[strings.LastIndexByte(before, '\n')+1:], " ")
+	text, piped := strings.CutSuffix(text, "|")
+	text = strings.TrimRight(text, " ")
+	if !piped || text == "" || !isQuote(text[len(text)-1]) {
+		return 0, 0
+	}
+	end := len(text) - 1
+	start := strings.LastIndexByte(text[:end], text[end]) + 1
+	if start == 0 || isPlaceholder(text[start:end]) {
+		return 0, 0
+	}
+	line := i - len(before) + strings.LastIndexByte(before, '\n') + 1
+	return line + start, line + end
+}
+
 func isUserAndPassword(low string, key int, option, v string) bool {
 	if strings.HasSuffix(option, "creds") && strings.Contains(v, ":") {
 		return !isPlaceholder(v)

@@ -15,7 +15,7 @@ func (a *assignment) isHarmless(from, to int) bool {
 	}
 	quoted := from > 0 && (a.s[from-1] == '"' || a.s[from-1] == '\'' || a.s[from-1] == '`' && a.kind != isToken)
 	option := isOption(a.s, a.key, a.end)
-	if isPlaceholder(v) || isPath(v) || a.isState(v) || !a.equal && isComplaint(v) || option && (isOptionValue(v) || a.isOptionName(v)) || !quoted && (a.isCode(from, to) || a.isProse(v, to)) {
+	if isPlaceholder(v) || isPath(v) || a.isState(v) || !a.equal && isComplaint(v) || option && (isOptionValue(v) || a.isOptionName(v)) || !quoted && (a.isCode(from, to) || a.isProse(v, to) || a.isCmdlet(v)) {
 		return true
 	}
 	switch a.kind {
@@ -29,6 +29,24 @@ func (a *assignment) isHarmless(from, to int) bool {
 		return a.key == 0 || a.s[a.key-1] != '?' && a.s[a.key-1] != '&'
 	case isBasic:
 		return !a.isUserAndPassword(v) && (len(v) < 8 || strings.ContainsAny(v, " :[{") || strings.HasSuffix(v, "(") || !quoted && strings.Trim(v[1:], "abcdefghijklmnopqrstuvwxyz") == "")
+	}
+	return false
+}
+
+// cmdlets are the starts of commands of PowerShell that return a value.
+var cmdlets = [...]string{"ConvertFrom-", "ConvertTo-", "Get-", "Import-", "New-", "Read-"}
+
+// isCmdlet reports whether the value is a command of PowerShell, whose arguments follow: $pw = Read-Host x,
+// -Password (Get-Secret x).
+func (a *assignment) isCmdlet(v string) bool {
+	name, open := strings.CutPrefix(v, "(")
+	if !open && (a.key == 0 || a.s[a.key-1] != '$') {
+		return false
+	}
+	for _, verb := range cmdlets {
+		if noun, ok := strings.CutPrefix(name, verb); ok && noun != "" && 'A' <= noun[0] && noun[0] <= 'Z' {
+			return strings.Trim(lowerASCII(noun), "abcdefghijklmnopqrstuvwxyz)") == ""
+		}
 	}
 	return false
 }

@@ -74,6 +74,9 @@ func TestRedact(t *testing.T) {
 		"sk-" + alnum: "[masked]", "sk-proj-" + alnum + "_x": "[masked]", "'sk-ant-" + "api03-" + alnum + "-AA'": "'[masked]'", `\nsk-ant-` + alnum: `\n[masked]`,
 		"npm_" + alnum: "[masked]", "pypi-AgEIcHlwaS5vcmc" + alnum: "[masked]", "sk_live_" + alnum: "[masked]", "jwt " + jwt + " x": "jwt [masked] x",
 		"https://hooks.slack.com/services/T000/B000/abcdef": "https://[masked]", `\nghp_` + alnum: `\n[masked]`,
+		"https://hc-ping.com/123e4567-e89b-12d3-a456-426614174000/fail":        "https://[masked]/fail",
+		`Post "http://127.0.0.1:9753/ping/` + hex40 + `/odilo/1?rid=2": EOF`:   `Post "http://127.0.0.1:9753[masked]/odilo/1?rid=2": EOF`,
+		"GET https://hc.example.org/ping/123e4567-e89b-12d3-a456-426614174000": "GET https://hc.example.org[masked]",
 		// Gitea's tokens
 		"token " + hex40: "token [masked]", "TOKEN=" + hex40: "TOKEN=[masked]", "?access_token=" + hex40: "?access_token=[masked]", "token: " + hex40: "token: [masked]",
 		"using Token  " + hex40 + " now": "using Token  [masked] now",

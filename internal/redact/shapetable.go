@@ -194,6 +194,8 @@ var shapes = []shape{
 	{prefix: "outlook.office365.com/webhook/", body: anyURL + "@@", min: 40},
 	{prefix: "hooks.zapier.com/hooks/catch/", body: anyURL, min: 8},
 	{prefix: "/with/key/", body: words, min: 16},
+	{prefix: "hc-ping.com/", body: words, min: 22},
+	{prefix: "/ping/", body: words, min: 22, before: "//", random: true}, // of adfbot itself, and of Healthchecks
 	{prefix: "/open-apis/bot/v2/hook/", body: words, min: 16},
 	{prefix: "qyapi.weixin.qq.com/cgi-bin/webhook/send", body: words + "??==&&", min: 16},
 	{prefix: "[MNO][DTjz][AEIMQUYcgk]", body: dotted, min: 50, max: 80, dots: 2},
