@@ -129,7 +129,7 @@ func (a *app) reporter(cfg *config.Config) bot.Reporter {
 	if cfg.HTTP.Socket == "" {
 		return nil
 	}
-	return client.New(cfg.HTTP.Socket, client.SpoolDirs(cfg.Path, a.getenv), a.time)
+	return client.New(cfg.HTTP.Socket, bot.ConfigFlag(cfg), client.SpoolDirs(cfg.Path, a.getenv), a.time)
 }
 
 // envWithSpools is env for commands that record results: it includes the user's own spools.

@@ -151,7 +151,7 @@ func (k *Kept) pause(ctx context.Context, cfg *config.Config, own hostlocal.OwnS
 		keepLastPause(ctx, cfg, own)
 		var created bool
 		runAs := hostlocal.BotUser(cfg.OwnPath()).RunAs(os.Getenv("PATH"))
-		resume := issuetext.Resume{Command: issuetext.ResumeCommand(runAs, k.Project, configFlag(cfg)), Flag: k.Flag}
+		resume := issuetext.Resume{Command: issuetext.ResumeCommand(runAs, k.Project, ConfigFlag(cfg)), Flag: k.Flag}
 		created, flagErr = writeInTime(ctx, dir, k.Project, issuetext.SpoolNote(incident.Incident{
 			ID: pause.NewRandomID(), Project: k.Project, Agent: trip.Result.Agent, Failures: failures, Class: trip.Result.Class, Host: HostName(cfg), Opened: now(),
 		}, resume))
@@ -257,8 +257,8 @@ func Spool(ctx context.Context, cfg *config.Config, own hostlocal.OwnSpools, r s
 	return k.Text()
 }
 
-// configFlag returns what a command needs at its end, in any directory, to load this configuration, or "".
-func configFlag(cfg *config.Config) string {
+// ConfigFlag returns what a command needs at its end, in any directory, to load this configuration, or "".
+func ConfigFlag(cfg *config.Config) string {
 	path, err := filepath.Abs(cfg.Path)
 	if err != nil || len(cfg.Flag()) == 0 {
 		return ""
@@ -272,7 +272,7 @@ func lostText(cfg *config.Config, r store.Result, err error) string {
 	if owner, other := hostlocal.OtherOwner(cfg.OwnPath()); other {
 		runAs = owner.RunAs(os.Getenv("PATH"))
 	}
-	s := status.LostText(r, err, runAs, configFlag(cfg)) // whoever reads this in a mail from cron may not have $ADFBOT_CONFIG
+	s := status.LostText(r, err, runAs, ConfigFlag(cfg)) // whoever reads this in a mail from cron may not have $ADFBOT_CONFIG
 	me, owner := hostlocal.Me(), hostlocal.BotUser(cfg.OwnPath())
 	if !errors.Is(err, fs.ErrPermission) || me.UID == owner.UID {
 		return s

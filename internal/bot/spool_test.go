@@ -360,7 +360,7 @@ func TestLostResult(t *testing.T) {
 	}
 	r := w.sh("odilo", "exit 7")
 	require.Equal(t, 7, r.code)
-	require.Regexp(t, regexp.MustCompile(`the result \(failure of project-meta in odilo\) is LOST unless you record it: adfbot record --project odilo --agent project-meta --run-id [0-9a-f]{32} --failure --config `+
+	require.Regexp(t, regexp.MustCompile(`the result \(failure of project-meta in odilo\) is LOST unless you record it: adfbot record --project odilo --agent project-meta --run-id [0-9a-f]{32} --failure --started \S+Z --finished \S+Z --config `+
 		regexp.QuoteMeta(w.cfg.Path)+`\n`), r.stderr)
 }
 
@@ -374,6 +374,19 @@ func TestLostResultCommand(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, "record\n--project\nodilo\n--agent\nproject-meta\n--run-id\n"+id+"\n--failure\n", string(out))
 	}
+}
+
+// A person may record a lost result after the project was resumed: it then counts no more than if it had been stored in time.
+func TestLostResultTimes(t *testing.T) {
+	r := failure("odilo")
+	r.RunID = "one"
+	r.Started = time.Date(2026, 11, 23, 8, 4, 5, 600, time.FixedZone("", 3600))
+	r.Finished = r.Started.Add(time.Minute)
+	require.Contains(t, status.LostText(r, os.ErrInvalid, "", " --config /x"), " --run-id one --failure --started 2026-11-23T07:04:05.0000006Z "+
+		"--finished 2026-11-23T07:05:05.0000006Z --config /x")
+	r.Finished = r.Started.Add(-time.Minute) // the clock was set back
+	require.Contains(t, status.LostText(r, os.ErrInvalid, "", ""), " --failure --finished 2026-11-23T07:03:05.0000006Z")
+	require.NotContains(t, status.LostText(r, os.ErrInvalid, "", ""), "--started")
 }
 
 // The result is not lost.

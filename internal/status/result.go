@@ -2,6 +2,7 @@ package status
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/terraphim/adfbot/internal/class"
 	"github.com/terraphim/adfbot/internal/store"
@@ -77,8 +78,16 @@ func (v ResultView) TripText() string {
 }
 
 // LostText returns a sentence about a result with a run id that could not be kept because of err, with the command that
-// records it. Project, agent and outcome need no quotes in a shell. runAs comes before the command, and flag after it.
+// records it, with the times of the run: it must not count if the project is resumed before somebody does so. Project, agent and
+// outcome need no quotes in a shell. runAs comes before the command, and flag after it.
 func LostText(r store.Result, err error, runAs, flag string) string {
-	return fmt.Sprintf("cannot keep the result: %v; the result (%s of %s in %s) is LOST unless you record it: %sadfbot record --project %s --agent %s --run-id %s --%s%s",
-		err, r.Outcome, r.Agent, r.Project, runAs, r.Project, r.Agent, text.ShellQuote(r.RunID), r.Outcome, flag)
+	var times string
+	if !r.Started.IsZero() && (r.Finished.IsZero() || !r.Started.After(r.Finished)) { // unless the clock was set back: record would refuse that
+		times = " --started " + r.Started.UTC().Format(time.RFC3339Nano)
+	}
+	if !r.Finished.IsZero() {
+		times += " --finished " + r.Finished.UTC().Format(time.RFC3339Nano)
+	}
+	return fmt.Sprintf("cannot keep the result: %v; the result (%s of %s in %s) is LOST unless you record it: %sadfbot record --project %s --agent %s --run-id %s --%s%s%s",
+		err, r.Outcome, r.Agent, r.Project, runAs, r.Project, r.Agent, text.ShellQuote(r.RunID), r.Outcome, times, flag)
 }
