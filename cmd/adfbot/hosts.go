@@ -59,6 +59,7 @@ func (a *app) retireCmd() *cobra.Command {
 				return err
 			}
 			defer a.close(b)
+			a.warnOf(b)
 			done, err := b.RetireHost(cmd.Context(), args[0], force)
 			var unknown *status.UnknownHostError
 			var ambiguous *status.AmbiguousHostError

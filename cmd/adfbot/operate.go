@@ -41,6 +41,7 @@ func (a *app) restoreCmd() *cobra.Command {
 				return err
 			}
 			defer a.close(b)
+			a.warnOf(b)
 			done, err := b.Restore(cmd.Context())
 			if asJSON && err == nil {
 				return a.printJSON(doneJSON{done.Text, append([]string{}, done.Problems...)})

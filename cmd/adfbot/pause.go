@@ -52,6 +52,7 @@ it. An incident is ended by no time.`,
 				return bot.AdvisePauseMany(cmd.Context(), cfg, m.Names, err)
 			}
 			defer a.close(b)
+			a.warnOf(b)
 			// The reason goes into the flag, the state and the log, which agents may read.
 			m.Reason, m.By = bot.RedactorFor(cfg, a.getenv).Redact(redact.Clean(m.Reason)), bot.UserName()
 			done, err := b.PauseMany(cmd.Context(), m)
@@ -126,6 +127,7 @@ somebody has paused by hand, stay paused.`,
 				return bot.AdviseResumeMany(cmd.Context(), cfg, m.Names, err)
 			}
 			defer a.close(b)
+			a.warnOf(b)
 			m.Reason = bot.RedactorFor(cfg, a.getenv).Redact(redact.Clean(m.Reason)) // Gitea shows it
 			m.By = fmt.Sprintf("%s with adfbot resume on %s", bot.UserName(), bot.HostName(cfg))
 			done, err := b.ResumeMany(cmd.Context(), m)

@@ -188,6 +188,7 @@ func (a *app) spoolUndecided(ctx context.Context, cfg *config.Config, env bot.En
 	return fmt.Errorf("the result is not recorded: %w\n%s", cause, bot.Spool(ctx, cfg, env.Own, r, a.time))
 }
 
+// warnOf says what is odd about a state that was opened to write: each command that does so calls it.
 func (a *app) warnOf(b *bot.Bot) {
 	if w := b.Warning(); w != "" {
 		a.warnf("%s\n", w)

@@ -148,6 +148,9 @@ func (a *app) readNamed(cmd *cobra.Command, names []string, read func(b *bot.Bot
 	}
 	b, err := bot.Open(cmd.Context(), cfg, bot.ReadOnly, a.env(nil))
 	if errors.Is(err, fs.ErrNotExist) {
+		if missing := bot.MissingState(cmd.Context(), cfg); missing != "" {
+			a.warnf("%s\n", missing)
+		}
 		return checkNames(cfg, names)
 	}
 	if err != nil {

@@ -73,7 +73,7 @@ func (a *app) status(ctx context.Context, names []string, f statusFlags) error {
 	}
 	b, err := bot.Open(ctx, cfg, bot.ReadOnly, a.env(nil))
 	if errors.Is(err, fs.ErrNotExist) {
-		return a.statusOfNothing(cfg, names, f.json)
+		return a.statusOfNothing(ctx, cfg, names, f.json)
 	}
 	if err != nil {
 		return err
@@ -125,8 +125,8 @@ func keepNamed(cfg *config.Config, s status.Status, names []string) (status.Stat
 	}), nil
 }
 
-// statusOfNothing prints the status before anything was recorded.
-func (a *app) statusOfNothing(cfg *config.Config, names []string, asJSON bool) error {
+// statusOfNothing prints the status before anything was recorded, or where the state is missing.
+func (a *app) statusOfNothing(ctx context.Context, cfg *config.Config, names []string, asJSON bool) error {
 	for _, name := range names {
 		err := cfg.CheckKnown(name, false)
 		if config.IsPattern(name) {
@@ -137,6 +137,9 @@ func (a *app) statusOfNothing(cfg *config.Config, names []string, asJSON bool) e
 		}
 	}
 	why := fmt.Sprintf("no state yet at %s: nothing has been recorded", cfg.State)
+	if missing := bot.MissingState(ctx, cfg); missing != "" {
+		why = missing + "; until then `adfbot gate P` says whether P is paused"
+	}
 	if asJSON {
 		return a.printJSON(status.Status{
 			Instance: cfg.Instance, PauseDir: cfg.PauseDir, State: cfg.State, At: a.time().UTC(),

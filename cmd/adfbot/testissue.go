@@ -35,6 +35,7 @@ If it is interrupted, the next test closes the issue. Nothing else ever touches 
 				return err
 			}
 			defer a.close(b)
+			a.warnOf(b)
 			return a.findings(asJSON, func(report func(bot.Finding)) { b.TestIssue(ctx, project, report) })
 		},
 	}

@@ -198,12 +198,16 @@ func (b *Bot) Warning() string {
 	if !b.store.recreated {
 		return ""
 	}
-	cause := "its disk is not mounted, mount it"
-	if b.cfg.Shared() {
-		cause = "it is in another database, correct `state`"
-	}
 	return fmt.Sprintf("a new state was created at %s, because that of this installation is missing. If %s; "+
-		"what is recorded until then will be missing there. If it is lost, open incidents are rebuilt", b.cfg.State, cause)
+		"what is recorded until then will be missing there. If it is lost, open incidents are rebuilt", b.cfg.State, whereItIs(b.cfg))
+}
+
+// whereItIs says after "if" why the state may be missing, and what to do then.
+func whereItIs(cfg *config.Config) string {
+	if cfg.Shared() {
+		return "it is in another database, correct `state`"
+	}
+	return "its disk is not mounted, mount it"
 }
 
 // connect makes the reconciler and the reader of an open state, and gets the pause directory ready.

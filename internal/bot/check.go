@@ -120,6 +120,14 @@ func (c *checker) runAs(owner hostlocal.Account) string {
 	return owner.Advice(c.env.Getenv("PATH"), strings.Join(slices.Concat([]string{"adfbot"}, c.cfg.Flag(), []string{"check"}), " "))
 }
 
+// MissingState returns what is wrong where there is no state although there was one, or "" for a new installation.
+func MissingState(ctx context.Context, cfg *config.Config) string {
+	if id, _ := earlierInstallation(ctx, cfg); id == "" {
+		return ""
+	}
+	return fmt.Sprintf("%s is missing, although the pause directory belongs to an installation: if %s", cfg.State, whereItIs(cfg))
+}
+
 func (c *checker) state(ctx context.Context) {
 	dir := filepath.Dir(c.cfg.State)
 	if info, err := os.Stat(c.cfg.State); err == nil && info.IsDir() {
@@ -129,11 +137,16 @@ func (c *checker) state(ctx context.Context) {
 	b, err := Open(ctx, c.cfg, ReadOnly, c.env)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		if why := hostlocal.NotCreatable(dir); why != "" {
-			c.add(Fail, "state", "cannot create %s: %s", c.cfg.State, ownDir(c.cfg.State, "state", why))
-		} else if id, _ := earlierInstallation(ctx, c.cfg); id != "" {
-			c.add(Warn, "state", "%s is missing, although the pause directory belongs to an installation: if its disk is not mounted, mount it; "+
-				"if it is lost, the first result creates a new one", c.cfg.State)
+		missing, why := MissingState(ctx, c.cfg), hostlocal.NotCreatable(dir)
+		if why != "" {
+			why = ownDir(c.cfg.State, "state", why)
+		}
+		if missing != "" && why != "" { // perhaps the directory below a mount point, which is nobody's
+			c.add(Fail, "state", "%s; if it is lost, a new one can't be made: %s", missing, why)
+		} else if why != "" {
+			c.add(Fail, "state", "cannot create %s: %s", c.cfg.State, why)
+		} else if missing != "" {
+			c.add(Warn, "state", "%s; if it is lost, the first result creates a new one", missing)
 		} else if !c.failed("state", hostlocal.At(c.cfg.LocalDir).Check()) {
 			c.add(OK, "state", "%s is missing; the first result creates it", c.cfg.State)
 		}

@@ -660,6 +660,21 @@ func TestCheckOfMissingDirectories(t *testing.T) {
 	require.NotContains(t, run(), "chown nobody")
 }
 
+// Where the disk of the state is not mounted, the directory below the mount point is not what somebody should give away.
+func TestCheckOfStateNotMounted(t *testing.T) {
+	testhost.NeedRoot(t, "to become another user")
+	w := worldIn(t, testhost.PublicDir(t))
+	w.fail("odilo", 1)
+	require.NoError(t, os.Chmod(w.Dir, 0o755))
+	state := filepath.Dir(w.cfg.State)
+	w.Remove(state)
+	require.NoError(t, os.Mkdir(state, 0o755))
+	out, err := w.command(child{Do: "check", UID: testhost.Nobody}).CombinedOutput()
+	require.NoError(t, err, string(out))
+	require.Contains(t, string(out), "FAIL state "+w.cfg.State+" is missing, although the pause directory belongs to an installation: "+
+		"if its disk is not mounted, mount it; if it is lost, a new one can't be made: nobody may not write it")
+}
+
 // What root can read, the daemon may not be able to read.
 func TestCheckAsRootOfTheStateOfAnotherUser(t *testing.T) {
 	testhost.NeedRoot(t, "to give files away")
