@@ -282,8 +282,8 @@ func TestSeparatedResumeAdvice(t *testing.T) {
 	noSocket, _, _ := strings.Cut(string(b), "http:\n")
 	require.NoError(t, os.WriteFile(s.path("config.yaml"), []byte(noSocket), 0o644))
 	lost, _ := run(strangerUser, "record", "--project", "odilo", "--failure", "--run-id", "one")
-	require.Contains(t, lost, "is LOST unless you record it: sudo -u '#4710' adfbot record --project odilo --agent project-meta --run-id one --failure --config "+
-		s.path("config.yaml")+"\n")
+	require.Regexp(t, "is LOST unless you record it: sudo -u '#4710' adfbot record --project odilo --agent project-meta --run-id one --failure --finished \\S+Z --config "+
+		s.path("config.yaml")+"\n", lost)
 	out, code := run(strangerUser, "check", "--offline")
 	require.Equal(t, 1, code)
 	require.Contains(t, out, "run it as #4710: sudo -u '#4710' adfbot --config "+s.path("config.yaml")+" check")
@@ -335,6 +335,36 @@ func TestSeparatedUsersWithoutSocket(t *testing.T) {
 	}))
 	_, stderr, _ = s.run(agentUser, "exec", "--project", "odilo", "--", "false")
 	require.Contains(t, stderr, "\nadfbot: if nobody is the bot's user, run chown -R nobody "+s.path("state")+" as root\nadfbot: to let nobody report")
+}
+
+// Agents may not read the id of the pause directory. The daemon tells them that another directory is in its place, whose flags say nothing.
+func TestSeparatedOtherPauseDirectory(t *testing.T) {
+	t.Parallel()
+	s := newSeparated(t)
+	s.start()
+	for range 3 {
+		_, _, code := s.run(agentUser, "exec", "--project", "odilo", "--", "false")
+		require.Equal(t, 1, code)
+	}
+	sentinel, err := os.ReadFile(s.path("pause/.adfbot"))
+	require.NoError(t, err)
+	installation, directory, _ := strings.Cut(strings.TrimSpace(string(sentinel)), " ")
+	other := strings.Repeat("0", len(installation))
+	require.NoError(t, os.Rename(s.path("pause"), s.path("right")))
+	ran := s.path("home-65534/ran")
+	for _, ids := range []string{other + " " + directory, installation + " " + other} {
+		require.NoError(t, os.Mkdir(s.path("pause"), 0o755))
+		require.NoError(t, os.Chown(s.path("pause"), daemonUser, daemonUser))
+		require.NoError(t, os.WriteFile(s.path("pause/.adfbot"), []byte(ids+"\n"), 0o644))
+		_, stderr, code := s.run(agentUser, "exec", "--project", "odilo", "--", "touch", ran)
+		require.Equal(t, 125, code, stderr)
+		require.Contains(t, stderr, "it is not known whether odilo is paused, so nothing is run: another directory is in the place of the pause directory: ")
+		require.NoFileExists(t, ran)
+		require.NoError(t, os.RemoveAll(s.path("pause")))
+	}
+	require.NoError(t, os.Rename(s.path("right"), s.path("pause")))
+	_, _, code := s.run(agentUser, "exec", "--project", "odilo", "--", "touch", ran)
+	require.Equal(t, 75, code)
 }
 
 // A project whose flag cannot be written is paused for agents, too: they can ask the daemon.

@@ -57,7 +57,7 @@ func (x *execution) report(ctx context.Context, redactor *redact.Redactor) int {
 		return x.refuse(ctx, why)
 	}
 	// Known projects have the flags of their pauses. A stop may be about one that is not known here, without a flag: the daemon alone can tell.
-	if err != nil && isKnown(x.cfg, pause.New(x.cfg.PauseDir), x.q.Project) != nil {
+	if err != nil && (errors.Is(err, status.ErrOtherPauseDir) || isKnown(x.cfg, pause.New(x.cfg.PauseDir), x.q.Project) != nil) {
 		return x.unknown(err)
 	}
 	waiting, leave := context.WithCancel(context.WithoutCancel(ctx))

@@ -21,8 +21,10 @@ func TestPaused(t *testing.T) {
 		"without a reason": {423, `<html>`, "odilo is paused", ""},
 		"may run":          {200, `{"project":"odilo","paused":false}`, "", ""},
 		"unknown":          {503, `{"title":"Unknown","detail":"the state does not answer"}`, "", "cannot tell: the state does not answer"},
-		"no problem":       {503, `<html>`, "", ""},
-		"not allowed":      {403, `{"title":"Not allowed","detail":"see projects[].users"}`, "", ""},
+		"other directory": {503, `{"title":"Another pause directory","detail":"no sentinel of this one"}`, "",
+			"another directory is in the place of the pause directory: the daemon at "},
+		"no problem":  {503, `<html>`, "", ""},
+		"not allowed": {403, `{"title":"Not allowed","detail":"see projects[].users"}`, "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := newDaemon(t)

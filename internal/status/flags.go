@@ -107,6 +107,18 @@ func FlagsLost(err error) bool {
 		errors.Is(err, pause.ErrOtherDirectory)
 }
 
+// TitleOtherPauseDir is the title of the daemon's answer to a question at its gate if [OtherPauseDir] holds.
+const TitleOtherPauseDir = "Another pause directory"
+
+// ErrOtherPauseDir means that the daemon has answered so.
+var ErrOtherPauseDir = errors.New("another directory is in the place of the pause directory")
+
+// OtherPauseDir reports whether err means that another directory is in the place of the pause directory. What is seen there says nothing,
+// and whoever may not read the id of the right one cannot know.
+func OtherPauseDir(err error) bool {
+	return errors.Is(err, pause.ErrOtherInstallation) || errors.Is(err, pause.ErrOtherDirectory)
+}
+
 // AdviseRestore adds the fix to an error about lost flags, for callers that cannot read the state.
 func AdviseRestore(err error) error {
 	switch {

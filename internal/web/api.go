@@ -183,7 +183,11 @@ func (s *Server) getGate(w http.ResponseWriter, r *request) error {
 	switch {
 	case v.Err != nil:
 		w.Header().Set("Retry-After", strconv.Itoa(int(gateWait/time.Second)))
-		return refused(http.StatusServiceUnavailable, "Unknown", "it is not known whether %s is paused, do not run it: %v", id, v.Err)
+		title := "Unknown"
+		if status.OtherPauseDir(v.Err) {
+			title = status.TitleOtherPauseDir
+		}
+		return refused(http.StatusServiceUnavailable, title, "it is not known whether %s is paused, do not run it: %v", id, v.Err)
 	case v.Paused:
 		return refused(http.StatusLocked, "Paused", "%s", strings.TrimSpace(v.Reason))
 	}
