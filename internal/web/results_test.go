@@ -97,7 +97,7 @@ func TestInvalidResults(t *testing.T) {
 		{`{"project":"odilo","exit_code":1,"projet":"x"}`, 400, `no field "projet"`},
 		{`{"Project":"odilo","exit_code":1}`, 400, `no field "Project"`},
 		{`{"project":"odilo","exit_code":1,"exit_code":0}`, 400, "is repeated"},
-		{`{"project":"odilo","exit_code":1} {}`, 400, "after top-level value"},
+		{`{"project":"odilo","exit_code":1} {}`, 400, "it is no JSON at byte"},
 		{`{"project":"odilo","exit_code":1`, 400, "one JSON object"},
 		{`[]`, 400, "one JSON object"},
 		{`"odilo"`, 400, "one JSON object"},
