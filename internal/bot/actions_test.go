@@ -56,6 +56,7 @@ func (w *world) outcomes() (out []string) {
 }
 
 func TestWorkflowRunsAreResults(t *testing.T) {
+	t.Parallel()
 	w := actionsWorld(t, "")
 	w.ended("failure") // before the project had the workflow
 	open := w.Gitea.StartWorkflowRun(agents, workflow)
@@ -96,6 +97,7 @@ func TestWorkflowRunsAreResults(t *testing.T) {
 
 // Each run counts once, whoever reads it and wherever a process dies; another attempt is another run.
 func TestWorkflowRunsCountOnce(t *testing.T) {
+	t.Parallel()
 	for _, tells := range []bool{false, true} {
 		w := actionsWorld(t, "")
 		w.sweepWell()
@@ -118,6 +120,7 @@ func TestWorkflowRunsCountOnce(t *testing.T) {
 
 // However many runs there are, and in whatever order they end.
 func TestWorkflowRunsOnManyPages(t *testing.T) {
+	t.Parallel()
 	w := actionsWorld(t, "")
 	w.Gitea.SetMaxItems(7)
 	first := w.Gitea.StartWorkflowRun(agents, workflow)
@@ -150,6 +153,7 @@ func TestWorkflowRunsOnManyPages(t *testing.T) {
 }
 
 func TestWorkflowRunBeforeAResume(t *testing.T) {
+	t.Parallel()
 	w := actionsWorld(t, "")
 	w.sweepWell()
 	for range 3 {
@@ -170,6 +174,7 @@ func TestWorkflowRunBeforeAResume(t *testing.T) {
 }
 
 func TestWorkflowThatCannotBeRead(t *testing.T) {
+	t.Parallel()
 	w := actionsWorld(t, "")
 	w.Gitea.AddToken(testworld.Bot, token, "write:issue", "read:user")
 	_, err := w.sweep()
@@ -191,6 +196,7 @@ func TestWorkflowThatCannotBeRead(t *testing.T) {
 func (w *world) active() bool { return w.Gitea.WorkflowActive(agents, workflow) }
 
 func TestWorkflowIsDisabledWhilePaused(t *testing.T) {
+	t.Parallel()
 	w := actionsWorld(t, ", disable: true")
 	w.sweepWell()
 	require.True(t, w.active())
@@ -217,6 +223,7 @@ func TestWorkflowIsDisabledWhilePaused(t *testing.T) {
 
 // A resume enables the workflow at once where Gitea answers. Else it says that the sweep will.
 func TestResumeEnablesWorkflow(t *testing.T) {
+	t.Parallel()
 	resume := func(w *world) (done bot.Done) {
 		w.with(bot.Operate, func(b *bot.Bot) {
 			var err error
@@ -308,6 +315,7 @@ func TestResumeEnablesWorkflow(t *testing.T) {
 
 // What a person has disabled stays so.
 func TestWorkflowThatAPersonHasDisabled(t *testing.T) {
+	t.Parallel()
 	w := actionsWorld(t, ", disable: true")
 	w.Gitea.SetWorkflowActive(agents, workflow, false)
 	w.fail("odilo", 3)
@@ -320,6 +328,7 @@ func TestWorkflowThatAPersonHasDisabled(t *testing.T) {
 
 // What is disabled is enabled again, wherever the configuration has gone meanwhile.
 func TestWorkflowLeavesTheConfiguration(t *testing.T) {
+	t.Parallel()
 	for what, change := range map[string]func(w *world){
 		"no longer to be disabled": func(w *world) { w.change(", disable: true", "") },
 		"another workflow":         func(w *world) { w.change(workflow+", d", "lint.yaml, d") },
@@ -349,6 +358,7 @@ func TestWorkflowLeavesTheConfiguration(t *testing.T) {
 }
 
 func TestWorkflowMayNotBeDisabled(t *testing.T) {
+	t.Parallel()
 	w := actionsWorld(t, ", disable: true")
 	w.Gitea.AddToken(testworld.Bot, token, "write:issue", "read:user", "read:repository")
 	w.fail("odilo", 3)
@@ -376,6 +386,7 @@ func TestWorkflowMayNotBeDisabled(t *testing.T) {
 
 // An answer that was lost: it is disabled, and adfbot knows that it did it.
 func TestWorkflowAnswerLost(t *testing.T) {
+	t.Parallel()
 	w := actionsWorld(t, ", disable: true")
 	w.fail("odilo", 3)
 	remove := w.Gitea.Inject(giteatest.Fault{Do: giteatest.LostAnswer(), Match: giteatest.PathHas("/disable")})
@@ -395,6 +406,7 @@ func TestWorkflowAnswerLost(t *testing.T) {
 
 // Two projects may have one workflow. It runs again when neither is paused.
 func TestWorkflowOfTwoProjects(t *testing.T) {
+	t.Parallel()
 	w := actionsWorld(t, ", disable: true")
 	w.change("  - id: atlas\n", "  - id: atlas\n    actions: {repo: "+agents+", workflow: "+workflow+", disable: true}\n")
 	w.fail("odilo", 3)
@@ -411,6 +423,7 @@ func TestWorkflowOfTwoProjects(t *testing.T) {
 
 // An event has its project swept at once. Its run is looked at even if many others have begun since.
 func TestWorkflowEvent(t *testing.T) {
+	t.Parallel()
 	w := actionsWorld(t, "")
 	old := w.ended("success")
 	for range 60 {
@@ -430,6 +443,7 @@ func TestWorkflowEvent(t *testing.T) {
 }
 
 func TestCheckOfWorkflows(t *testing.T) {
+	t.Parallel()
 	w := actionsWorld(t, ", disable: true")
 	require.Empty(t, w.fails())
 	require.Equal(t, "odilo: the runs of agent.yaml in terraphim/agents can be read", w.finding("actions", bot.OK))

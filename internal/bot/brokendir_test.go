@@ -11,6 +11,7 @@ import (
 
 // Where nothing can be kept beside the state, the state itself still takes results: none is lost, and the third failure pauses.
 func TestNoSpoolAndAGoodState(t *testing.T) {
+	t.Parallel()
 	for what, break_ := range map[string]func(t *testing.T, dir string){
 		"a link in place of the directory": func(t *testing.T, dir string) {
 			require.NoError(t, os.Rename(dir, dir+".away"))

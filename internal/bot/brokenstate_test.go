@@ -290,6 +290,7 @@ func certificate(t *testing.T, address string) (*tls.Certificate, string) {
 
 // A new installation has no sentinel because its state cannot be made. What is said is why, too: to make the sentinel would not help.
 func TestNewStateThatCannotBeMade(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	require.NoError(t, os.MkdirAll(w.cfg.State, 0o700))
 	r := w.must(bot.ExitNotStarted, "odilo", "touch", w.Dir+"/ran")

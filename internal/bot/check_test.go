@@ -48,6 +48,7 @@ func (w *world) fails() (out []string) {
 
 // Nothing is wrong with a new machine, and nothing is made.
 func TestCheckOfNewMachine(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	require.Empty(t, w.fails())
 	require.Contains(t, w.finding("config", bot.OK), w.cfg.Path+": 2 projects")
@@ -63,6 +64,7 @@ func TestCheckOfNewMachine(t *testing.T) {
 }
 
 func TestCheckOfMachineInUse(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.fail("odilo", 3)
 	require.Empty(t, w.fails())
@@ -72,6 +74,7 @@ func TestCheckOfMachineInUse(t *testing.T) {
 }
 
 func TestCheckOfOneProject(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.change("  - id: atlas\n    threshold: 2\n    ignore_exit_codes: [75, 9]\n", "")
 	require.Equal(t, w.cfg.Path+": 1 project", w.finding("config", bot.OK))
@@ -79,6 +82,7 @@ func TestCheckOfOneProject(t *testing.T) {
 
 // An offline check makes no request.
 func TestCheckOffline(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	for _, f := range bot.Check(ctx, w.cfg, true, w.env()) {
 		require.NotContains(t, []string{"gitea", "account", "repository"}, f.What)
@@ -88,6 +92,7 @@ func TestCheckOffline(t *testing.T) {
 
 // A proxy may change the answers' type.
 func TestCheckBehindProxyThatChangesTypes(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.Gitea.Inject(giteatest.Fault{Match: giteatest.CreateIssue(), Do: giteatest.Status(422, `{"message":"[Title]: Required"}`, "Content-Type", "text/plain")})
 	require.Contains(t, w.finding("repository", bot.OK), "open issues of adf-bot")
@@ -101,6 +106,7 @@ func (w *world) disabled() {
 
 // Each finding names what is wrong and how to fix it.
 func TestCheckFindings(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		do    func(w *world)
 		what  string
@@ -324,6 +330,7 @@ func closeAll(l net.Listener) {
 
 // An address or a socket that serve listens on is no finding.
 func TestCheckBesideDaemon(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	dir, err := os.MkdirTemp("", "adfbot-") // the path of a socket has to be short
 	require.NoError(t, err)
@@ -344,6 +351,7 @@ func TestCheckBesideDaemon(t *testing.T) {
 
 // A configured login is enough where the token may not read its own.
 func TestCheckWithConfiguredLogin(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.Gitea.RevokeToken(token)
 	w.Gitea.AddToken(testworld.Bot, token, "write:issue")
@@ -355,6 +363,7 @@ func TestCheckWithConfiguredLogin(t *testing.T) {
 
 // What fails does not end the check, unless all the rest would fail alike.
 func TestCheckGoesOn(t *testing.T) {
+	t.Parallel()
 	for name, tt := range map[string]struct {
 		fault giteatest.Fault
 		want  []string // the findings of Gitea
@@ -383,6 +392,7 @@ func TestCheckGoesOn(t *testing.T) {
 
 // Other repositories are checked even if one is missing.
 func TestCheckOfTwoRepositories(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.change("    threshold: 2\n", "    threshold: 2\n    repo: other\n")
 	w.Gitea.DeleteRepo(repo)
@@ -392,6 +402,7 @@ func TestCheckOfTwoRepositories(t *testing.T) {
 
 // Rights to code say nothing about rights to issues.
 func TestCheckOfTeamThatMayWriteIssuesOnly(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.Gitea.SetPermission("terraphim", "adf-fleet", testworld.Bot, giteatest.Read)
 	w.Gitea.SetIssuePermission("terraphim", "adf-fleet", testworld.Bot, giteatest.Write)
@@ -475,6 +486,7 @@ func TestCheckAsAnotherUser(t *testing.T) {
 
 // A project that was removed from the configuration and added again goes on with the count that it had.
 func TestCheckOfCounts(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	for range 2 {
 		r := failure("odilo")
@@ -493,6 +505,7 @@ func TestCheckOfCounts(t *testing.T) {
 
 // With many of them, what is wrong must not scroll away.
 func TestCheckCountsOfMany(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.change("  - id: odilo\n", "  - {id: many-4, threshold: 5}\n  - {match: many-*}\n  - id: odilo\n")
 	for n := range 4 {
@@ -519,6 +532,7 @@ func (w *world) counted() (n int) {
 
 // A threshold that is lowered below the count takes effect with the next failure.
 func TestLoweredThreshold(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.change("  - id: odilo", "  - id: odilo\n    threshold: 5")
 	w.fail("odilo", 3)
@@ -544,6 +558,7 @@ func TestLoweredThreshold(t *testing.T) {
 // A person who is not the bot's user is told to run it as that user, and nothing that would be wrong for the bot.
 // What another account may do says nothing about the bot, whether the account is of a directory service or a service's own.
 func TestCheckAsAnotherAccount(t *testing.T) {
+	t.Parallel()
 	testhost.NeedRoot(t, "to become other users")
 	w := worldIn(t, testhost.PublicDir(t))
 	w.fail("odilo", 3)
@@ -561,6 +576,7 @@ func TestCheckAsAnotherAccount(t *testing.T) {
 }
 
 func TestCheckAsPerson(t *testing.T) {
+	t.Parallel()
 	testhost.NeedRoot(t, "to become other users")
 	w := worldIn(t, testhost.PublicDir(t))
 	w.fail("odilo", 3)
@@ -606,6 +622,7 @@ func TestCheckAsPerson(t *testing.T) {
 
 // Jobs of other users ask the gate: the directory and those above it must be open to them.
 func TestCheckPauseDirectoryClosedToOthers(t *testing.T) {
+	t.Parallel()
 	testhost.NeedRoot(t, "to give the state to a user of a service")
 	w := newWorld(t)
 	w.fail("odilo", 1)
@@ -662,6 +679,7 @@ func TestCheckOfMissingDirectories(t *testing.T) {
 
 // Where the disk of the state is not mounted, the directory below the mount point is not what somebody should give away.
 func TestCheckOfStateNotMounted(t *testing.T) {
+	t.Parallel()
 	testhost.NeedRoot(t, "to become another user")
 	w := worldIn(t, testhost.PublicDir(t))
 	w.fail("odilo", 1)
@@ -677,6 +695,7 @@ func TestCheckOfStateNotMounted(t *testing.T) {
 
 // What root can read, the daemon may not be able to read.
 func TestCheckAsRootOfTheStateOfAnotherUser(t *testing.T) {
+	t.Parallel()
 	testhost.NeedRoot(t, "to give files away")
 	w := newWorld(t)
 	w.fail("odilo", 1)
@@ -690,6 +709,7 @@ func TestCheckAsRootOfTheStateOfAnotherUser(t *testing.T) {
 
 // The bot could not remove what others put there.
 func TestCheckStickyPauseDirOfAnotherUser(t *testing.T) {
+	t.Parallel()
 	testhost.NeedRoot(t, "to give files away")
 	w := worldIn(t, testhost.PublicDir(t))
 	w.fail("odilo", 1)
@@ -699,6 +719,7 @@ func TestCheckStickyPauseDirOfAnotherUser(t *testing.T) {
 }
 
 func TestCheckKnownProjectsClosed(t *testing.T) {
+	t.Parallel()
 	if os.Geteuid() == 0 {
 		t.Skip("root reads everything")
 	}

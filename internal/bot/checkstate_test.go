@@ -54,6 +54,7 @@ func TestCheckThroughPooler(t *testing.T) {
 }
 
 func TestCheckOfServer(t *testing.T) {
+	t.Parallel()
 	for name, tt := range map[string]struct {
 		report postgres.Report
 		want   string // "": nothing
@@ -83,6 +84,7 @@ func TestCheckOfServer(t *testing.T) {
 
 // Results that wait beside a file are not forgotten when local_dir is set.
 func TestLocalDirOfFile(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.fail("odilo", 1)
 	_, err := hostlocal.Beside(w.cfg.State).Spool().Add(store.Result{Project: "odilo", Agent: "project-meta", RunID: "r", Outcome: store.Failure, Finished: noon})

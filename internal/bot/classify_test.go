@@ -42,6 +42,7 @@ func TestClassify(t *testing.T) {
 
 // A spooled result keeps its class, by which the spool has paused the project, whatever the rules are by the time it can be stored.
 func TestSpooledClass(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.change("projects:", "classes:\n  - {name: licence, output: [licence expired], outcome: trip}\n  - {name: busy, exit_codes: [9], outcome: ignored}\nprojects:")
 	w.fail("odilo", 1)
@@ -64,6 +65,7 @@ func TestSpooledClass(t *testing.T) {
 
 // What was left to decide of spooled results is decided by whoever counts them, in the spool and when they are recorded.
 func TestSpooledUndecided(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.change("projects:", "classes:\n  - {name: busy, exit_codes: [8], outcome: ignored}\nprojects:")
 	w.fail("odilo", 1)
@@ -89,6 +91,7 @@ func TestSpooledUndecided(t *testing.T) {
 
 // A result that an earlier version has spooled has no class. A file with one that nobody can have given is not recorded.
 func TestSpooledWithoutClass(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.fail("odilo", 1)
 	r := failure("odilo")

@@ -22,6 +22,7 @@ func (f onWrite) Write(p []byte) (int, error) { f(); return len(p), nil }
 
 // The run is recorded at once.
 func TestClockSetDuringRun(t *testing.T) {
+	t.Parallel()
 	for what, jump := range map[string]time.Duration{"back": -day, "forward": day} {
 		t.Run(what, func(t *testing.T) {
 			w := newWorld(t)
@@ -42,6 +43,7 @@ func TestClockSetDuringRun(t *testing.T) {
 
 // A run that was killed before counts.
 func TestClockSetBackAfterKill(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.dies(child{Do: "exec", Project: "odilo", Command: []string{"true"}, KillAt: "ran"})
 	w.pass(-10 * 365 * day) // the child has the machine's clock
@@ -55,6 +57,7 @@ func TestClockSetBackAfterKill(t *testing.T) {
 // What the daemon is told of a run that began at a known time counts only after the last resume. A resume that was noted
 // by a clock a day ahead must not make it deaf for a day.
 func TestResumeOfFastClock(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.pass(day)
 	w.fail("odilo", 3)
@@ -73,6 +76,7 @@ func TestResumeOfFastClock(t *testing.T) {
 
 // A wait that a fast clock set does not last.
 func TestWaitOfFastClock(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.pass(day)
 	up := w.Gitea.Inject(giteatest.Fault{Do: giteatest.Status(503, "")})
@@ -95,6 +99,7 @@ func TestWaitOfFastClock(t *testing.T) {
 
 // No history is deleted for a day.
 func TestHistoryAfterClockLeap(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	runs := func() int { return len(w.project("odilo").LastRuns) }
 	w.fail("odilo", 2)
@@ -122,6 +127,7 @@ func TestHistoryAfterClockLeap(t *testing.T) {
 // History is deleted all the same.
 // Where somebody sweeps by hand every few days, each time looks like a leap.
 func TestHistoryWithRareSweeps(t *testing.T) {
+	t.Parallel()
 	for schedule, every := range map[string]time.Duration{"@every 1m": 5 * day, "0 3 * * 1": 7 * day} {
 		w := newWorld(t)
 		w.change("projects:", "sweep:\n  schedule: \""+schedule+"\"\nprojects:")
@@ -137,6 +143,7 @@ func TestHistoryWithRareSweeps(t *testing.T) {
 
 // A hold of the future holds the project, and can be resumed.
 func TestHoldOfTheFuture(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.pass(day)
 	w.with(bot.Results, func(b *bot.Bot) {

@@ -28,6 +28,7 @@ func exitCode(cmd *testhost.Child) int {
 
 // A run that ends because adfbot was told to end is ignored.
 func TestExecInterrupted(t *testing.T) {
+	t.Parallel()
 	for _, s := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGQUIT} {
 		w := newWorld(t)
 		cmd := w.startExec(child{Project: "odilo", Command: w.script("trap 'exit 5' TERM INT HUP QUIT; touch DIR/begun; while :; do sleep 0.01; done")})
@@ -42,6 +43,7 @@ func TestExecInterrupted(t *testing.T) {
 
 // A shell ends its script if Ctrl-C has ended one of its commands, and goes on if the command has exited. So SIGINT ends exec, too.
 func TestExecEndsByCtrlC(t *testing.T) {
+	t.Parallel()
 	for trap, signaled := range map[string]bool{"": true, "trap 'exit 130' INT; ": false} {
 		w := newWorld(t)
 		cmd := w.startExec(child{Project: "odilo", Command: w.script(trap + "touch DIR/begun; while :; do sleep 0.01; done")})
@@ -55,6 +57,7 @@ func TestExecEndsByCtrlC(t *testing.T) {
 // A signal that means nothing to adfbot is the command's, e.g. one that KillSignal= of systemd or STOPSIGNAL of Docker
 // names, or SIGABRT, with which systemd ends a service that hangs.
 func TestExecOtherSignals(t *testing.T) {
+	t.Parallel()
 	for _, s := range []syscall.Signal{syscall.SIGUSR1, syscall.SIGPWR, syscall.SIGIO, syscall.SIGABRT, syscall.SIGXCPU, syscall.SIGVTALRM, 35, 37 /* SIGRTMIN+3 */, 64} {
 		w := newWorld(t)
 		cmd := w.startExec(child{Project: "odilo", Command: w.script(fmt.Sprintf("trap 'exit 5' %d; touch DIR/begun; while :; do sleep 0.01; done", s))})
@@ -65,6 +68,7 @@ func TestExecOtherSignals(t *testing.T) {
 
 // SIGTSTP stops the command, then adfbot, and SIGCONT wakes both; a command that ignores SIGTSTP goes on, and so does adfbot.
 func TestExecStopped(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	stopped := func(pid string) bool {
 		_, after, _ := strings.Cut(w.Read("/proc/"+pid+"/stat"), ") ")
@@ -95,6 +99,7 @@ func TestExecStopped(t *testing.T) {
 
 // A run that adfbot was told to end counts if it had run for so long that it must have hung.
 func TestExecHung(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.change("  - id: odilo\n", "  - id: odilo\n    hung_after: 1ns\n    classes: [{name: stuck, exit_codes: [143], output: [waiting], outcome: ignored}]\n")
 	for _, script := range []string{"exec sleep 60", "trap 'exit 0' TERM; echo waiting; sleep 60 & wait"} {
@@ -112,6 +117,7 @@ func TestExecHung(t *testing.T) {
 // A command that is ended together with adfbot is ignored.
 // Ctrl-C, systemd and a shutdown send the signal to both, and the command may be the first to end.
 func TestExecInterruptedTogether(t *testing.T) {
+	t.Parallel()
 	for name, script := range map[string]string{
 		"adfbot first":      "kill -TERM $PPID; exit 1",
 		"the command first": "(trap '' TERM; while kill -0 $$; do :; done; kill -TERM $PPID) >/dev/null 2>&1 & kill -TERM $$",
@@ -132,6 +138,7 @@ func TestExecInterruptedTogether(t *testing.T) {
 
 // The command is not started.
 func TestExecInterruptedBeforeStart(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	cmd := w.command(child{Do: "exec", Project: "odilo", TermAt: "noted", Command: []string{"touch", w.Dir + "/begun"}})
 	require.NoError(t, cmd.Start())
@@ -143,6 +150,7 @@ func TestExecInterruptedBeforeStart(t *testing.T) {
 
 // What adfbot itself could not do is no result. However few files it may open, nothing counts and nothing is left that looks like a run.
 func TestExecWithoutDescriptors(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.must(0, "odilo", "true")
 	for _, state := range []string{"", "no database"} {
@@ -181,6 +189,7 @@ func TestExecWithoutDescriptors(t *testing.T) {
 // Nothing counts either if the kernel has no process, memory or file left for the command, e.g. EAGAIN at systemd's TasksMax= or at
 // ulimit -u.
 func TestExecWithoutResources(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.must(0, "odilo", "true")
 	for _, refused := range []syscall.Errno{syscall.EAGAIN, syscall.ENOMEM, syscall.ENFILE} {
@@ -198,6 +207,7 @@ func TestExecWithoutResources(t *testing.T) {
 
 // The command ignores the signals that adfbot was started to ignore.
 func TestExecIgnoredSignals(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	fifo(t, w.Dir+"/go")
 	cmd := w.command(child{Do: "exec", Project: "odilo", Command: w.script("touch DIR/begun; read x <DIR/go")})
@@ -217,6 +227,7 @@ func TestExecIgnoredSignals(t *testing.T) {
 // It does not lose the result.
 // The second Ctrl-C of an impatient person, or systemd's SIGTERM just as the command has ended.
 func TestExecSignalAfterEnd(t *testing.T) {
+	t.Parallel()
 	for script, outcome := range map[string]string{"exit 0": store.Success, "exit 3": store.Failure} {
 		w := newWorld(t)
 		cmd := w.startExec(child{Project: "odilo", TermAt: "ran", Command: w.script("touch DIR/begun; " + script)})
@@ -231,6 +242,7 @@ func TestExecSignalAfterEnd(t *testing.T) {
 
 // The result is not lost.
 func TestExecReaderGoesAway(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	for name, script := range map[string]string{
 		"stdout": "trap '' PIPE; while echo x 2>/dev/null; do :; done; exit 3",
@@ -271,6 +283,7 @@ func fullPipe(t *testing.T) *os.File {
 
 // One signal ends the command, and exec, although nobody reads the command's output.
 func TestExecEndedWhileNobodyReads(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	cmd := w.command(child{Do: "exec", Project: "odilo", Command: w.script("echo x; touch DIR/begun; exec sleep 60")})
 	begun := w.watch(w.Dir)
@@ -284,6 +297,7 @@ func TestExecEndedWhileNobodyReads(t *testing.T) {
 
 // A signal ends exec while nobody reads its messages, as while nobody reads the command's output.
 func TestExecEndedWhileNobodyReadsMessages(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.fail("odilo", 2)
 	cmd := w.command(child{Do: "exec", Project: "odilo", Command: w.script("exit 3")})
@@ -297,6 +311,7 @@ func TestExecEndedWhileNobodyReadsMessages(t *testing.T) {
 
 // A signal after the command's end ends the wait for Gitea, and nothing else.
 func TestExecEndedWhileGiteaHangs(t *testing.T) {
+	t.Parallel()
 	for _, s := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP} {
 		w := newWorld(t)
 		l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -322,6 +337,7 @@ func TestExecEndedWhileGiteaHangs(t *testing.T) {
 
 // A process that the command leaves behind lives on after exec, and its output goes on. The run is over.
 func TestExecLeavesBackgroundProcess(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	fifo(t, w.Dir+"/go")
 	released, err := os.OpenFile(w.Dir+"/go", os.O_RDWR, 0)
@@ -348,6 +364,7 @@ func TestExecLeavesBackgroundProcess(t *testing.T) {
 
 // A run that was killed together with adfbot is a failure at the next sweep, once.
 func TestExecKilledTogether(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.fail("odilo", 2)
 	cmd := w.startExec(child{Project: "odilo", RunID: "r3", Command: w.script("echo $$ > DIR/pid; touch DIR/begun; exec sleep 60")})

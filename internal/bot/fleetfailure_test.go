@@ -203,6 +203,7 @@ func TestRemovalTakesEffectBetweenPasses(t *testing.T) {
 
 // A directory that was emptied tells nothing, and neither does one from before that which is put in its place.
 func TestPausedInAnEmptiedDirectory(t *testing.T) {
+	t.Parallel()
 	f := newHosts(t, 2)
 	a, b := f[0], f[1]
 	goBack := b.snapshot(b.cfg.PauseDir)
@@ -240,6 +241,7 @@ func TestSpooledWhilePaused(t *testing.T) {
 
 // A flag of a pause that is over is no pause of the results that a host spools meanwhile: the trip that they lead to holds.
 func TestSpooledBesideTheFlagOfAnEarlierPause(t *testing.T) {
+	t.Parallel()
 	f := newHosts(t, 2)
 	a, b := f[0], f[1]
 	a.fail("odilo", 3)
@@ -303,6 +305,7 @@ func TestDirectoryFromASnapshot(t *testing.T) {
 
 // The same holds for a flag that the host has written by itself, because it could not reach the state.
 func TestSpooledPauseAndDirectoryFromASnapshot(t *testing.T) {
+	t.Parallel()
 	f := newHosts(t, 2)
 	a, b := f[0], f[1]
 	goBack := b.snapshot(b.cfg.PauseDir)
@@ -329,6 +332,7 @@ func TestSpooledPauseAndDirectoryFromASnapshot(t *testing.T) {
 
 // Nor is it removed if the host then pauses a project once more in the directory from before the first pause.
 func TestSpooledPauseAfterADirectoryFromASnapshot(t *testing.T) {
+	t.Parallel()
 	for name, second := range map[string]string{"of another project": "atlas", "of the same project": "odilo"} {
 		t.Run(name, func(t *testing.T) {
 			f := newHosts(t, 2)
@@ -355,6 +359,7 @@ func TestSpooledPauseAfterADirectoryFromASnapshot(t *testing.T) {
 
 // A host that comes back from a snapshot brings spooled failures along that are recorded already, and their pause. They end no later pause.
 func TestHostFromASnapshotWithASpooledPause(t *testing.T) {
+	t.Parallel()
 	for name, removed := range map[string]bool{"whose flag stood": false, "whose flag was removed": true} {
 		t.Run(name, func(t *testing.T) {
 			f := newHosts(t, 2)
@@ -382,6 +387,7 @@ func TestHostFromASnapshotWithASpooledPause(t *testing.T) {
 
 // While a host is cut off, its directory is replaced by one from before the pause, and then its own failures pause the project there.
 func TestSpooledFailuresInADirectoryFromASnapshot(t *testing.T) {
+	t.Parallel()
 	f := newHosts(t, 2)
 	a, b := f[0], f[1]
 	goBack := b.snapshot(b.cfg.PauseDir)
@@ -399,6 +405,7 @@ func TestSpooledFailuresInADirectoryFromASnapshot(t *testing.T) {
 // A pause that only the spool knows is recorded while the directory cannot be marked. One from before the pause then has the same mark, and
 // is no removal all the same.
 func TestSpooledPauseInAReadOnlyDirectory(t *testing.T) {
+	t.Parallel()
 	a := newHosts(t, 1)[0]
 	goBack := a.snapshot(a.cfg.PauseDir)
 	for range 3 {

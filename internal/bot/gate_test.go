@@ -18,6 +18,7 @@ import (
 
 // The gate is open only where a directory with its sentinel has no flag.
 func TestGate(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.fail("odilo", 1)
 	w.Remove(w.cfg.State) // it needs none
@@ -37,6 +38,7 @@ func TestGate(t *testing.T) {
 }
 
 func TestGateOnErrors(t *testing.T) {
+	t.Parallel()
 	for what, c := range map[string]struct {
 		break_ func(t *testing.T, w *world)
 		err    error
@@ -75,6 +77,7 @@ func fifo(t testing.TB, path string) {
 
 // A directory that does not answer in five seconds is unknown.
 func TestGateTimeout(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
 		hang := func(pause.Dir, string) (pause.Flag, pause.Sentinel, error) {
@@ -91,6 +94,7 @@ func TestGateTimeout(t *testing.T) {
 
 // A configuration that does not answer takes no longer, and leaves the directory what is left of the time.
 func TestGateTimeoutOfConfiguration(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(context.Background(), bot.GateWait)
 		defer cancel()
@@ -122,6 +126,7 @@ func TestGateTimeoutOfConfiguration(t *testing.T) {
 
 // What the advice would need may hang too: the verdict does not wait for it.
 func TestGateAdviceTimeout(t *testing.T) {
+	t.Parallel()
 	w := wiped(t)
 	v := bot.Gate(ctx, w.cfg, "odilo")
 	ended, cancel := context.WithCancel(ctx)
@@ -133,6 +138,7 @@ func TestGateAdviceTimeout(t *testing.T) {
 
 // Where the state can be read, the error names what a touch would resume.
 func TestGateErrorExplained(t *testing.T) {
+	t.Parallel()
 	w := wiped(t)
 	err := bot.Gate(ctx, w.cfg, "odilo").Err
 	explained := bot.AdviseRestore(ctx, w.cfg, w.env(), err, time.Minute)
@@ -150,6 +156,7 @@ func TestGateErrorExplained(t *testing.T) {
 // Only while no flag was ever written.
 // A state that is lost must not make a second installation of one whose flags and issues are still there.
 func TestFirstCommandMakesDirectory(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.must(0, "odilo", "true")
 	require.FileExists(t, w.sentinel())
@@ -170,6 +177,7 @@ func TestFirstCommandMakesDirectory(t *testing.T) {
 
 // No new state is made.
 func TestNewStateWithUnreadableDirectory(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.fail("odilo", 3)
 	w.Remove(filepath.Dir(w.cfg.State))
@@ -182,6 +190,7 @@ func TestNewStateWithUnreadableDirectory(t *testing.T) {
 
 // Between a trip and its flag, the reason does not claim that writing the flag has failed.
 func TestGateBeforeTheFlag(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t).silent()
 	w.fail("odilo", 2)
 	w.dies(child{Do: "record", Project: "odilo", KillAt: "tripped"})

@@ -27,7 +27,7 @@ import (
 )
 
 var (
-	// atPoint is what the test that runs does at the fault points of the program; nil: nothing. A parallel test must not set it.
+	// atPoint is what the test that runs does at the fault points of the program; nil: nothing. A parallel test must not set it, nor send a signal to this process.
 	atPoint func(name string)
 
 	ctx = fault.With(context.Background(), func(name string) {

@@ -10,6 +10,7 @@ import (
 )
 
 func TestForgotten(t *testing.T) {
+	t.Parallel()
 	now := time.Date(2026, 11, 23, 7, 0, 0, 0, time.UTC)
 	const month = 720 * time.Hour
 	for name, tt := range map[string]struct {
@@ -34,6 +35,7 @@ func TestForgotten(t *testing.T) {
 
 // A host is only retired if it is found again a while later, with no heartbeat in between.
 func TestAbsences(t *testing.T) {
+	t.Parallel()
 	at := time.Date(2026, 11, 23, 7, 0, 0, 0, time.UTC)
 	a, b := store.Host{ID: "a", Seen: at.Add(-time.Hour)}, store.Host{ID: "b", Seen: at.Add(-time.Hour)}
 	absent := absences{}

@@ -140,6 +140,7 @@ func (c *claimer) Claim(ctx context.Context, _ string, _ time.Duration) (held co
 }
 
 func TestClaimLostIsObserved(t *testing.T) {
+	t.Parallel()
 	for name, tt := range map[string]struct {
 		end  func(c *claimer, release, giveUp func())
 		want []string

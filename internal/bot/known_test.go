@@ -65,6 +65,7 @@ func TestKnownInFleet(t *testing.T) {
 
 // A state of an earlier version, or one whose projects had entries of their own, has what gate needs after the next sweep.
 func TestKnownBeforePatterns(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.change("  - id: odilo", "  - id: odilo\n  - id: twins-a\n  - id: twins-b")
 	w.record(failure("twins-a"))
@@ -79,6 +80,7 @@ func TestKnownBeforePatterns(t *testing.T) {
 
 // A lost state learns its projects from the pause directory, and has their issues too.
 func TestKnownAfterLostState(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.withPattern()
 	w.record(failure("twins-a"))
@@ -93,6 +95,7 @@ func TestKnownAfterLostState(t *testing.T) {
 
 // What cannot be written for gate is left to the next sweep; the result counts.
 func TestKnownLater(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.withPattern()
 	w.record(failure("odilo"))
@@ -112,6 +115,7 @@ func TestKnownLater(t *testing.T) {
 
 // A FIFO in place of the known projects makes no step wait or fail but those that need them.
 func TestKnownProjectsFIFO(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.withPattern()
 	w.record(failure("odilo"))
@@ -132,6 +136,7 @@ func TestKnownProjectsFIFO(t *testing.T) {
 
 // A run whose state cannot be used makes its project known once its result is stored.
 func TestKnownAfterSpool(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.withPattern()
 	w.record(failure("odilo"))
@@ -148,6 +153,7 @@ func TestKnownAfterSpool(t *testing.T) {
 
 // A dry run and a sweep count known projects, as configured ones.
 func TestKnownInReports(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.withPattern()
 	w.record(failure("twins-a"))

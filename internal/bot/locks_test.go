@@ -13,6 +13,7 @@ import (
 
 // A FIFO can be locked as well as a file, and check does not say otherwise.
 func TestLocksInFIFO(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.must(0, "odilo", "true")
 	locks := filepath.Join(w.cfg.State+".d", "locks")
@@ -28,6 +29,7 @@ func TestLocksInFIFO(t *testing.T) {
 
 // Results count, the breaker trips and exec refuses although no lock can be taken. Once it can, the sweep catches up.
 func TestBrokenLocks(t *testing.T) {
+	t.Parallel()
 	for what, c := range map[string]struct {
 		breakLocks func(path string) error
 		why        string

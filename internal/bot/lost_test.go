@@ -36,6 +36,7 @@ func openNumbers(w *world) (out []int64) {
 
 // The bot goes on from flags and issues.
 func TestLostState(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.fail("odilo", 3)
 	w.fail("atlas", 2)
@@ -60,6 +61,7 @@ func TestLostState(t *testing.T) {
 
 // The flag alone rebuilds the incident.
 func TestLostStateWithoutIssue(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	up := w.Gitea.Inject(giteatest.Fault{Do: giteatest.Reset()})
 	id := w.fail("odilo", 3).Answer.Incident
@@ -74,6 +76,7 @@ func TestLostStateWithoutIssue(t *testing.T) {
 }
 
 func TestOldStateCatchesUp(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.fail("odilo", 2)
 	old := w.copyState()
@@ -95,6 +98,7 @@ func TestOldStateCatchesUp(t *testing.T) {
 
 // A run that went on when the state was copied has ended since, well or not: it is no failure.
 func TestOldStateWithRun(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.fail("odilo", 2)
 	w.inState(func(s store.State) {
@@ -123,6 +127,7 @@ func TestOldStateWithRun(t *testing.T) {
 
 // A state a day old whose incident has ended closes nothing else.
 func TestOldStateWithEndedIncident(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.fail("odilo", 3)
 	old := w.copyState()
@@ -143,6 +148,7 @@ func TestOldStateWithEndedIncident(t *testing.T) {
 
 // The old issues are reported and never touched.
 func TestLostStateAndDirectory(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.fail("odilo", 3)
 	w.loseState()
@@ -163,6 +169,7 @@ func TestLostStateAndDirectory(t *testing.T) {
 
 // Two installations on one repository do not touch each other's issues.
 func TestTwoInstallationsOnOneRepository(t *testing.T) {
+	t.Parallel()
 	w, other := newWorld(t), newWorld(t)
 	other.Gitea = w.Gitea
 	w.fail("odilo", 3)
@@ -178,6 +185,7 @@ func TestTwoInstallationsOnOneRepository(t *testing.T) {
 
 // A dry run reports the plan and writes nothing.
 func TestSweepDryRun(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	up := w.Gitea.Inject(giteatest.Fault{Do: giteatest.Reset()})
 	w.fail("odilo", 3)
@@ -226,6 +234,7 @@ func (w *world) lastSweep() (rep status.SweepReport, ok bool) {
 
 // A sweep is reported to whoever asks later.
 func TestSweepReport(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.fail("odilo", 3)
 	_, ok := w.lastSweep()
@@ -250,6 +259,7 @@ func TestSweepReport(t *testing.T) {
 
 // What a sweep could not do for itself is in its report.
 func TestSweepProblems(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.fail("odilo", 1)
 	w.sweepWell()
@@ -263,6 +273,7 @@ func TestSweepProblems(t *testing.T) {
 }
 
 func TestSweepPrunesResults(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.fail("odilo", 2)
 	w.pass(721 * time.Hour)

@@ -40,6 +40,7 @@ func (w *world) silent() *world {
 
 // A person's pause is a flag with the reason, and no issue.
 func TestPause(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	d, err := w.pause("odilo", "release\nday")
 	require.NoError(t, err)
@@ -67,6 +68,7 @@ func TestPause(t *testing.T) {
 
 // Everything stays as it was.
 func TestPauseThatFails(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.fail("odilo", 2)
 	writable := testhost.ReadOnly(t, w.cfg.PauseDir)
@@ -83,6 +85,7 @@ func TestPauseThatFails(t *testing.T) {
 
 // After a disk error, the file system is read-only for everybody. Then only the flag pauses and resumes.
 func TestPauseWithStateMountedReadOnly(t *testing.T) {
+	t.Parallel()
 	testhost.NeedRoot(t, "to mount something over the state")
 	w := newWorld(t)
 	w.fail("odilo", 1)
@@ -95,6 +98,7 @@ func TestPauseWithStateMountedReadOnly(t *testing.T) {
 
 // systemd passes the token only to the daemon.
 func TestResumeWithoutTheDaemonsCredential(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.fail("odilo", 3)
 	w.cfg.Gitea.TokenEnv, w.cfg.Gitea.TokenFile = "", "$CREDENTIALS_DIRECTORY/token"
@@ -111,6 +115,7 @@ func TestResumeWithoutTheDaemonsCredential(t *testing.T) {
 
 // A long reason is cut in the log.
 func TestPauseWithLongReason(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	_, err := w.pause("odilo", strings.Repeat("why ", 250_000))
 	require.NoError(t, err)
@@ -119,6 +124,7 @@ func TestPauseWithLongReason(t *testing.T) {
 
 // The next sweep writes the flag.
 func TestPauseKilledAfterStored(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t).silent()
 	w.fail("odilo", 1)
 	w.dies(child{Do: "pause", Project: "odilo", KillAt: "hold-noted"})
@@ -161,6 +167,7 @@ func TestResumeKilled(t *testing.T) {
 
 // The next result finishes it.
 func TestResumeKilledBeforeState(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t).silent()
 	w.fail("odilo", 3)
 	w.dies(child{Do: "resume", Project: "odilo", KillAt: "flag-removed"})
@@ -172,6 +179,7 @@ func TestResumeKilledBeforeState(t *testing.T) {
 
 // A resume ends the incident and closes its issue.
 func TestResume(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.fail("odilo", 3)
 	w.pass(time.Minute)
@@ -186,6 +194,7 @@ func TestResume(t *testing.T) {
 
 // The project is resumed, and the sweep closes the issue.
 func TestResumeWithGiteaDown(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.fail("odilo", 3)
 	up := w.Gitea.Inject(giteatest.Fault{Do: giteatest.Status(502, "")})
@@ -203,6 +212,7 @@ func TestResumeWithGiteaDown(t *testing.T) {
 
 // An incident whose flag could not be written can be resumed.
 func TestResumeWithoutFlag(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.fail("odilo", 2)
 	writable := testhost.ReadOnly(t, w.cfg.PauseDir)
@@ -221,6 +231,7 @@ func TestResumeWithoutFlag(t *testing.T) {
 
 // A project that left the configuration is known while it is paused.
 func TestRemovedProjectWhilePaused(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.fail("odilo", 3)
 	w.change("  - id: odilo\n", "")

@@ -13,6 +13,7 @@ import (
 
 // The pulse stops when sweeps hang or stay away.
 func TestPulse(t *testing.T) {
+	t.Parallel()
 	t.Run("it hangs", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			p := NewPulse()

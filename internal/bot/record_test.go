@@ -23,6 +23,7 @@ import (
 
 // A trip writes the flag, opens the issue and says so.
 func TestRecordTrip(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	require.False(t, w.fail("odilo", 2).Paused())
 	require.Empty(t, w.Gitea.Requests(), "nothing is asked before there is something to say")
@@ -49,6 +50,7 @@ func TestRecordTrip(t *testing.T) {
 
 // The result belongs to the next generation.
 func TestRecordAfterUnnoticedResume(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	first := w.fail("odilo", 3)
 	w.Remove(w.flag("odilo"))
@@ -69,6 +71,7 @@ func TestRecordAfterUnnoticedResume(t *testing.T) {
 
 // The result is stored, and the issue comes later.
 func TestRecordWithGiteaDown(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.fail("odilo", 2)
 	up := w.Gitea.Inject(giteatest.Fault{Do: giteatest.Reset()})
@@ -91,6 +94,7 @@ func TestRecordWithGiteaDown(t *testing.T) {
 
 // The issue is left to serve.
 func TestRecordWithUnreadableToken(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	delete(w.vars, "BOT_TOKEN")
 	out := w.fail("odilo", 3)
@@ -113,6 +117,7 @@ func TestRecordWithUnreadableToken(t *testing.T) {
 // A token that was rotated while the daemon runs is masked, and so is the old one.
 // A mistake about Gitea in the configuration, or a certificate that is away, stops no fleet.
 func TestRecordMasksRotatedToken(t *testing.T) {
+	t.Parallel()
 	const next = "fedcba9876543210fedcba9876543210fedcba98"
 	w := newWorld(t)
 	file := filepath.Join(w.Dir, "token")
@@ -142,6 +147,7 @@ func TestRecordMasksRotatedToken(t *testing.T) {
 
 // The bot records and writes flags, and says why there is no issue.
 func TestRecordWithoutCertificate(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.change("  repo: adf-fleet\n", "  repo: adf-fleet\n  ca_file: DIR/ca.pem\n")
 	require.Zero(t, w.must(0, "odilo", "true").code)
@@ -156,6 +162,7 @@ func TestRecordWithoutCertificate(t *testing.T) {
 
 // The issue is left to serve.
 func TestRecordWithoutRepository(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.cfg.Projects[0].Owner, w.cfg.Projects[0].Repo = "", "" // as LoadFor leaves it where the file has a mistake there
 	out := w.fail("odilo", 3)
@@ -169,6 +176,7 @@ func TestRecordWithoutRepository(t *testing.T) {
 
 // What a result says about a pause has the words of status: where nobody can tell, neither does it.
 func TestResultViewPaused(t *testing.T) {
+	t.Parallel()
 	for state, want := range map[incident.FlagState]string{incident.FlagGone: status.No, incident.FlagThere: status.Yes, incident.FlagUnknown: status.Unknown} {
 		out := bot.Recorded{Flag: incident.FlagView{State: state}}
 		require.Equal(t, want, out.View().Paused)
@@ -179,6 +187,7 @@ func TestResultViewPaused(t *testing.T) {
 
 // The failure to write the flag is reported, and a later sweep writes it.
 func TestRecordWithReadOnlyDirectory(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.fail("odilo", 2)
 	writable := testhost.ReadOnly(t, w.cfg.PauseDir)
@@ -253,6 +262,7 @@ func TestRunOfOldGenerationByClock(t *testing.T) {
 
 // A run that began before the resume does not count.
 func TestRecordOfRunBeforeResume(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.fail("odilo", 3)
 	w.Remove(w.flag("odilo"))
@@ -267,6 +277,7 @@ func TestRecordOfRunBeforeResume(t *testing.T) {
 
 // An impossible result is refused before anything is written.
 func TestRecordImpossibleResult(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	for want, change := range map[string]func(*store.Result){
 		"started 2026-11-23T12:01:00Z is in the future":                                                      func(r *store.Result) { r.Started = noon.Add(time.Minute) },
@@ -294,6 +305,7 @@ func TestRecordImpossibleResult(t *testing.T) {
 
 // The same result gets the first answer again, and no second issue.
 func TestRecordTwice(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.fail("odilo", 2)
 	r := failure("odilo")
@@ -313,6 +325,7 @@ func TestRecordTwice(t *testing.T) {
 
 // Ten processes that record the third failure at once make one trip, flag and incident.
 func TestRecordInTenProcesses(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t).silent()
 	w.fail("odilo", 2)
 	var cmds []*testhost.Child
@@ -339,6 +352,7 @@ func TestRecordInTenProcesses(t *testing.T) {
 
 // An unknown project or a bad id is refused before the file system sees it.
 func TestRecordUnknownProject(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	for _, id := range []string{"", "../x", "/etc/x", "a\nb", "a\x00b", strings.Repeat("x", 200)} {
 		require.Equal(t, bot.ExitNotStarted, w.exec(id, "true").code)
@@ -351,6 +365,7 @@ func TestRecordUnknownProject(t *testing.T) {
 }
 
 func TestExitCodeMeanings(t *testing.T) {
+	t.Parallel()
 	p := config.Project{IgnoreExitCodes: []int{75, 9}}
 	for code, want := range map[int]string{0: store.Success, 1: store.Failure, 75: store.Ignored, 9: store.Ignored, 255: store.Failure} {
 		require.Equal(t, want, bot.OutcomeOf(p, code), "%d", code)
@@ -359,6 +374,7 @@ func TestExitCodeMeanings(t *testing.T) {
 
 // Two run ids that differ in a secret alone stay two, and an id that has none stays as it is.
 func TestMaskRunID(t *testing.T) {
+	t.Parallel()
 	secret := "Hv8kQ2mZ7pLx4TgW"
 	r := redact.New(secret)
 	require.Equal(t, "nightly-12", bot.MaskRunID(r, "nightly-12"))
@@ -373,6 +389,7 @@ func TestMaskRunID(t *testing.T) {
 
 // The id of a run is stored and shown, so it is masked like the rest.
 func TestRunIDOfExecIsMasked(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	q := bot.ExecRequest{Project: "odilo", Agent: "project-meta", RunID: "API_TOKEN=hunter2hunter2", Command: []string{"false"}}
 	w.execAs(q)

@@ -38,6 +38,7 @@ func (w *world) wipe() {
 
 // Nothing is closed, nothing runs, and both ways out are named.
 func TestWipedDirectory(t *testing.T) {
+	t.Parallel()
 	for what, damage := range map[string]func(w *world){
 		"wiped": func(*world) {},
 		"gone":  func(w *world) { w.Remove(w.cfg.PauseDir) },
@@ -95,6 +96,7 @@ func TestRestore(t *testing.T) {
 
 // Those who may write the directory of the state may write the restored one. The state file may belong to any of them.
 func TestRestoreAsRoot(t *testing.T) {
+	t.Parallel()
 	testhost.NeedRoot(t, "to make files for another user")
 	for state, want := range map[os.FileMode]os.FileMode{0o700: 0o755, 0o770 | os.ModeSetgid: 0o775 | os.ModeSetgid} {
 		w := newWorld(t)
@@ -126,6 +128,7 @@ func TestRestoreAsRoot(t *testing.T) {
 // A pause directory in memory is empty after a reboot: whatever runs first writes the flags again, and the sentinel last. In the same
 // boot somebody has emptied it, and on a disk it may not be mounted: that is left to people.
 func TestReboot(t *testing.T) {
+	t.Parallel()
 	const before, after = "before", "after"
 	first := map[string]func(w *world) error{
 		"exec":  func(w *world) error { w.must(bot.ExitPaused, "odilo", "true"); return nil },
@@ -200,6 +203,7 @@ func TestReboot(t *testing.T) {
 
 // Flags that only the spool knows are written again, too: of failures that nothing could store, and of a person.
 func TestFlagsOfTheSpoolAreRestored(t *testing.T) {
+	t.Parallel()
 	restore := func(t *testing.T, w *world) {
 		_, err := w.restore()
 		require.NoError(t, err)
@@ -251,6 +255,7 @@ func TestFlagsOfTheSpoolAreRestored(t *testing.T) {
 
 // A restore that dies before the sentinel can be run again.
 func TestRestoreKilled(t *testing.T) {
+	t.Parallel()
 	w := wiped(t).silent()
 	w.dies(child{Do: "restore", KillAt: "flags-restored"})
 	require.NoFileExists(t, w.sentinel())
@@ -262,6 +267,7 @@ func TestRestoreKilled(t *testing.T) {
 
 // Nothing is restored where the sentinel is there.
 func TestRestoreWithSentinel(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.fail("odilo", 3)
 	w.Remove(w.flag("odilo"))
@@ -273,6 +279,7 @@ func TestRestoreWithSentinel(t *testing.T) {
 
 // Nothing is restored into another installation's directory.
 func TestRestoreIntoForeignDirectory(t *testing.T) {
+	t.Parallel()
 	w := wiped(t)
 	theirs := pause.NewRandomID()
 	w.Write(w.sentinel(), theirs+"\n")
@@ -288,6 +295,7 @@ func TestRestoreIntoForeignDirectory(t *testing.T) {
 
 // Nothing is restored over a damaged sentinel.
 func TestRestoreWithDamagedSentinel(t *testing.T) {
+	t.Parallel()
 	w := wiped(t)
 	w.Write(w.sentinel(), "what is this")
 	_, err := w.restore()
@@ -300,6 +308,7 @@ func TestRestoreWithDamagedSentinel(t *testing.T) {
 
 // Restore still brings back what nobody has noticed.
 func TestRestoreAfterTouch(t *testing.T) {
+	t.Parallel()
 	w := wiped(t)
 	w.Touch(w.sentinel())
 	_, err := w.restore()
@@ -310,6 +319,7 @@ func TestRestoreAfterTouch(t *testing.T) {
 
 // A bare touch of the sentinel resumes what had a flag, and the sentinel gets the installation's id.
 func TestTouchInWipedDirectory(t *testing.T) {
+	t.Parallel()
 	w := wiped(t)
 	w.Touch(w.sentinel())
 	w.sweepWell()
@@ -321,6 +331,7 @@ func TestTouchInWipedDirectory(t *testing.T) {
 
 // A process that dies between the sentinel with the new id and the state's knowledge of it leaves the right pause directory.
 func TestTouchAndDeathBeforeTheStateKnows(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.fail("odilo", 3)
 	w.Write(w.sentinel(), "")
@@ -336,6 +347,7 @@ func TestTouchAndDeathBeforeTheStateKnows(t *testing.T) {
 
 // A restore and the first result make the pause directory at once: one of them waits for the other, so that the state knows the directory.
 func TestRestoreWhileTheDirectoryIsMade(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	require.NoError(t, os.RemoveAll(w.cfg.PauseDir))
 	renewed, made, restored := make(chan struct{}), make(chan struct{}), make(chan struct{})
@@ -380,6 +392,7 @@ func TestRestoreWhileTheDirectoryIsMade(t *testing.T) {
 
 // A flag that was never written is not among those that a touch would resume.
 func TestTouchAndUnwrittenFlag(t *testing.T) {
+	t.Parallel()
 	w := wiped(t).silent()
 	w.change("  - id: odilo\n", "  - id: odilo\n  - id: third\n")
 	_, err := w.restore()
@@ -398,6 +411,7 @@ func TestTouchAndUnwrittenFlag(t *testing.T) {
 
 // A changed pause_dir is refused until it is restored.
 func TestChangedPauseDir(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.fail("odilo", 3)
 	old := w.flag("odilo")
@@ -421,6 +435,7 @@ func TestChangedPauseDir(t *testing.T) {
 
 // After the pause directory has moved, the open issue names the flag's new path. Nothing else in it changes.
 func TestIssueOfMovedPauseDirectory(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.fail("odilo", 3)
 	old := w.cfg.PauseDir + "/odilo"
@@ -458,6 +473,7 @@ func TestIssueOfMovedPauseDirectory(t *testing.T) {
 
 // A flag that was moved with its directory names itself where it is now, to whoever asks.
 func TestFlagOfMovedPauseDirectory(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.fail("odilo", 3)
 	_, err := w.pause("atlas", "release day")
@@ -477,6 +493,7 @@ func TestFlagOfMovedPauseDirectory(t *testing.T) {
 
 // A changed pause_dir is taken over where nothing is paused.
 func TestChangedPauseDirTakenOver(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.fail("odilo", 1)
 	w.change("DIR/pause", "DIR/elsewhere")
@@ -487,6 +504,7 @@ func TestChangedPauseDirTakenOver(t *testing.T) {
 
 // A changed gitea.url is refused until it is confirmed.
 func TestChangedGiteaURL(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.fail("odilo", 3)
 	w.change("http://gitea.example", "http://new.example")
@@ -508,6 +526,7 @@ func TestChangedGiteaURL(t *testing.T) {
 
 // A changed gitea.url is taken over where no incident is unfinished.
 func TestChangedGiteaURLTakenOver(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.fail("odilo", 1)
 	w.change("http://gitea.example", "http://new.example")
@@ -519,6 +538,7 @@ func TestChangedGiteaURLTakenOver(t *testing.T) {
 // What lies under a mount point may have a sentinel, from a start before the file system was mounted, and so may what was mounted
 // first. Neither is taken for the directory with the flags.
 func TestPauseDirectoryUnderAMountPoint(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.record(store.Result{Project: "odilo", Agent: "project-meta", Outcome: store.Success})
 	require.FileExists(t, w.sentinel())
@@ -567,6 +587,7 @@ func TestPauseDirectoryUnderAMountPoint(t *testing.T) {
 // The gate compares the sentinel with the copy beside the state. Without a copy, or one that this user may read, it compares nothing. An
 // outdated copy is replaced by the next command that opens the state for writing.
 func TestGateComparesTheSentinel(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.fail("odilo", 1)
 	ours := w.Read(w.sentinel())
@@ -588,6 +609,7 @@ func TestGateComparesTheSentinel(t *testing.T) {
 
 // A sentinel of an earlier version has no id of the directory. It gets one, and a state that has lost it takes it over.
 func TestPauseDirectoryGetsItsID(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.fail("odilo", 3)
 	forget := func() {
@@ -613,6 +635,7 @@ func TestPauseDirectoryGetsItsID(t *testing.T) {
 
 // What the last sweep said of the directory is over once it is restored.
 func TestStatusAfterRestore(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.fail("odilo", 3)
 	w.fail("atlas", 2)

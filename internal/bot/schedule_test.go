@@ -14,6 +14,7 @@ import (
 // A clock that was set ahead and back between two checks leaves the schedule waiting for a time that the clock reaches
 // hours later.
 func TestSweepPutOff(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		schedule, err := config.Sweep{Schedule: "@every 1m", TimeZone: "UTC"}.Cron()
 		require.NoError(t, err)

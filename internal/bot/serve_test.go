@@ -96,6 +96,7 @@ func (d *daemon) sweeps() (n int) {
 
 // Serve sweeps at its start and by its schedule.
 func TestServeSchedule(t *testing.T) {
+	t.Parallel()
 	serving(t, nil, func(t *testing.T, d *daemon) {
 		require.Equal(t, 1, d.sweeps())
 		d.after(59 * time.Second)
@@ -109,6 +110,7 @@ func TestServeSchedule(t *testing.T) {
 }
 
 func TestServeClosesIssue(t *testing.T) {
+	t.Parallel()
 	serving(t, nil, func(t *testing.T, d *daemon) {
 		d.fail("odilo", 3)
 		d.after(5 * time.Minute)
@@ -120,6 +122,7 @@ func TestServeClosesIssue(t *testing.T) {
 }
 
 func TestServeSweepsDoNotOverlap(t *testing.T) {
+	t.Parallel()
 	slow := func(w *world) {
 		w.change("projects:", "sweep:\n  schedule: \"@every 1s\"\nprojects:")
 		w.Gitea.Inject(giteatest.Fault{Match: giteatest.ListIssues(), Do: giteatest.Latency(5 * time.Second)})
@@ -141,6 +144,7 @@ func TestServeSweepsDoNotOverlap(t *testing.T) {
 
 // A sweep that waits for Gitea keeps no flag, resume or spooled result waiting.
 func TestServeLocalStepsWhileGiteaIsSlow(t *testing.T) {
+	t.Parallel()
 	slow := func(w *world) {
 		w.fail("odilo", 3)
 		w.change("projects:", "sweep:\n  schedule: \"@every 1s\"\nprojects:")
@@ -164,6 +168,7 @@ func TestServeLocalStepsWhileGiteaIsSlow(t *testing.T) {
 }
 
 func TestServeWithGiteaDown(t *testing.T) {
+	t.Parallel()
 	var up func()
 	down := func(w *world) {
 		up = w.Gitea.Inject(giteatest.Fault{Do: giteatest.Reset()})
@@ -188,6 +193,7 @@ func TestServeWithGiteaDown(t *testing.T) {
 
 // A reload takes the new configuration; a bad one changes nothing.
 func TestServeReload(t *testing.T) {
+	t.Parallel()
 	serving(t, nil, func(t *testing.T, d *daemon) {
 		d.sweeps()
 		d.broken = errors.New("config.yaml:7: no")
@@ -216,6 +222,7 @@ func TestServeReload(t *testing.T) {
 }
 
 func TestServeFinishesSweep(t *testing.T) {
+	t.Parallel()
 	pending := func(w *world) {
 		up := w.Gitea.Inject(giteatest.Fault{Do: giteatest.Reset()})
 		w.fail("odilo", 3)
@@ -237,6 +244,7 @@ func TestServeFinishesSweep(t *testing.T) {
 
 // A hint that waits for a sweep ends without waiting for it.
 func TestHintCanceledWhileWaiting(t *testing.T) {
+	t.Parallel()
 	slow := func(w *world) {
 		w.Gitea.Inject(giteatest.Fault{Match: giteatest.ListIssues(), Do: giteatest.Latency(5 * time.Second)})
 	}
@@ -259,6 +267,7 @@ func TestHintCanceledWhileWaiting(t *testing.T) {
 
 // A sweep for a hint that is told to end is no error.
 func TestHintCanceledDuringSweep(t *testing.T) {
+	t.Parallel()
 	serving(t, nil, func(t *testing.T, d *daemon) {
 		defer d.Gitea.Inject(giteatest.Fault{Match: giteatest.ListIssues(), Do: giteatest.Latency(5 * time.Second)})()
 		ctx, end := context.WithTimeout(t.Context(), time.Second)
@@ -299,6 +308,7 @@ func TestServePanicInSweep(t *testing.T) {
 // The cron library waits for a wall clock time. The bubble's clock can't be set back, so it is the bot's own view of it
 // that jumps here; the sweep that follows comes from the comparison with the monotonic clock alone.
 func TestServeClockSet(t *testing.T) {
+	t.Parallel()
 	for what, jump := range map[string]time.Duration{"back": -24 * time.Hour, "forward": time.Hour} {
 		t.Run(what, func(t *testing.T) {
 			daily := func(w *world) { w.change("projects:", "sweep:\n  schedule: \"@every 24h\"\nprojects:") }
@@ -323,6 +333,7 @@ func TestServeClockSet(t *testing.T) {
 }
 
 func TestServeTokenReadableAgain(t *testing.T) {
+	t.Parallel()
 	without := func(w *world) {
 		w.fail("odilo", 2)
 		delete(w.vars, "BOT_TOKEN")
@@ -359,6 +370,7 @@ func root(t *testing.T) string {
 
 // A new certificate in gitea.ca_file is used without a restart of the daemon.
 func TestServeReplacedCertificate(t *testing.T) {
+	t.Parallel()
 	const why = "gitea.ca_file was changed"
 	file := ""
 	withRoot := func(w *world) {
@@ -382,6 +394,7 @@ func TestServeReplacedCertificate(t *testing.T) {
 
 // Only closing the state saves what is in a log that was removed, so the daemon ends, and systemd starts it again.
 func TestServeRemovedLog(t *testing.T) {
+	t.Parallel()
 	for what, end := range map[string]func(d *daemon){
 		"within a minute": func(d *daemon) { d.after(time.Minute) },
 		"at a reload":     func(d *daemon) { d.reload <- struct{}{} },
@@ -400,6 +413,7 @@ func TestServeRemovedLog(t *testing.T) {
 // Serve goes on with the state that is there.
 // A daemon that went on with a file that nobody will ever open again would count, pause and forget.
 func TestServeReplacedState(t *testing.T) {
+	t.Parallel()
 	for what, take := range map[string]func(d *daemon){
 		"the state was deleted": func(d *daemon) { d.Remove(filepath.Dir(d.cfg.State)) },
 		"an older copy was put there": func(d *daemon) {

@@ -39,6 +39,7 @@ func watching(t *testing.T, prepare func(w *world), f func(w *world, b *bot.Bot,
 
 // Serve looks, whatever the schedule of its sweeps.
 func TestSilenceInServe(t *testing.T) {
+	t.Parallel()
 	rarely := func(w *world) { hourly(w); w.change("projects:", "sweep: {schedule: \"@every 6h\"}\nprojects:") }
 	serving(t, rarely, func(t *testing.T, d *daemon) {
 		d.after(30 * time.Minute)
@@ -254,6 +255,7 @@ func TestSilenceAfterAFastClock(t *testing.T) {
 
 // Who takes `expect` out of the configuration takes the issue back.
 func TestNotExpectedAnyMore(t *testing.T) {
+	t.Parallel()
 	often := func(w *world) { w.change("- id: odilo\n", "- id: odilo\n    expect: {every: 1m, grace: 1m}\n") }
 	serving(t, often, func(t *testing.T, d *daemon) {
 		d.after(5 * time.Minute)

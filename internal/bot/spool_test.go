@@ -76,6 +76,7 @@ func damagedBy(statement string) func(testing.TB, *world) func() {
 
 // The command runs, its exit code stands, and its result is stored later.
 func TestUnusableState(t *testing.T) {
+	t.Parallel()
 	for what, break_ := range damage {
 		t.Run(what, func(t *testing.T) {
 			w := newWorld(t)
@@ -110,6 +111,7 @@ func (w *world) spool() []string {
 
 // A command waits once for a state that a stopped process has locked, however many results wait in the spool.
 func TestLockedStateIsAwaitedOnce(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.must(0, "odilo", "true")
 	for range 2 {
@@ -139,6 +141,7 @@ func TestLockedStateIsAwaitedOnce(t *testing.T) {
 
 // The same holds for the lock of another project's flag, and for whatever else keeps the spool from being taken in.
 func TestIntakeOfTheSpoolIsBounded(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.must(0, "odilo", "true")
 	w.fail("atlas", 2)
@@ -162,6 +165,7 @@ func TestIntakeOfTheSpoolIsBounded(t *testing.T) {
 
 // The flag still refuses.
 func TestUnusableStateWithFlag(t *testing.T) {
+	t.Parallel()
 	for what, break_ := range damage {
 		t.Run(what, func(t *testing.T) {
 			w := newWorld(t)
@@ -176,6 +180,7 @@ func TestUnusableStateWithFlag(t *testing.T) {
 
 // The gate still refuses.
 func TestUnusableStateWithUnknownGate(t *testing.T) {
+	t.Parallel()
 	for what, break_ := range damage {
 		t.Run(what, func(t *testing.T) {
 			w := newWorld(t)
@@ -192,6 +197,7 @@ func TestUnusableStateWithUnknownGate(t *testing.T) {
 
 // A result that cannot be stored on a full disk is spooled in the space that is reserved for it.
 func TestFullDisk(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	testhost.Disk(t, filepath.Join(w.Dir, "state"), "size=2m")
 	w.fail("odilo", 2) // the first one creates the reserves
@@ -210,6 +216,7 @@ func TestFullDisk(t *testing.T) {
 
 // Whoever may write the spool can put any text there. None of it reaches a terminal as it is.
 func TestHostileTextInSpool(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.fail("odilo", 1)
 	const hostile = `\u001b]0;x\u0007\u001b[2J\n`
@@ -276,6 +283,7 @@ func TestExecEndedWhileTheDaemonHangs(t *testing.T) {
 
 // A stop may be about a project that is not known here. One that is has its flag; a daemon that cannot tell does not keep it from its work.
 func TestDaemonCannotTell(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.withPattern()
 	state := filepath.Join(w.Dir, "state")
@@ -300,6 +308,7 @@ func TestDaemonCannotTell(t *testing.T) {
 
 // On a read-only disk, results go to the user's own spool instead of the one beside the state. Failures there pause the project, too.
 func TestOwnSpool(t *testing.T) {
+	t.Parallel()
 	for what, away := range map[string]bool{"without a daemon": false, "while the daemon is away": true} {
 		t.Run(what, func(t *testing.T) {
 			w := newWorld(t)
@@ -350,6 +359,7 @@ func (w *world) inStateFails() (err error) {
 
 // The message has the command that records it.
 func TestLostResult(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	testhost.Disk(t, filepath.Join(w.Dir, "state"), "size=1m")
 	w.fail("odilo", 1)
@@ -366,6 +376,7 @@ func TestLostResult(t *testing.T) {
 
 // The command that records a lost result can be pasted into a shell.
 func TestLostResultCommand(t *testing.T) {
+	t.Parallel()
 	for _, id := range []string{"2026-11-23T07:00", "night run", `it's "$(touch x)"; #`, "-x"} {
 		r := failure("odilo")
 		r.RunID = id
@@ -378,6 +389,7 @@ func TestLostResultCommand(t *testing.T) {
 
 // A person may record a lost result after the project was resumed: it then counts no more than if it had been stored in time.
 func TestLostResultTimes(t *testing.T) {
+	t.Parallel()
 	r := failure("odilo")
 	r.RunID = "one"
 	r.Started = time.Date(2026, 11, 23, 8, 4, 5, 600, time.FixedZone("", 3600))
@@ -421,6 +433,7 @@ func TestStateFailsAfterRun(t *testing.T) {
 // The run is not taken for a lost one.
 // A successful run must never become a failure because a sweep looked at the wrong moment.
 func TestSpooledDuringSweep(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.fail("atlas", 1)
 	w.inState(func(s store.State) {
@@ -446,6 +459,7 @@ func TestSpooledDuringSweep(t *testing.T) {
 
 // Spooled results are stored in their order; garbage is left there and reported.
 func TestSpool(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.fail("odilo", 2)
 	for n, outcome := range []string{store.Success, store.Failure} {
@@ -473,6 +487,7 @@ func TestSpool(t *testing.T) {
 
 // A spooled result that contradicts the recorded one is dropped.
 func TestSpooledContradiction(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	r := failure("odilo")
 	r.RunID = "r"
@@ -488,6 +503,7 @@ func TestSpooledContradiction(t *testing.T) {
 
 // A spooled result of the old generation does not count.
 func TestSpooledResultOfOldGeneration(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.fail("atlas", 1)
 	generation := int64(0)
@@ -507,6 +523,7 @@ func TestSpooledResultOfOldGeneration(t *testing.T) {
 
 // A run that began on an unusable state counts by its start.
 func TestSpooledResultBeforeResume(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.fail("odilo", 1)
 	repair := damage["corrupt"](t, w)
@@ -525,6 +542,7 @@ func TestSpooledResultBeforeResume(t *testing.T) {
 
 // An earlier version spooled any time. Such a result still counts, and the issue of the trip shows it.
 func TestSpooledImpossibleTimes(t *testing.T) {
+	t.Parallel()
 	for what, at := range map[string]time.Time{
 		"before the year 0": time.Date(0, 1, 1, 0, 0, 0, 0, time.FixedZone("", 14*60*60)), "years ahead": noon.AddDate(7000, 0, 0),
 	} {
@@ -547,6 +565,7 @@ func TestSpooledImpossibleTimes(t *testing.T) {
 
 // A person may give a flag any file time, and write any time into its note.
 func TestImpossibleTimesOfAFlag(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.fail("odilo", 3)
 	note := w.Read(w.flag("odilo"))

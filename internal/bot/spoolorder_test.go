@@ -27,6 +27,7 @@ func (w *world) keep(project string, times int) {
 
 // The daemon records a success before its next sweep comes to what was spooled before.
 func TestSuccessAfterSpooledFailures(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.fail("atlas", 1)
 	w.keep("odilo", 2)
@@ -41,6 +42,7 @@ func TestSuccessAfterSpooledFailures(t *testing.T) {
 
 // What cannot be taken in now keeps its place: the next result of the project is spooled behind it, that of another is stored.
 func TestResultBehindSpooledOnes(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.fail("atlas", 1)
 	w.keep("odilo", 2)
@@ -61,6 +63,7 @@ func TestResultBehindSpooledOnes(t *testing.T) {
 
 // What is left when the time is over keeps its order.
 func TestIntakeThatEndsKeepsTheOrder(t *testing.T) {
+	t.Parallel()
 	for range 20 {
 		w := newWorld(t)
 		w.fail("atlas", 1)
@@ -82,6 +85,7 @@ func TestIntakeThatEndsKeepsTheOrder(t *testing.T) {
 
 // The clock ran ahead and was set back while nothing could be stored. Results keep their order, and so do pauses.
 func TestClockSetBackBetweenSpooledResults(t *testing.T) {
+	t.Parallel()
 	const ahead = 1000 * time.Hour
 	t.Run("a success between", func(t *testing.T) {
 		w := newWorld(t)
@@ -126,6 +130,7 @@ func TestClockSetBackBetweenSpooledResults(t *testing.T) {
 
 // A run that ended before a resume began before it too, though nobody has said when. It is taken in after the resume.
 func TestSpooledFailuresFromBeforeAResume(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.fail("odilo", 3)
 	w.keep("odilo", 2)

@@ -32,6 +32,7 @@ func (w *world) failLater(project string) ran {
 
 // Nothing can be stored, and the third failure in a row that is spooled pauses the project all the same.
 func TestSpooledFailuresPause(t *testing.T) {
+	t.Parallel()
 	for what, break_ := range damage {
 		t.Run(what, func(t *testing.T) {
 			w := newWorld(t)
@@ -71,6 +72,7 @@ func TestSpooledFailuresPause(t *testing.T) {
 // The flag of an incident is removed while nothing can be stored, and the project fails again until it is paused anew: that is another
 // incident, with what is known of it.
 func TestSpooledFailuresAfterAResume(t *testing.T) {
+	t.Parallel()
 	for _, stored := range []string{"incident", "hold"} {
 		t.Run(stored, func(t *testing.T) {
 			w := newWorld(t)
@@ -108,6 +110,7 @@ func TestSpooledFailuresAfterAResume(t *testing.T) {
 
 // A person's command that comes first after an outage takes in what waits in the spool before it looks at what pauses the project.
 func TestCommandBeforeTheIntake(t *testing.T) {
+	t.Parallel()
 	for what, command := range map[string]func(w *world) error{
 		"pause":  func(w *world) error { _, err := w.pause("odilo", "disk swap"); return err },
 		"resume": func(w *world) error { _, err := w.resume("odilo"); return err },
@@ -137,6 +140,7 @@ func TestCommandBeforeTheIntake(t *testing.T) {
 
 // What looks at the flag before the spooled failures are stored does not make up an incident without their output.
 func TestSpooledFailuresBeforeTheirFlag(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.record(store.Result{Project: "odilo", Agent: "project-meta", Outcome: store.Success})
 	repair := damage["corrupt"](t, w)
@@ -158,6 +162,7 @@ func TestSpooledFailuresBeforeTheirFlag(t *testing.T) {
 
 // The pause directory is on the same full disk: an empty flag is enough.
 func TestFullDiskPausesWithAnEmptyFlag(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	disk := filepath.Join(w.Dir, "disk")
 	testhost.Disk(t, disk, "size=2m")
@@ -184,6 +189,7 @@ func TestFullDiskPausesWithAnEmptyFlag(t *testing.T) {
 
 // Somebody removes the flag while nothing can be stored. The count begins again, and the intake does not pause the project again.
 func TestResumeBetweenSpooledFailures(t *testing.T) {
+	t.Parallel()
 	for what, c := range map[string]struct {
 		after  int // failures
 		paused bool
@@ -221,6 +227,7 @@ func TestResumeBetweenSpooledFailures(t *testing.T) {
 
 // With the failures that were stored before, the state trips at an earlier one than the spool did.
 func TestStoredAndSpooledFailures(t *testing.T) {
+	t.Parallel()
 	for what, resumed := range map[string]bool{"paused": false, "resumed": true} {
 		t.Run(what, func(t *testing.T) {
 			w := newWorld(t)
@@ -252,6 +259,7 @@ func TestStoredAndSpooledFailures(t *testing.T) {
 
 // Until the results are stored there is no incident, but no person paused the project either.
 func TestStatusOfASpooledPause(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.record(store.Result{Project: "odilo", Agent: "project-meta", Outcome: store.Success})
 	for n := range 3 {
@@ -279,6 +287,7 @@ func (w *world) setFileTime(path string, seconds int64) {
 
 // Whoever is in the group may give a file any time.
 func TestImpossibleTimeOfASpooledPause(t *testing.T) {
+	t.Parallel()
 	for _, at := range []int64{-1 << 40, 1 << 40} {
 		w := newWorld(t)
 		w.record(store.Result{Project: "odilo", Agent: "project-meta", Outcome: store.Success})
@@ -336,6 +345,7 @@ func TestSpooledResultsThatDoNotPause(t *testing.T) {
 
 // A flag that cannot be written is said, and tried again with the next failure.
 func TestSpooledFailuresWithoutAPauseDirectory(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.record(store.Result{Project: "odilo", Agent: "project-meta", Outcome: store.Success})
 	keep := func(n int) (bot.Kept, string) {
@@ -361,6 +371,7 @@ func TestSpooledFailuresWithoutAPauseDirectory(t *testing.T) {
 
 // Failures that are spooled while the flag stands are over with its removal, as those are that are stored then.
 func TestSpooledFailuresWhilePaused(t *testing.T) {
+	t.Parallel()
 	for what, started := range map[string]time.Duration{"start unknown": 0, "begun while paused": time.Minute} {
 		t.Run(what, func(t *testing.T) {
 			w := newWorld(t)
@@ -394,6 +405,7 @@ func TestSpooledFailuresWhilePaused(t *testing.T) {
 // While nothing can be stored, a person pauses a project by a flag, and removes it later. The count begins again then, in the spool and
 // in the state.
 func TestPersonsFlagBetweenSpooledFailures(t *testing.T) {
+	t.Parallel()
 	for what, c := range map[string]struct {
 		stored, before, while, after int // failures
 		paused                       bool
@@ -452,6 +464,7 @@ func TestPersonsFlagBetweenSpooledFailures(t *testing.T) {
 
 // A failure that is spooled in the moment between the flag and its mark takes the flag for no person's.
 func TestSpooledFailureBesideThePause(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.record(store.Result{Project: "odilo", Agent: "project-meta", Outcome: store.Success})
 	repair := damage["corrupt"](t, w)
@@ -487,6 +500,7 @@ func TestSpooledFailureBesideThePause(t *testing.T) {
 
 // More failures of a paused project are no second pause.
 func TestSpooledFailuresOfAPausedProject(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.record(store.Result{Project: "odilo", Agent: "project-meta", Outcome: store.Success})
 	repair := damage["corrupt"](t, w)
@@ -509,6 +523,7 @@ func TestSpooledFailuresOfAPausedProject(t *testing.T) {
 
 // The paths of state and pause directory may hold anything: they are no patterns and no addresses.
 func TestAnyPath(t *testing.T) {
+	t.Parallel()
 	for _, name := range []string{"[1]", "a*b", "what?", "50%41", "a#b", "a b", `back\slash`, "it's"} {
 		dir := filepath.Join(t.TempDir(), name)
 		require.NoError(t, os.Mkdir(dir, 0o755))
@@ -525,6 +540,7 @@ func TestAnyPath(t *testing.T) {
 
 // A run that began before the flag was written, and ends after its removal, is from before the resume.
 func TestRunAcrossASpooledPause(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.record(store.Result{Project: "odilo", Agent: "project-meta", Outcome: store.Success})
 	repair := damage["corrupt"](t, w)
@@ -555,6 +571,7 @@ func TestRunAcrossASpooledPause(t *testing.T) {
 
 // When the spool paused the project is the time of a file, which may be any.
 func TestSpooledPauseOfAnyFileTime(t *testing.T) {
+	t.Parallel()
 	disk := filepath.Join(t.TempDir(), "disk")
 	testhost.Disk(t, disk, "size=16m") // which keeps any time
 	for _, at := range []int64{-99999999999999, 99999999999999} {
@@ -583,6 +600,7 @@ func TestSpooledPauseOfAnyFileTime(t *testing.T) {
 
 // The state would not have tripped yet, but the flag is there: it is the breaker's, and gets an issue.
 func TestSpooledPauseThatTheStateWouldNotMake(t *testing.T) {
+	t.Parallel()
 	for what, resumed := range map[string]bool{"paused": false, "resumed": true} {
 		t.Run(what, func(t *testing.T) {
 			w := newWorld(t)
@@ -641,6 +659,7 @@ func TestCrashWhileASpooledTripIsTakenIn(t *testing.T) {
 // Who cannot read the state does not know that a run began before a resume, or that it is recorded already. The flag that its failure
 // made gets an issue all the same, unless somebody has removed it.
 func TestSpooledPauseWithoutATrip(t *testing.T) {
+	t.Parallel()
 	for what, prepare := range map[string]func(w *world, r *store.Result){
 		"from before a resume": func(w *world, r *store.Result) {
 			w.fail("odilo", 3)
@@ -708,6 +727,7 @@ func TestSpooledPauseWithoutATrip(t *testing.T) {
 
 // A crash may leave the flag, and nothing that marks the result. The flag names the incident all the same.
 func TestCrashAfterASpooledPause(t *testing.T) {
+	t.Parallel()
 	for what, threshold := range map[string]string{"the state trips too": "3", "the state does not trip": "5"} {
 		t.Run(what, func(t *testing.T) {
 			w := newWorld(t)

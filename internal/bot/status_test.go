@@ -59,6 +59,7 @@ func (w *world) timed(r store.Result) store.Result {
 }
 
 func TestStatus(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.configure(statusConfig)
 	w.inState(func(s store.State) { // open before the first result, so that the installation is known to be random
@@ -103,6 +104,7 @@ func TestStatus(t *testing.T) {
 }
 
 func TestStatusOfOneProject(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.fail("odilo", 1)
 	w.with(bot.ReadOnly, func(b *bot.Bot) {
@@ -117,6 +119,7 @@ func TestStatusOfOneProject(t *testing.T) {
 }
 
 func TestStatusOfPendingIssue(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.Gitea.Archive(repo)
 	w.fail("odilo", 3)
@@ -133,6 +136,7 @@ func TestStatusOfPendingIssue(t *testing.T) {
 
 // Status makes no request and writes no file.
 func TestStatusIsReadOnly(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.fail("odilo", 3)
 	w.Remove(w.flag("odilo"))
@@ -166,6 +170,7 @@ func TestStatusOfRunsAndThresholds(t *testing.T) {
 
 // A pause is as old as the state says, not as the file on this host, which may have been written again.
 func TestPausedSince(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.fail("odilo", 3)
 	w.with(bot.Operate, func(b *bot.Bot) {

@@ -104,6 +104,7 @@ func TestStopBeforeGateKnows(t *testing.T) {
 
 // A stop holds the first project of an installation that has only patterns.
 func TestStopBeforeAnyProject(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	before, _, _ := strings.Cut(w.yaml, "projects:\n")
 	w.configure(before + "projects:\n  - match: twins-*\n")
@@ -118,6 +119,7 @@ func TestStopBeforeAnyProject(t *testing.T) {
 }
 
 func TestPauseManyReportsEach(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.with(bot.Results, func(b *bot.Bot) {
 		_, err := b.PauseMany(ctx, bot.Many{Names: []string{"odilo", "nobody"}, By: "kim"})
@@ -132,6 +134,7 @@ func TestPauseManyReportsEach(t *testing.T) {
 
 // A pause ends within a minute of its time, whatever the schedule of sweeps.
 func TestServeEndsPauses(t *testing.T) {
+	t.Parallel()
 	serving(t, func(w *world) { w.change("projects:\n", "sweep: {schedule: \"0 0 1 1 *\"}\nprojects:\n") }, func(t *testing.T, d *daemon) {
 		d.pauseMany(bot.Many{Names: []string{"odilo"}, By: "kim", For: 30 * time.Minute})
 		d.pauseMany(bot.Many{Names: []string{"*"}, By: "kim", For: time.Hour})
@@ -143,6 +146,7 @@ func TestServeEndsPauses(t *testing.T) {
 
 // On a full disk no stop can hold a project that is new. It is not run all the same, as long as the state can be read.
 func TestStopOfNewProjectOnFullDisk(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.withPattern()
 	testhost.Disk(t, filepath.Join(w.Dir, "state"), "size=2m")
@@ -163,6 +167,7 @@ func TestStopOfNewProjectOnFullDisk(t *testing.T) {
 
 // exec refuses during a stop whose flag cannot be written, and status says so: a script that checks the flag runs.
 func TestStopWithReadOnlyDirectory(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.fail("odilo", 1)
 	writable := testhost.ReadOnly(t, w.cfg.PauseDir)
@@ -200,6 +205,7 @@ func TestStopWithReadOnlyDirectory(t *testing.T) {
 
 // Who resumes a pattern during a stop of all means what that holds: not an incident of a project that trips meanwhile.
 func TestResumePatternWhileTripping(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.withPattern()
 	w.must(0, "twins-a", "true")

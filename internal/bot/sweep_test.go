@@ -15,6 +15,7 @@ import (
 )
 
 func TestSweepRemovesOldTemps(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.record(failure("odilo"))
 	temp := filepath.Join(w.cfg.PauseDir, ".tmp-0123456789abcdef0123456789abcdef")
@@ -43,6 +44,7 @@ func (c cancelling) RoundTrip(r *http.Request) (*http.Response, error) {
 
 // The end of the daemon in the middle of a sweep does not look like trouble with Gitea.
 func TestInterruptedSweepBlamesNobody(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.record(failure("odilo"))
 	ctx, cancel := context.WithCancel(ctx)
