@@ -39,7 +39,7 @@ func BenchmarkCostOfADurableResult(b *testing.B) {
 	w.Logged = nil
 	env := w.env()
 	env.Log = slog.New(slog.NewTextHandler(io.Discard, nil))
-	bt, err := bot.Open(ctx, w.cfg, bot.Results, env)
+	bt, err := bot.Open(ctx, w.cfg, bot.Daemon, env)
 	require.NoError(b, err)
 	defer func() { require.NoError(b, bt.Close()) }()
 	ctx, cancel := context.WithCancel(ctx) // as a request or a signal has it
