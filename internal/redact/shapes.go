@@ -20,7 +20,7 @@ type shape struct {
 // findShapes finds tokens that have a known shape.
 func findShapes(s, low string, add func(from, to int)) {
 	x := index()
-	next := make([]int, len(shapes)) // the first place where each may begin, so that this takes linear time
+	var next []int // the first place where each may begin, so that this takes linear time; most texts have not even a prefix
 	var head uint32
 	for i := range len(s) {
 		head = head>>8 | uint32(s[i])<<16
@@ -29,7 +29,13 @@ func findShapes(s, low string, add func(from, to int)) {
 		}
 		at := i + 1 - indexed
 		for _, f := range x.byHead[head] {
-			if at >= next[f.shape] && strings.HasPrefix(s[at:], f.prefix) {
+			if !strings.HasPrefix(s[at:], f.prefix) {
+				continue
+			}
+			if next == nil {
+				next = make([]int, len(shapes))
+			}
+			if at >= next[f.shape] {
 				from, to, ok := shapes[f.shape].match(s, at, at+len(f.prefix))
 				if ok {
 					add(from, to)

@@ -71,20 +71,9 @@ func (s *Server) record(w http.ResponseWriter, r *request, res store.Result) (co
 	if err != nil {
 		return 0, nil, err
 	}
-	r.freePlace() // a project trips once, but Gitea may hang: nobody else's result waits for that
-	ctx, end := context.WithTimeout(ctx, s.tripWait)
-	defer end()
-	followed := out
+	r.freePlace()                  // a project trips once, but Gitea may hang: nobody else's result waits for that
 	if out.Answer.Incident != "" { // else nothing follows
-		_, err = within(r, s.tripWait+time.Second, func() (struct{}, error) {
-			r.bot.Follow(ctx, &followed)
-			return struct{}{}, nil
-		})
-	}
-	if err == nil {
-		out = followed
-	} else {
-		out.Incident, out.Problems = out.Opened, append(slices.Clone(out.Problems), err.Error())
+		out = s.follow(ctx, r, out)
 	}
 	v := out.View()
 	if out.Tripped && !out.Known && out.Flag.State != incident.FlagThere {
@@ -95,6 +84,22 @@ func (s *Server) record(w http.ResponseWriter, r *request, res store.Result) (co
 		v.Problems = append(v.Problems, problem)
 	}
 	return http.StatusOK, v, nil
+}
+
+// follow does what follows from a stored result, and returns without the rest of it when that takes too long.
+func (s *Server) follow(ctx context.Context, r *request, out bot.Recorded) bot.Recorded {
+	ctx, end := context.WithTimeout(ctx, s.tripWait)
+	defer end()
+	followed, err := within(r, s.tripWait+time.Second, func() (bot.Recorded, error) {
+		followed := out
+		r.bot.Follow(ctx, &followed)
+		return followed, nil
+	})
+	if err == nil {
+		return followed
+	}
+	out.Incident, out.Problems = out.Opened, append(slices.Clone(out.Problems), err.Error())
+	return out
 }
 
 // within calls f, and returns errHangs if that takes longer than wait. f goes on then, since nothing ends a system call on a file
