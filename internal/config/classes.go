@@ -225,13 +225,17 @@ func neverInLine(e *syntax.Regexp) bool {
 	return false
 }
 
-// ClassRules returns the rules for the failures of a project, in their order: its own, the common ones, the built-in ones.
+// ClassRules returns the rules for the failures of a project, in their order: its own, the common ones, the built-in ones. They are not to be
+// changed: every failure asks for them, and where only the built-in ones are in use, all get the same slice.
 func (c *Config) ClassRules(project string) []class.Rule {
-	rules := slices.Concat(c.ProjectOrDefault(project).Classes, c.Classes)
-	if c.BuiltinClasses {
-		rules = append(rules, class.Builtin()...)
+	own := c.ProjectOrDefault(project).Classes
+	switch {
+	case !c.BuiltinClasses:
+		return slices.Concat(own, c.Classes)
+	case len(own)+len(c.Classes) == 0:
+		return class.Builtin()
 	}
-	return rules
+	return slices.Concat(own, c.Classes, class.Builtin())
 }
 
 // ClassOutcomes returns the classes that failures of a project may have, each with the outcome of a result of it: the counts that a class
