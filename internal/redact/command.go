@@ -241,7 +241,8 @@ func (a *assignment) argument(low string) (from, to int) {
 	if a.end == len(a.s) || a.s[a.end] != ' ' && a.s[a.end] != '\t' && !isQuote(a.s[a.end]) {
 		return 0, 0
 	}
-	for _, c := range commandWords {
+	for n := range commandWords { // without a copy of each: every secret key comes here
+		c := &commandWords[n]
 		if low[a.key:a.end] == c.after && runs(low, a.key, c.commands) {
 			from, to = c.find(a.s, a.end)
 			word, _, _ := strings.Cut(a.s[from:to], " ")

@@ -75,20 +75,25 @@ var keyEnds = ['z' + 1][]keyEnd{
 
 // kindOf returns the kind of a lower-case key, by its end: db_password2, clientsecret, x-api-key.
 func kindOf(key string) keyKind {
+	first, last := max(len(key)-maxKey, 0), len(key)
+	for last > first && !isLetter(key[last-1]) {
+		last--
+	}
+	if last == first {
+		return notSecret
+	}
+	ends := keyEnds[key[last-1]]
+	if len(ends) == 0 {
+		return notSecret
+	}
 	var buf [maxKey]byte
 	k := buf[:0]
-	for i := max(len(key)-maxKey, 0); i < len(key); i++ {
+	for i := first; i < last; i++ {
 		if isAlnum(key[i]) {
 			k = append(k, key[i])
 		}
 	}
-	for len(k) > 0 && isDigit(k[len(k)-1]) {
-		k = k[:len(k)-1]
-	}
-	if len(k) == 0 {
-		return notSecret
-	}
-	for _, e := range keyEnds[k[len(k)-1]] {
+	for _, e := range ends {
 		rest := len(k) - len(e.end)
 		if rest == 0 || rest > 0 && !e.whole {
 			if string(k[rest:]) == e.end {
@@ -111,6 +116,9 @@ var otherEnds = []string{"name", "names", "file", "path", "id", "url", "uri", "a
 
 // hasSecretPart reports whether a lower-case key is that of a secret, with something after it: github_token_ci.
 func hasSecretPart(key string) bool {
+	if len(key) < len("token_") {
+		return false
+	}
 	for _, p := range [...]string{"token", "secret", "password", "passwd", "apikey", "api_key"} {
 		if i := strings.Index(key, p); i >= 0 {
 			rest := strings.Trim(key[i+len(p):], "_-.")

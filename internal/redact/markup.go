@@ -43,9 +43,12 @@ func elementEnd(s string, i int, name string) int {
 func (a *assignment) inputValue() int {
 	const far = 300
 	before := a.s[max(a.key-far, 0):a.key]
-	open := strings.LastIndexAny(before, "<>")
 	label := strings.TrimRight(before, "\\\"' =")
-	if open < 0 || before[open] != '<' || !strings.HasSuffix(lowerASCII(label[max(len(label)-len(" type"), 0):]), " type") {
+	if !strings.HasSuffix(lowerASCII(label[max(len(label)-len(" type"), 0):]), " type") {
+		return 0
+	}
+	open := strings.LastIndexAny(before, "<>")
+	if open < 0 || before[open] != '<' {
 		return 0
 	}
 	from := a.key - len(before) + open
