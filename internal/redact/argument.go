@@ -210,8 +210,8 @@ func secondArgument(s string, i int) (from, to int) {
 	name, _, ok := strings.Cut(s[i:min(i+far, len(s))], "(")
 	if at := i + len(name) + 1; ok && strings.TrimLeft(name, "=ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz. ") == "" && isString(s, at) {
 		_, to = valueAt(s, at)
-		if rest, ok := strings.CutPrefix(s[skipCloser(s, to):], ", "); ok && isString(rest, 0) {
-			if from, to = valueAt(s, len(s)-len(rest)); strings.HasPrefix(s[skipCloser(s, to):], ")") && !isPlaceholder(s[from:to]) {
+		if comma := skipCloser(s, to); strings.HasPrefix(s[comma:], ",") && isString(s, skipBlanks(s, comma+1)) {
+			if from, to = valueAt(s, skipBlanks(s, comma+1)); strings.HasPrefix(s[skipCloser(s, to):], ")") && !isPlaceholder(s[from:to]) {
 				return from, to
 			}
 		}

@@ -1,6 +1,8 @@
 package redact
 
 import (
+	"bytes"
+	"encoding/base64"
 	"slices"
 	"strings"
 )
@@ -8,6 +10,7 @@ import (
 // findAssignments finds the values of secret keys: KEY=value, "key": "value", Key: value, <key>value</key>, --key
 // value, and curl's -u user:password.
 func findAssignments(s, low string, add func(from, to int)) {
+	substituted := 0 // where the last command with substitutions ends
 	for i := 0; i < len(s); {
 		if !isKeyByte(s[i]) {
 			i++
@@ -16,6 +19,9 @@ func findAssignments(s, low string, add func(from, to int)) {
 		key := i
 		for i < len(s) && isKeyByte(s[i]) {
 			i++
+		}
+		if last := s[i-1]; key >= substituted && (last == 'd' && s[key:i] == "sed" || last == 'l' && s[key:i] == "perl") {
+			substituted = addSubstitutions(s, i, add)
 		}
 		if from, to := secretAfter(s, low, key, i); to > from {
 			add(from, to)
@@ -51,8 +57,14 @@ func secretAfter(s, low string, key, end int) (from, to int) {
 	if before := max(key-len("secret "), 0); low[key:end] == "key" && kindOf(low[before:end]) == isToken {
 		a.kind = isToken // secret key, access key
 	}
+	if low[key:end] == "id" && strings.HasSuffix(low[:key], "secret ") {
+		a.kind = isKey // of Nomad
+	}
 	if isDigit(s[key]) && key > 1 && low[key-2] == 'y' && (strings.HasSuffix(low[:key], "unseal key ") || strings.HasSuffix(low[:key], "recovery key ")) {
 		a.kind = isToken // of Vault
+	}
+	if s[key] == 'U' && strings.HasPrefix(s[key:], mailQuestion) {
+		return mailLogin(s, key)
 	}
 	switch low[key:end] {
 	case "by":
@@ -356,6 +368,9 @@ func (a *assignment) distant(i, gap int) int {
 			}
 		}
 	}
+	if at := a.pairValue(gap); at > 0 {
+		return at
+	}
 	switch {
 	case i == a.end && (gap > i || gap < len(s) && s[gap] == '['):
 		if at := typedValue(s, gap); at > 0 {
@@ -383,6 +398,9 @@ func (a *assignment) distant(i, gap int) int {
 	}
 	if at := a.cell(i); at > 0 {
 		return at
+	}
+	if gap > i && a.kind == isToken && strings.EqualFold(s[a.key:a.end], "key") && looksRandom(s[gap:wordEnd(s, gap)]) { // API key x
+		return gap
 	}
 	a.random = true
 	switch {
@@ -438,6 +456,37 @@ func (a *assignment) followsUser(i int) bool {
 	}
 	label := strings.Trim(lowerASCII(words[n-1]), "\"'`(:")
 	return slices.Contains([]string{"user", "username", "login", "account"}, label)
+}
+
+// pairValue returns the start of the value of a pair as Scala, Lisp and R print it, or 0: Map(password -> x, a -> b), (password,x),
+// (password . "x"), and "x" below $password. i is where what follows the key begins.
+func (a *assignment) pairValue(i int) int {
+	const longest = 200
+	before := a.s[max(a.key-2, 0):a.key]
+	if before == "" || a.kind != isPassword && a.kind != isToken {
+		return 0
+	}
+	s := a.s[:min(i+longest, len(a.s))]
+	rest := s[i:]
+	switch opener := before[len(before)-1]; {
+	case opener == '$' && strings.HasPrefix(rest, "\n[1] \""):
+		return i + len("\n[1] ")
+	case opener == '(' && strings.HasPrefix(rest, ". \"") && i > a.end:
+		return i + len(". ")
+	case (opener == '(' || before == ", ") && strings.HasPrefix(rest, "-> "):
+		at := i + len("-> ")
+		if to := wordEnd(s, at); isMixed(s[at:to]) && (strings.HasPrefix(s[to:], ", ") || strings.HasPrefix(s[to:], ")")) {
+			return at
+		}
+	case opener == '(' && (len(before) == 1 || !isAlnum(before[0])) && strings.HasPrefix(rest, ","):
+		at := i + len(",")
+		to := wordEnd(s, at)
+		isDotted := strings.Contains(a.s[a.key:a.end], ".")
+		if v := s[at:to]; strings.HasPrefix(s[to:], ")") && (isDotted && isMixed(v) || isRandom(v)) {
+			return at
+		}
+	}
+	return 0
 }
 
 // isTerm reports whether the key and the text at i are a pair in Lisp or Erlang: :password "x", {password, "x"}.
@@ -560,6 +609,13 @@ func (a *assignment) value() (from, to int) {
 	}
 	if a.kind != isCookie && a.kind != isAuthorization {
 		from, to = valueAt(a.s, a.at)
+		if at := skipScheme(a.s, from); (a.kind == isToken || a.kind == isPassword) && at > from && from == a.at { // X-Auth-Token: Bearer x
+			start, end := valueAt(a.s, at)
+			v := a.s[start:end]
+			if basic, err := base64.StdEncoding.DecodeString(v); isMixed(v) || err == nil && bytes.IndexByte(basic, ':') > 0 || v == masked {
+				return start, end
+			}
+		}
 		return from, a.argumentEnd(from, to)
 	}
 	start := skipBracket(a.s, a.at)

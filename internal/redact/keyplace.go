@@ -158,6 +158,7 @@ func isDense(word string) bool {
 // keyWord returns the last word of a line, where the text of a key stands after a prefix, and its place.
 func keyWord(s string, from, to int) (at int, word string) {
 	line := strings.TrimRight(strings.TrimSuffix(s[from:to], `\r`), " \t,;+\"'`\\")
+	line = strings.TrimSuffix(strings.TrimSuffix(line, "..."), "…") // where a program cut it
 	i := strings.LastIndexAny(line, " \t|>\"'`") + 1
 	return from + i, line[i:]
 }

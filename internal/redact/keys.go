@@ -45,7 +45,7 @@ var keyEnds = ['z' + 1][]keyEnd{
 	'd': {{"secretid", isKey, true}, {"jsessionid", isKey, true}, {"phpsessid", isKey, true}, {"connectsid", isKey, true}, {"password", isPassword, false}, {"nopasswd", notSecret, false}, {"passwd", isPassword, false}, {"pwd", isPwd, false}, {"seed", isSeed, false}},
 	'm': {{"passwordconfirm", isPassword, false}},
 	'h': {{"patch", isCommand, true}, {"rediscliauth", isPassword, true}, {"auth", isBasic, true}, {"masterauth", isPassword, true}, {"auth", isKey, false}},
-	'r': {{"bearer", isKey, false}, {"codeverifier", isKey, false}, {"adduser", isCommand, true}},
+	'r': {{"bearer", isKey, false}, {"codeverifier", isKey, false}, {"adduser", isCommand, true}, {"authenticateuser", isCommand, true}},
 	'l': {{"unseal", isCommand, true}, {"loadcredential", notSecret, false}, {"importcredential", notSecret, false}, {"credential", isToken, false}},
 	'n': {{"login", isCommand, true}, {"passwordconfirmation", isPassword, false}, {"passwordagain", isPassword, false}, {"bwsession", isPassword, true}, {"authorization", isAuthorization, false}, {"pagetoken", notSecret, false}, {"continuationtoken", notSecret, false},
 		{"token", isToken, false}, {"dockerconfigjson", isToken, true}},
@@ -63,7 +63,7 @@ var keyEnds = ['z' + 1][]keyEnd{
 	't': {
 		{"passwordrepeat", isPassword, false}, {"passwort", isPassword, false}, {"kennwort", isPassword, false}, {"set", isCommand, true}, {"put", isCommand, true},
 		{"existingsecret", notSecret, false}, {"pullsecret", notSecret, false}, {"secret", isPassword, false}, {"authsalt", isPassword, true}, {"noncesalt", isPassword, true}, {"loggedinsalt", isPassword, true},
-		{"jwt", isKey, false}, {"githubpat", isKey, true}, {"ghpat", isKey, true}, {"azurepat", isKey, true}, {"azuredevopsextpat", isKey, true},
+		{"jwt", isKey, false}, {"githubpat", isKey, true}, {"ghpat", isKey, true}, {"azurepat", isKey, true}, {"azuredevopsextpat", isKey, true}, {"devopspat", isKey, false}, {"azdopat", isKey, true}, {"adopat", isKey, true},
 	},
 	'y': {
 		{"apikey", isToken, false}, {"accesskey", isToken, false}, {"secretkey", isToken, false}, {"privatekey", isToken, false},
@@ -141,7 +141,7 @@ func isRandomKey(low string, key, end int, value string) bool {
 	if isKey {
 		name = strings.TrimRight(name, "-_.")
 		for _, o := range otherKeys {
-			if strings.HasSuffix(name, o) {
+			if strings.HasSuffix(name, o) && !(o == "primary" && len(value) > 32 && value[len(value)-1] == '=' && isRandom(value)) { // of Azure
 				return false
 			}
 		}

@@ -39,6 +39,7 @@ func TestNestedValuesAreLinear(t *testing.T) {
 		"kind: Secret data:\n", "kind: Secret\n", "data: {\"a\":", "token:\n  a: b\n", "<name>token</name>", "tokens: [a1b2c3, ", "- tokens:\n- a1b2c3\n", "PRIVATE%20KEY", "/token", "auth=(\"a\", \"", "password 7 ", "\"name=\"token\">", "[\"token\",", "get token: a ", "TOKEN=a \"",
 		strings.Repeat("Ab1/", 20) + "-----END PRIVATE " + "KEY-----\n", "x:" + strings.Repeat("Ab1/", 20) + "\n-----END PRIVATE " + "KEY-----\n", "LS0tLS1CRUdJTiBSU0EgUFJJVkFURSBLRVktLS0tLQpN\n", "LS0tLS1CRUdJTiBSU0EgUFJJVkFURSBLRVktLS0tLQpN", `-----BEGIN PRIVATE ` + `KEY-----\n"`, "-----BEGIN PRIVATE " + "KEY-----Ab1 ",
 		"token (a): a1b2c3 ", "token is a1b2c3 ", `Private-Lines: \n"`, "Version: Private-Lines: \n", "web | -----BEGIN PRIVATE " + "KEY-----\ndb | x\ndb | y\n",
+		"%40", "https%3A%2F%2Fa%40", "sed ", "sed s/", "s/TOKEN/", "UGFzc3dvcmQ6 ", "UGFzc3dvcmQ6\n", "://:x", `:\/\/a:`, "token: bearer ", "(token,", "(token -> ",
 		"web | Private-Lines: \nx\n", "web | " + strings.Repeat("Ab1/", 20) + "\nx\nweb | -----END PRIVATE " + "KEY-----\nx\n",
 	} {
 		texts[unit] = strings.Repeat(unit, size/len(unit))

@@ -126,6 +126,7 @@ func (r *Redactor) find(s string, found *foundValues) []span {
 		found.add(s[from:to])
 	}
 	findURLs(s, value)
+	findQuotedURLs(s, value)
 	findPorts(s, add)
 	findDSNs(s, value)
 	findPgpass(s, value)

@@ -1,17 +1,25 @@
 package redact
 
-import "strings"
+import (
+	"encoding/base64"
+	"strings"
+)
 
 // The finders in this package call add for each secret in s; low is s in lower case. Each goes over s once, with a
 // bounded look around. They are written by hand, because regular expressions would have to be compiled in every short
 // process that masks a line, and are slow if they begin with anything. "[masked]" counts as part of a word, so that
 // masked text is not masked again differently.
 
-// findURLs finds the user and password of https://user:password@host, and the token of https://token@host.
+// findURLs finds the user and password of https://user:password@host, and the token of https://token@host. JSON may escape the
+// slashes, and do so again in another JSON.
 func findURLs(s string, add func(from, to int)) {
-	for _, sep := range [...]string{"://", `:\/\/`} {
+	for _, sep := range [...]string{"//", `/\`} {
 		for i := strings.Index(s, sep); i >= 0; i = indexFrom(s, sep, i+len(sep)) {
-			from := i + len(sep)
+			from := i + 1 + backslashes(s, i+1)
+			if !strings.HasSuffix(strings.TrimRight(s[max(i-4, 0):i], `\`), ":") || from == len(s) || s[from] != '/' {
+				continue
+			}
+			from++
 			user := userinfo(s, from)
 			switch name, pass, ok := strings.Cut(user, ":"); {
 			case ok && pass != "" && !isPlaceholder(pass):
@@ -20,6 +28,29 @@ func findURLs(s string, add func(from, to int)) {
 			case ok && pass == "" && name != "", !ok && looksRandom(user):
 				add(from, from+len(user))
 			}
+		}
+	}
+}
+
+// findQuotedURLs finds the user and password of https%3A%2F%2Fuser%3Apassword%40host, an address in the query of another one.
+func findQuotedURLs(s string, add func(from, to int)) {
+	const (
+		sep     = "%3A%2F%2F"
+		longest = 300
+	)
+	for at := strings.Index(s, "%40"); at >= 0; at = indexFrom(s, "%40", at+1) {
+		before := lowerASCII(s[max(at-longest, 0):at])
+		n := strings.LastIndex(before, lowerASCII(sep))
+		if n < 0 {
+			continue
+		}
+		user := before[n+len(sep):]
+		_, pass, ok := strings.Cut(user, "%3a")
+		if strings.Contains(user, "%2f") || strings.ContainsFunc(user, func(r rune) bool { return r >= 0x80 || !isKeyByte(byte(r)) && !strings.ContainsRune("%~!*+", r) }) {
+			continue
+		}
+		if ok && pass != "" && !isPlaceholder(pass) || !ok && looksRandom(user) {
+			add(at-len(user), at)
 		}
 	}
 }
@@ -93,6 +124,26 @@ func pgpassAt(s string, i int) (from, to int) {
 	return from + len(line) - len(fields[4]), from + len(line)
 }
 
+// mailLogin returns the place of the password in the line after a mail server's question for it, which is at i: 334 UGFzc3dvcmQ6,
+// the base64 of "Password:". The place is empty if there is none.
+func mailLogin(s string, i int) (from, to int) {
+	const longest = 200
+	n := strings.IndexByte(s[i:min(i+longest, len(s))], '\n')
+	if n < 0 {
+		return 0, 0
+	}
+	text := strings.TrimRight(strings.TrimSuffix(lineAt(s, i+n+1), `\r\n'`), "\r")
+	word := text[strings.LastIndexAny(text, " '\"")+1:]
+	if _, err := base64.StdEncoding.DecodeString(word); err != nil || strings.HasPrefix(word, mailQuestion) {
+		return 0, 0
+	}
+	to = i + n + 1 + len(text)
+	return to - len(word), to
+}
+
+// mailQuestion is how the base64 of a mail server's question for a password begins.
+const mailQuestion = "UGFzc3dvcmQ"
+
 // findCookies finds the values in the lines of a cookie jar as curl and browsers write it: domain, TRUE, path, FALSE, time, name, x.
 func findCookies(s string, add func(from, to int)) {
 	const longest = 4 << 10
@@ -109,6 +160,32 @@ func findCookies(s string, add func(from, to int)) {
 			}
 		}
 	}
+}
+
+// addSubstitutions adds what sed and perl put in the place of a name of a secret, in the rest of the line after the command's name,
+// which ends at i: sed s/@DB_PASSWORD@/x/. It returns where it stopped.
+func addSubstitutions(s string, i int, add func(from, to int)) int {
+	const longest, most = 1000, 16 // bytes of the line, and substitutions in it
+	line, _, _ := strings.Cut(s[i:min(i+longest, len(s))], "\n")
+	for at, n := 1, 0; at+1 < len(line) && n < most; at++ {
+		if line[at] != 's' || isKeyByte(line[at-1]) || strings.IndexByte("/|#,!:@~%+", line[at+1]) < 0 {
+			continue
+		}
+		n++
+		sign := line[at+1 : at+2]
+		name, rest, _ := strings.Cut(line[at+2:], sign)
+		value, _, ok := strings.Cut(rest, sign)
+		if !ok {
+			continue
+		}
+		at += len("s/") + len(name) + len("/")
+		key := strings.Trim(name, "@$%{}<>_#[]()^\\/ ")
+		if kind := kindOf(lowerASCII(key)); (kind == isPassword || kind == isToken) && isUpperName(key) && value != "" && !isPlaceholder(value) {
+			add(i+at, i+at+len(value))
+		}
+		at += len(value)
+	}
+	return i + len(line)
 }
 
 // pipedTo are commands that read a password.
@@ -188,11 +265,11 @@ func findDuplicates(s, low string, add func(from, to int)) {
 // userinfo returns what stands before the @ in the authority of a URL that begins at from.
 func userinfo(s string, from int) string {
 	end := from
-	for end < len(s) && s[end] != '/' && s[end] != '?' && s[end] != '#' && !endsURL(s[end]) {
+	for end < len(s) && s[end] != '/' && s[end] != '?' && s[end] != '#' && (!endsURL(s[end]) || strings.HasPrefix(s[end:], `\:`)) { // as Java escapes it
 		end++
 	}
 	at := strings.LastIndexByte(s[from:end], '@')
-	if name, port, ok := strings.Cut(s[from:end], ":"); at < 0 && ok && name != "" && !isNumber(port) {
+	if _, port, ok := strings.Cut(s[from:end], ":"); at < 0 && ok && !isNumber(port) {
 		// It is no port, so it may be a password that contains a slash, or a blank if the address is quoted.
 		for end < len(s) && end-from < 300 && !endsURL(s[end]) {
 			end++

@@ -1,6 +1,8 @@
 package redact
 
 import (
+	"bytes"
+	"encoding/base64"
 	"slices"
 	"strings"
 	"sync"
@@ -185,10 +187,16 @@ func findWords(s, low string, add func(from, to int)) {
 					to++
 				}
 			}
-			if looksRandom(s[from:to]) {
+			if v := s[from:to]; looksRandom(v) || a.word == "bearer " && isRandom(v) || a.word == " plain " && isSASL(v) {
 				add(from, to)
 			}
 			i = indexFrom(low, a.word, to)
 		}
 	}
+}
+
+// isSASL reports whether v is the base64 of a login by the mechanism PLAIN, whose name and password follow zeros.
+func isSASL(v string) bool {
+	b, err := base64.StdEncoding.DecodeString(v)
+	return err == nil && bytes.Count(b, []byte{0}) == 2
 }

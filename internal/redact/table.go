@@ -5,7 +5,7 @@ import "strings"
 // cell returns the start of the cell after the key's, or 0. In a table, what follows a key may be anything: it must look
 // random, unless the two are all that stands in the line.
 func (a *assignment) cell(i int) int {
-	if a.kind != isPassword && a.kind != isToken {
+	if a.kind != isPassword && a.kind != isToken && a.s[a.key:a.end] != "secret_id" {
 		return 0
 	}
 	at := skipCells(a.s, i)
@@ -129,8 +129,8 @@ func (a *assignment) purpose(i int) int {
 	if !hasPrefixFold(rest, "for ") && !hasPrefixFold(rest, "to ") {
 		return 0
 	}
-	for _, sep := range [...]string{": ", " = ", " is "} {
-		if _, value, ok := strings.Cut(rest, sep); ok {
+	for _, sep := range [...]string{": ", " = ", " is ", "="} {
+		if _, value, ok := strings.Cut(rest, sep); ok && (sep != "=" || isString(value, 0)) {
 			if isMixed(value) {
 				return i + len(lineAt(a.s, i)) - len(value)
 			}
