@@ -513,7 +513,7 @@ func (a *assignment) isStatement(i int) bool {
 	return before != "" && strings.IndexByte("{;", before[len(before)-1]) >= 0 && (strings.HasPrefix(after, "}") || strings.HasPrefix(after, ";"))
 }
 
-// isSent reports whether the key is the PASS command of FTP or POP3, as curl shows it, or after that for the user: > PASS x.
+// isSent reports whether the key is the PASS command of FTP or POP3, as curl and Python show it, or after that for the user: > PASS x.
 func (a *assignment) isSent() bool {
 	const far = 100
 	before := a.s[max(a.key-far, 0):a.key]
@@ -522,7 +522,7 @@ func (a *assignment) isSent() bool {
 	}
 	lines := strings.Split(before, "\n")
 	n := len(lines) - 1
-	return strings.HasSuffix(before, "> ") || strings.HasSuffix(before, "C: ") || n > 0 && lines[n] == "" && strings.HasPrefix(lines[n-1], "USER ")
+	return strings.HasSuffix(before, "> ") || strings.HasSuffix(before, "C: ") || strings.HasSuffix(before, "*cmd* '") || n > 0 && lines[n] == "" && strings.HasPrefix(lines[n-1], "USER ")
 }
 
 // typedValue returns the start of the string after a type and an = that begin at i, or 0: `: String = "x"`.

@@ -277,6 +277,7 @@ func TestFormats(t *testing.T) {
 		"No API key provided (header 2 of 3)":                     "No API key provided (header 2 of 3)",
 		"No API key provided: see https://x.example/keys":         "No API key provided: see https://x.example/keys",
 		"Incorrect API key provided: none was set":                "Incorrect API key provided: none was set",
+		"*cmd* 'PASS hunter2'":                                    "*cmd* 'PASS [masked]'",
 		"C: PASS hunter2":                                         "C: PASS [masked]",
 		"echo hunter2 | x login --password-stdin":                 "echo [masked] | x login --password-stdin",
 		"> PASS hunter2":                                          "> PASS [masked]",
