@@ -60,10 +60,16 @@ func adviseConnection(base string, err error) string {
 		return fmt.Sprintf("there is no host %s: correct gitea.url, or this machine's DNS", dns.Name)
 	case strings.HasPrefix(base, "http:") && strings.Contains(err.Error(), `malformed HTTP response "\x15\x03`): // an alert of TLS
 		return "the server wants https: correct gitea.url"
-	case strings.Contains(err.Error(), "malformed HTTP response"):
+	case isOtherProtocol(err):
 		return "the server does not speak HTTP at this port: correct gitea.url, or the port in it"
 	}
 	return ""
+}
+
+// isOtherProtocol reports whether a server of another protocol answered: SSH-2.0-x, 220 mail.example ESMTP. One that speaks first may
+// do so before the request is sent, for which net/http has no message.
+func isOtherProtocol(err error) bool {
+	return strings.Contains(err.Error(), "malformed HTTP ") || strings.Contains(err.Error(), "readLoopPeekFailLocked: %!w(<nil>)")
 }
 
 // isUnconnected reports whether a request may have failed because no proxy was asked.
@@ -315,7 +321,7 @@ func noAnswer(err error) string {
 		return "the connection broke: " + cause(network.Err)
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return "the server closed the connection without an answer"
-	case strings.Contains(err.Error(), "malformed HTTP response"):
+	case isOtherProtocol(err):
 		return "the answer is not HTTP"
 	}
 	return err.Error()

@@ -409,6 +409,12 @@ func TestAdviceOfConnection(t *testing.T) {
 		_, err := New(Options{URL: srv.URL, Tokens: StaticToken("t"), Timeout: 5 * time.Second}).Version(t.Context())
 		require.ErrorContains(t, err, "Gitea can't be reached, because nothing listens there: correct gitea.url if it is wrong; else adfbot goes on by itself when Gitea is back")
 	})
+	t.Run("the port of another protocol", func(t *testing.T) {
+		const want = "the server does not speak HTTP at this port: correct gitea.url, or the port in it"
+		for _, said := range []string{`malformed HTTP response "SSH-2.0-x"`, `malformed HTTP status code "mail.example"`, "readLoopPeekFailLocked: %!w(<nil>)"} {
+			require.Equal(t, want, adviseConnection("http://git.example.org:22", errors.New(said)), said)
+		}
+	})
 	t.Run("a name without an address", func(t *testing.T) {
 		err := fmt.Errorf("Get: %w", &net.DNSError{Err: "no such host", Name: "gti.example.org", IsNotFound: true})
 		require.Equal(t, "there is no host gti.example.org: correct gitea.url, or this machine's DNS", adviseConnection("https://gti.example.org", err))
@@ -436,6 +442,8 @@ func TestNoAnswer(t *testing.T) {
 		{&tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}}, "its certificate is refused: certificate signed by unknown authority"},
 		{&net.OpError{Op: "remote error", Err: errors.New("tls: unrecognized name")}, "the server refuses TLS: unrecognized name"},
 		{errors.New(`net/http: HTTP/1.x transport connection broken: malformed HTTP response "x"`), "the answer is not HTTP"},
+		{errors.New(`net/http: HTTP/1.x transport connection broken: malformed HTTP status code "mail.example"`), "the answer is not HTTP"}, // 220 mail.example ESMTP
+		{errors.New(`readLoopPeekFailLocked: %!w(<nil>)`), "the answer is not HTTP"},
 		{errors.New("the token file is empty"), "the token file is empty"},
 	} {
 		require.Equal(t, tt.want, detail(nil, &url.Error{Op: "Get", URL: "https://git.example.org/api/v1/version", Err: tt.err}))
