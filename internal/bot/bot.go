@@ -236,7 +236,7 @@ func (b *Bot) connect(ctx context.Context, mode Mode) error {
 		return err
 	}
 	b.Reader = status.NewReader(status.Sources{
-		Config: b.cfg, State: b.store, Spool: b.local.Spool(), Reconciler: b.rec, Redactor: b.redact, Now: b.now, TokenErr: b.tokenErr,
+		Config: b.cfg, State: b.store, Spool: b.local.Spool(), Own: b.env.Own, Reconciler: b.rec, Redactor: b.redact, Now: b.now, TokenErr: b.tokenErr,
 		Fleet: b.store.fleet, Host: b.store.host,
 	})
 	if !leaveIssues {

@@ -266,13 +266,26 @@ func ConfigFlag(cfg *config.Config) string {
 	return " --config " + text.ShellQuote(path)
 }
 
+// EndedFlag returns the flag of `adfbot record` that says how a run ended: its exit code, unless that alone would give the result another
+// outcome. What the rules of classes have found in the output is lost with it.
+func EndedFlag(cfg *config.Config, r store.Result) string {
+	p, _ := cfg.Project(r.Project)
+	coded := store.Result{Project: r.Project, Agent: r.Agent, Outcome: OutcomeOf(p, r.ExitCode), ExitCode: r.ExitCode}
+	Classify(cfg, &coded)
+	same := coded.Outcome == r.Outcome && (r.Trips || !coded.Trips)
+	if r.Decide == store.DecideOutcome || same && r.ExitCode > 0 && r.ExitCode <= 255 {
+		return fmt.Sprintf("--exit-code %d", r.ExitCode)
+	}
+	return "--" + r.Outcome
+}
+
 // lostText is [status.LostText] with a command that works for whoever may write the state, and the way to do without one.
 func lostText(cfg *config.Config, r store.Result, err error) string {
 	var runAs string
 	if owner, other := hostlocal.OtherOwner(cfg.OwnPath()); other {
 		runAs = owner.RunAs(os.Getenv("PATH"))
 	}
-	s := status.LostText(r, err, runAs, ConfigFlag(cfg)) // whoever reads this in a mail from cron may not have $ADFBOT_CONFIG
+	s := status.LostText(r, err, EndedFlag(cfg, r), runAs, ConfigFlag(cfg)) // whoever reads this in a mail from cron may not have $ADFBOT_CONFIG
 	me, owner := hostlocal.Me(), hostlocal.BotUser(cfg.OwnPath())
 	if !errors.Is(err, fs.ErrPermission) || me.UID == owner.UID {
 		return s
