@@ -227,6 +227,7 @@ func TestHostileTextInSpool(t *testing.T) {
 		d, err := b.Detail(ctx, "odilo", status.Pages{})
 		require.NoError(t, err)
 		require.Len(t, d.Runs, 2)
+		require.True(t, d.Runs[0].Finished.Equal(w.now()), "it does not say when it ended: %s", d.Runs[0].Finished)
 		for _, text := range []string{d.Runs[0].RunID, d.Runs[0].Host, d.Runs[0].Signal, d.Runs[0].Detail, d.Runs[0].Output} {
 			require.Regexp(t, `^[[:print:]]+\n?$`, text)
 		}

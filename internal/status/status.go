@@ -118,6 +118,9 @@ type Run struct {
 
 // NewRun returns what is shown of a run.
 func NewRun(r store.HistoryRun) Run {
+	if r.Finished.IsZero() { // an earlier version recorded it
+		r.Finished = r.Recorded
+	}
 	return Run{
 		Agent: r.Agent, Outcome: r.Outcome, Class: r.Class, ExitCode: r.ExitCode, Signal: r.Signal, Detail: r.Detail, Counted: r.Counted,
 		Started: r.Started, Finished: r.Finished, Host: r.Host, LastLine: lastLine(r.Output),
