@@ -130,7 +130,7 @@ func (a *app) reporter(cfg *config.Config) bot.Reporter {
 		return nil
 	}
 	lost := func(r store.Result, err error) string {
-		return status.LostText(r, err, bot.EndedFlag(cfg, r), "", bot.ConfigFlag(cfg))
+		return status.LostText(r, err, bot.EndedFlag(cfg, r), "", cfg.ShellFlag())
 	}
 	return client.New(cfg.HTTP.Socket, lost, client.SpoolDirs(cfg.Path, a.getenv), a.time)
 }
