@@ -476,8 +476,8 @@ func (b *Bot) enableWorkflow(ctx context.Context, project string, own status.Wor
 }
 
 // errWorkflowHidden means that Gitea shows neither a workflow nor its repository.
-var errWorkflowHidden = errors.New("Gitea does not show its repository to the token's account: give the account access again, and enable Actions there; " +
-	"adfbot goes on trying. If it is gone for good, take the workflow out of the project's `actions`")
+var errWorkflowHidden = errors.New("its repository is missing, or hidden from the token's account: give the account access, and enable Actions there; " +
+	"this is retried automatically. If it is gone for good, take `actions` out of the project")
 
 // enableUnlessRemoved enables a workflow, or reports that its file was removed. Gitea answers alike, with 404, for such a workflow and for every
 // one of a repository that is missing or hidden. So after a 404 it checks that runs can be read there, and asks once more.

@@ -273,7 +273,7 @@ func TestResumeEnablesWorkflow(t *testing.T) {
 		w.Gitea.SetPermission("terraphim", "agents", testworld.Bot, giteatest.None)
 		done := resume(w)
 		require.Equal(t, "odilo is resumed", done.Text)
-		const problem = "cannot enable workflow agent.yaml in terraphim/agents: Gitea does not show its repository to the token's account"
+		const problem = "cannot enable workflow agent.yaml in terraphim/agents: its repository is missing, or hidden from the token's account"
 		require.Contains(t, strings.Join(done.Problems, "\n"), problem)
 		require.True(t, w.project("odilo").Workflow.Disabled)
 		require.Contains(t, w.project("odilo").Workflow.Problem, problem)

@@ -128,7 +128,8 @@ func AdviseRestore(cfg *config.Config, err error) error {
 	case !FlagsLost(err):
 		return err
 	case errors.Is(err, pause.ErrOtherDirectory):
-		return fmt.Errorf("%w\nif this is to be the pause directory from now on: adfbot restore writes the flags of all paused projects to it%s", err, runRestore(cfg))
+		return fmt.Errorf("%w\nif this is to be the pause directory from now on: adfbot restore writes the flags of all paused projects to it%s",
+			err, runRestore(cfg))
 	}
 	return fmt.Errorf("%w\n%s creates the sentinel and the flags of all paused projects again%s", err, restore(err), runRestore(cfg))
 }
@@ -164,7 +165,8 @@ func (r *Reader) AdviseRestore(ctx context.Context, err error) error {
 	case readErr != nil:
 		return errors.Join(AdviseRestore(r.from.Config, err), readErr)
 	case len(projects) == 0 && !everPaused && !errors.Is(err, pause.ErrBadSentinel):
-		return fmt.Errorf("%w\nno pause flag was ever written here: adfbot serve creates the directory when it starts, and so does adfbot restore%s", err, runRestore(r.from.Config))
+		return fmt.Errorf("%w\nno pause flag was ever written here: adfbot serve creates the directory when it starts, and so does adfbot restore%s",
+			err, runRestore(r.from.Config))
 	case len(projects) == 0:
 		return fmt.Errorf("%w\nno project was paused; %s creates the directory again%s", err, restore(err), runRestore(r.from.Config))
 	}
