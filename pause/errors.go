@@ -56,7 +56,11 @@ const (
 // failed returns an error that names the attempt, the path, the cause and a fix.
 // need is one of the constants above.
 func failed(attempt, path string, err error, need string) error {
-	return fmt.Errorf("%s %s: %w; %s", attempt, path, cause(err), fix(err, need))
+	help := fix(err, need)
+	if errors.Is(err, syscall.EBUSY) {
+		help = "something is mounted there: run umount " + path + ", then try again"
+	}
+	return fmt.Errorf("%s %s: %w; %s", attempt, path, cause(err), help)
 }
 
 // cause strips the system call and the file name, which is relative to the

@@ -37,7 +37,8 @@ func (f *Folder) Remove(id string) (removed bool, err error) {
 	path, root := f.dir.FlagPath(id), f.root
 	entry, err := root.Lstat(id)
 	if err == nil && entry.IsDir() {
-		return false, fmt.Errorf("%s %s: %w, not a file; find out what it is for, then remove it: rm -r %[2]s", removeFlag, path, syscall.EISDIR)
+		return false, fmt.Errorf("%s %s: %w, not a file; find out what it is for, then, after umount %[2]s "+
+			"if something is mounted there, remove it: rm -r %[2]s", removeFlag, path, syscall.EISDIR)
 	}
 	if err == nil {
 		err = step("remove", func() error { return root.Remove(id) })

@@ -129,9 +129,25 @@ func TestRemoveDirectory(t *testing.T) {
 	require.False(t, removed)
 	require.ErrorIs(t, err, syscall.EISDIR)
 	require.ErrorContains(t, err, d.FlagPath("odilo")+": is a directory")
+	require.ErrorContains(t, err, "after umount "+d.FlagPath("odilo")+" if something is mounted there")
 	paused, err := d.Paused("odilo")
 	require.NoError(t, err)
 	require.True(t, paused)
+}
+
+// A container may have a file of the machine in the flag's place.
+func TestRemoveMountPoint(t *testing.T) {
+	testhost.NeedRoot(t, "to mount something over the flag")
+	d, path := newDir(t)
+	_, err := d.Write("odilo", "")
+	require.NoError(t, err)
+	flag := d.FlagPath("odilo")
+	require.NoError(t, syscall.Mount(filepath.Join(path, pause.SentinelName), flag, "", syscall.MS_BIND, ""))
+	t.Cleanup(func() { _ = syscall.Unmount(flag, syscall.MNT_DETACH) })
+	removed, err := d.Remove("odilo")
+	require.False(t, removed)
+	require.ErrorIs(t, err, syscall.EBUSY)
+	require.ErrorContains(t, err, "; something is mounted there: run umount "+flag+", then try again")
 }
 
 func TestWithoutHardLinks(t *testing.T) {

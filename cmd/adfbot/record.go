@@ -129,7 +129,10 @@ func (a *app) reporter(cfg *config.Config) bot.Reporter {
 	if cfg.HTTP.Socket == "" {
 		return nil
 	}
-	return client.New(cfg.HTTP.Socket, bot.ConfigFlag(cfg), client.SpoolDirs(cfg.Path, a.getenv), a.time)
+	lost := func(r store.Result, err error) string {
+		return status.LostText(r, err, bot.EndedFlag(cfg, r), "", cfg.ShellFlag())
+	}
+	return client.New(cfg.HTTP.Socket, lost, client.SpoolDirs(cfg.Path, a.getenv), a.time)
 }
 
 // envWithSpools is env for commands that record results: it includes the user's own spools.

@@ -282,7 +282,7 @@ func TestSeparatedResumeAdvice(t *testing.T) {
 	noSocket, _, _ := strings.Cut(string(b), "http:\n")
 	require.NoError(t, os.WriteFile(s.path("config.yaml"), []byte(noSocket), 0o644))
 	lost, _ := run(strangerUser, "record", "--project", "odilo", "--failure", "--run-id", "one")
-	require.Regexp(t, "is LOST unless you record it: sudo -u '#4710' adfbot record --project odilo --agent project-meta --run-id one --failure --finished \\S+Z --config "+
+	require.Regexp(t, "is LOST unless you record it: sudo -u '#4710' adfbot record --project odilo --agent project-meta --run-id one --exit-code 1 --finished \\S+Z --config "+
 		s.path("config.yaml")+"\n", lost)
 	out, code := run(strangerUser, "check", "--offline")
 	require.Equal(t, 1, code)

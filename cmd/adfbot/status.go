@@ -71,7 +71,7 @@ func (a *app) status(ctx context.Context, names []string, f statusFlags) error {
 	if err != nil {
 		return err
 	}
-	b, err := bot.Open(ctx, cfg, bot.ReadOnly, a.env(nil))
+	b, err := bot.Open(ctx, cfg, bot.ReadOnly, a.envWithSpools(cfg))
 	if errors.Is(err, fs.ErrNotExist) {
 		return a.statusOfNothing(ctx, cfg, names, f.json)
 	}

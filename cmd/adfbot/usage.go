@@ -10,6 +10,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/terraphim/adfbot/internal/redact"
 )
 
 // Messages about wrong usage. Cobra's own ("accepts 1 arg(s), received 0") name neither what is missing nor what was meant.
@@ -58,7 +60,7 @@ func execCommand(cmd *cobra.Command, args []string) error {
 	case cmd.ArgsLenAtDash() == 0 && len(args) > 0:
 		return nil
 	case cmd.ArgsLenAtDash() < 0 && len(args) > 0:
-		return fmt.Errorf("write -- before the command: adfbot exec --project P -- %s", strings.Join(args, " "))
+		return fmt.Errorf("write -- before the command: adfbot exec --project P -- %s", masked(strings.Join(args, " ")))
 	}
 	return errors.New("which command? adfbot exec --project P -- CMD [ARG...]")
 }
@@ -69,14 +71,14 @@ func knownCommand(root *cobra.Command, args []string) error {
 		return nil
 	}
 	root.SuggestionsMinimumDistance = 2
-	return fmt.Errorf("there is no command %q%s", args[0], meant(root.SuggestionsFor(args[0]), ""))
+	return fmt.Errorf("there is no command %q%s", masked(args[0]), meant(root.SuggestionsFor(args[0]), ""))
 }
 
 // quoted lists arguments for a message.
 func quoted(args []string) string {
 	out := make([]string, len(args))
 	for i, arg := range args {
-		out[i] = strconv.Quote(arg)
+		out[i] = strconv.Quote(masked(arg))
 	}
 	return strings.Join(out, " ")
 }
@@ -95,17 +97,23 @@ func (o *once) Set(s string) error {
 	return o.Value.Set(s)
 }
 
+// masked returns what somebody has written, for a message, without the password of a URL, or a token.
+func masked(arg string) string {
+	var patterns *redact.Redactor
+	return patterns.Redact(arg)
+}
+
 // twiceError means that two values were given to a flag that takes one.
 type twiceError struct{ first, second string }
 
 func (e *twiceError) Error() string {
-	return fmt.Sprintf("it is given twice, as %q and %q: give it once", e.first, e.second)
+	return fmt.Sprintf("it is given twice, as %q and %q: give it once", masked(e.first), masked(e.second))
 }
 
-// takeOne makes the flags refuse a second value, but for lists and switches.
+// takeOne makes the flags refuse a second value, but for lists and switches, and the configuration: an alias that names one is overridden.
 func takeOne(flags *pflag.FlagSet) {
 	flags.VisitAll(func(f *pflag.Flag) {
-		if _, list := f.Value.(pflag.SliceValue); list || f.Value.Type() == "bool" {
+		if _, list := f.Value.(pflag.SliceValue); list || f.Value.Type() == "bool" || f.Name == "config" {
 			return
 		}
 		f.Value = &once{Value: f.Value}
@@ -137,7 +145,7 @@ func flagError(cmd *cobra.Command, err error) error {
 		if bad.GetFlag().Name == "exit-code" {
 			must += "; after a signal that is 128 and the signal's number, e.g. 137 after KILL"
 		}
-		return fmt.Errorf("--%s %q: must be %s", bad.GetFlag().Name, bad.GetValue(), must)
+		return fmt.Errorf("--%s %q: must be %s", bad.GetFlag().Name, masked(bad.GetValue()), must)
 	case errors.As(err, &empty):
 		return fmt.Errorf("the flag --%s needs an argument", empty.GetFlag().Name)
 	case errors.As(err, &none):

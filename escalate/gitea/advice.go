@@ -39,11 +39,14 @@ func adviseConnection(base string, err error) string {
 	var noTLS tls.RecordHeaderError
 	var dns *net.DNSError
 	var network *net.OpError
+	if isUnconnected(err) {
+		if advice := adviseProxyAddress(base); advice != "" {
+			return advice
+		}
+	}
 	switch {
 	case errors.As(err, &network) && (network.Op == "proxyconnect" || network.Op == "socks connect"):
 		return adviceProxy
-	case isUnconnected(err) && adviseProxyAddress(base) != "":
-		return adviseProxyAddress(base)
 	case errors.As(err, &authority):
 		return "set gitea.ca_file to the certificate of the authority that signed the server's, in PEM; if it is set to that already, make the server send its whole chain"
 	case errors.As(err, &name):

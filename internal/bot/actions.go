@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math/rand/v2"
 	"net/http"
 	"slices"
 	"strings"
@@ -14,6 +15,7 @@ import (
 	"time"
 
 	"github.com/terraphim/adfbot/escalate/incident"
+	"github.com/terraphim/adfbot/escalate/plan"
 	"github.com/terraphim/adfbot/escalate/tracker"
 	"github.com/terraphim/adfbot/internal/config"
 	"github.com/terraphim/adfbot/internal/fault"
@@ -312,7 +314,8 @@ func (h *hintedRuns) take(project string) []int64 {
 
 // keepWorkflows disables the workflows of paused projects whose configuration says so, and enables those again whose project is not paused
 // any more. It enables only what it has disabled: that is stored before the request is sent.
-func (b *Bot) keepWorkflows(ctx context.Context, project string) (errs []error) {
+// With force it asks for what a repository that Gitea does not show keeps waiting, too.
+func (b *Bot) keepWorkflows(ctx context.Context, project string, force bool) (errs []error) {
 	if b.gitea == nil || b.accessError() != nil {
 		return nil
 	}
@@ -342,7 +345,7 @@ func (b *Bot) keepWorkflows(ctx context.Context, project string) (errs []error) 
 		if project != "" && id != project {
 			continue
 		}
-		if err := b.keepWorkflow(ctx, id); err != nil && !errors.Is(err, incident.ErrClaimed) {
+		if err := b.keepWorkflow(ctx, id, force); err != nil && !errors.Is(err, incident.ErrClaimed) {
 			errs = append(errs, fmt.Errorf("%s: %w", id, err))
 		}
 	}
@@ -350,15 +353,25 @@ func (b *Bot) keepWorkflows(ctx context.Context, project string) (errs []error) 
 }
 
 // keepWorkflow brings the workflow of one project in line, and stores for status why it cannot.
-func (b *Bot) keepWorkflow(ctx context.Context, project string) error {
+func (b *Bot) keepWorkflow(ctx context.Context, project string, force bool) error {
 	ctx, release, err := b.store.claims.Claim(ctx, workflowsClaim, workflowWait)
 	if err != nil {
 		return err
 	}
 	defer release()
+	retry, err := b.workflowRetry(ctx, project)
+	if err != nil {
+		return err
+	}
+	if !force && retry.Tries > 0 && !plan.TimeCome(b.now(), retry.NextTry, retry.Wait) {
+		return nil // and status says why
+	}
 	err = b.changeWorkflow(ctx, project)
 	if errors.Is(err, context.Canceled) { // by whoever runs the command
 		return err
+	}
+	if saveErr := b.saveWorkflowRetry(context.WithoutCancel(ctx), project, retry, err); saveErr != nil {
+		return errors.Join(err, saveErr)
 	}
 	return errors.Join(err, b.storeWorkflowProblem(context.WithoutCancel(ctx), project, err))
 }
@@ -449,14 +462,93 @@ func (b *Bot) enableWorkflow(ctx context.Context, project string, own status.Wor
 		}
 	}
 	fault.Point(ctx, "enable-workflow-next")
-	err := b.gitea.EnableWorkflow(ctx, repo, own.Workflow, true)
-	if err != nil && !tracker.IsStatus(err, http.StatusNotFound) { // else it was removed
+	removed, err := b.enableUnlessRemoved(ctx, repo, own.Workflow)
+	if p, _ := b.cfg.Project(project); errors.Is(err, errWorkflowHidden) && (p.Actions.Path() != own.Repo || p.Actions.Workflow != own.Workflow) {
+		removed, err = true, nil // an operator has taken it out of the configuration: nobody waits for it any more
+	}
+	if err != nil {
 		return adviseWorkflow(err)
 	}
 	fault.Point(ctx, "workflow-enabled")
 	delete(all, project)
-	b.log.Info("workflow enabled", "project", project, "repository", repo, "workflow", own.Workflow, "removed", err != nil)
+	b.log.Info("workflow enabled", "project", project, "repository", repo, "workflow", own.Workflow, "removed", removed)
 	return b.storeDisabled(ctx, all)
+}
+
+// errWorkflowHidden means that Gitea shows neither a workflow nor its repository.
+var errWorkflowHidden = errors.New("its repository is missing, or hidden from the token's account: give the account access, and enable Actions there; " +
+	"this is retried automatically. If it is gone for good, take `actions` out of the project")
+
+// enableUnlessRemoved enables a workflow, or reports that its file was removed. Gitea answers alike, with 404, for such a workflow and for every
+// one of a repository that is missing or hidden. So after a 404 it checks that runs can be read there, and asks once more.
+func (b *Bot) enableUnlessRemoved(ctx context.Context, repo tracker.Repo, name string) (removed bool, err error) {
+	if err = b.gitea.EnableWorkflow(ctx, repo, name, true); !tracker.IsStatus(err, http.StatusNotFound) {
+		return false, err
+	}
+	if _, _, err = b.gitea.WorkflowRuns(ctx, repo, 1); tracker.IsStatus(err, http.StatusNotFound) {
+		return false, fmt.Errorf("cannot enable workflow %s in %s: %w", name, repo, errWorkflowHidden)
+	} else if err != nil {
+		return false, err
+	}
+	if err = b.gitea.EnableWorkflow(ctx, repo, name, true); tracker.IsStatus(err, http.StatusNotFound) {
+		return true, nil
+	}
+	return false, err
+}
+
+// workflowRetriesKey is the key of the [workflowRetry] of each project in the state's meta table, as JSON.
+const workflowRetriesKey = "workflow_retries"
+
+// workflowRetry is when a workflow is tried next whose repository Gitea does not show.
+type workflowRetry struct {
+	Tries   int           `json:"tries"`
+	NextTry time.Time     `json:"next_try"`
+	Wait    time.Duration `json:"wait_ns"` // how long NextTry was away when it was set
+}
+
+func (b *Bot) workflowRetries(ctx context.Context) (map[string]workflowRetry, error) {
+	all := map[string]workflowRetry{}
+	doc, err := b.store.Meta(ctx, workflowRetriesKey)
+	if err != nil || doc == "" {
+		return all, err
+	}
+	if err := json.Unmarshal([]byte(doc), &all); err != nil {
+		return nil, fmt.Errorf("read when workflows are tried next: %w", err)
+	}
+	return all, nil
+}
+
+// workflowRetry returns the project's, if its workflow still waits: another pause of the project waits for nothing.
+func (b *Bot) workflowRetry(ctx context.Context, project string) (workflowRetry, error) {
+	all, err := b.workflowRetries(ctx)
+	if err != nil || all[project].Tries == 0 {
+		return workflowRetry{}, err
+	}
+	s, err := b.store.ProjectState(ctx, project)
+	if err != nil || s.Pause().ID != "" {
+		return workflowRetry{}, err
+	}
+	return all[project], nil
+}
+
+// saveWorkflowRetry stores when a workflow is tried next after err, with waits that grow.
+func (b *Bot) saveWorkflowRetry(ctx context.Context, project string, was workflowRetry, err error) error {
+	all, readErr := b.workflowRetries(ctx)
+	_, stored := all[project]
+	hidden := errors.Is(err, errWorkflowHidden)
+	if readErr != nil || !stored && !hidden {
+		return readErr
+	}
+	delete(all, project)
+	if hidden {
+		wait := plan.RetryWait(was.Tries+1, rand.Float64())
+		all[project] = workflowRetry{Tries: was.Tries + 1, NextTry: b.now().UTC().Add(wait), Wait: wait}
+	}
+	doc, err := json.Marshal(all)
+	if err != nil {
+		return err
+	}
+	return b.store.SetMeta(ctx, workflowRetriesKey, string(doc))
 }
 
 // enableAtOnce enables the workflow of a project that was resumed, if adfbot has disabled it. It returns what to tell of it: what was done, or
@@ -468,7 +560,7 @@ func (b *Bot) enableAtOnce(ctx context.Context, project string, gitea bool) (tex
 		return "", err
 	}
 	if gitea {
-		err = errors.Join(b.keepWorkflows(ctx, project)...)
+		err = errors.Join(b.keepWorkflows(ctx, project, true)...)
 	}
 	if err == nil {
 		disabled, err = b.DisabledWorkflows(ctx)

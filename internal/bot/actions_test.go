@@ -2,12 +2,14 @@ package bot_test
 
 import (
 	"net/http"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/terraphim/adfbot/escalate"
 	"github.com/terraphim/adfbot/escalate/giteatest"
 	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/internal/bot"
@@ -264,6 +266,50 @@ func TestResumeEnablesWorkflow(t *testing.T) {
 		w := paused(t)
 		w.Gitea.RemoveWorkflow(agents, workflow)
 		require.Equal(t, bot.Done{Text: "odilo is resumed; Gitea shows its workflow no more, so adfbot leaves it as it is: agent.yaml in terraphim/agents"}, resume(w))
+	})
+	t.Run("hidden", func(t *testing.T) { // for a while: Gitea answers as for one that was removed
+		w := paused(t)
+		w.Gitea.SetPrivate(agents, true)
+		w.Gitea.SetPermission("terraphim", "agents", testworld.Bot, giteatest.None)
+		done := resume(w)
+		require.Equal(t, "odilo is resumed", done.Text)
+		const problem = "cannot enable workflow agent.yaml in terraphim/agents: its repository is missing, or hidden from the token's account"
+		require.Contains(t, strings.Join(done.Problems, "\n"), problem)
+		require.True(t, w.project("odilo").Workflow.Disabled)
+		require.Contains(t, w.project("odilo").Workflow.Problem, problem)
+
+		asked := func(after time.Duration) (n int) {
+			w.pass(after)
+			w.Gitea.ResetRequests()
+			w.with(bot.Operate, func(b *bot.Bot) { _, _ = b.Sweep(ctx, escalate.SweepOptions{}) })
+			for _, r := range w.Gitea.Requests() {
+				if strings.HasSuffix(r.Path, "/enable") {
+					n++
+				}
+			}
+			return n
+		}
+		require.Equal(t, 0, asked(time.Second))
+		require.Equal(t, 1, asked(time.Minute))
+		require.Equal(t, 0, asked(30*time.Second), "the waits grow")
+		require.Equal(t, 1, asked(20*time.Minute))
+		w.Gitea.SetPrivate(agents, false)
+		w.Gitea.SetPermission("terraphim", "agents", testworld.Bot, giteatest.Write)
+		w.sweepWell()
+		require.True(t, w.active())
+		require.Empty(t, w.project("odilo").Workflow.Problem)
+	})
+	t.Run("gone for good", func(t *testing.T) {
+		w := paused(t)
+		w.Gitea.DeleteRepo(agents)
+		require.Len(t, resume(w).Problems, 1)
+		w.change("    actions: {repo: "+agents+", workflow: "+workflow+", disable: true}\n", "")
+		w.sweepWell()
+		w.with(bot.ReadOnly, func(b *bot.Bot) {
+			disabled, err := b.DisabledWorkflows(ctx)
+			require.NoError(t, err)
+			require.Empty(t, disabled)
+		})
 	})
 	t.Run("the issue is refused", func(t *testing.T) {
 		w := paused(t)

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/terraphim/adfbot/internal/config"
 	"github.com/terraphim/adfbot/internal/hostlocal"
 	"github.com/terraphim/adfbot/internal/store"
@@ -31,9 +33,29 @@ func AdviseResume(ctx context.Context, cfg *config.Config, project string, err e
 	case flag == "":
 		return err
 	case there:
-		return fmt.Errorf("%s is still paused: %w\nto resume it now: rm %s", project, err, text.ShellQuote(flag))
+		return fmt.Errorf("%s is still paused: %w\nto resume it now: %s", project, err, removal(flag))
 	}
 	return fmt.Errorf("%s has no pause flag and may run, but that cannot be stored; a later sweep does it: %w", project, err)
+}
+
+// removal returns the command that removes a flag by hand, whatever is in its place.
+func removal(flag string) string {
+	path := text.ShellQuote(flag)
+	remove := "rm " + path
+	var st unix.Statx_t
+	if unix.Statx(unix.AT_FDCWD, flag, unix.AT_SYMLINK_NOFOLLOW, unix.STATX_TYPE, &st) != nil {
+		return remove
+	}
+	if st.Mode&unix.S_IFMT == unix.S_IFDIR {
+		remove = "rm -r " + path
+	}
+	switch has := st.Attributes & st.Attributes_mask; {
+	case has&unix.STATX_ATTR_MOUNT_ROOT != 0:
+		return "umount " + path + " && " + remove
+	case has&unix.STATX_ATTR_IMMUTABLE != 0:
+		return "chattr -i " + path + " && " + remove
+	}
+	return remove
 }
 
 // flagWithoutState returns the path of a project's flag and whether it exists, if err means that the state is not usable and the pause

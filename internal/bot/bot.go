@@ -236,7 +236,7 @@ func (b *Bot) connect(ctx context.Context, mode Mode) error {
 		return err
 	}
 	b.Reader = status.NewReader(status.Sources{
-		Config: b.cfg, State: b.store, Spool: b.local.Spool(), Reconciler: b.rec, Redactor: b.redact, Now: b.now, TokenErr: b.tokenErr,
+		Config: b.cfg, State: b.store, Spool: b.local.Spool(), Own: b.env.Own, Reconciler: b.rec, Redactor: b.redact, Now: b.now, TokenErr: b.tokenErr,
 		Fleet: b.store.fleet, Host: b.store.host,
 	})
 	if !leaveIssues {
@@ -259,7 +259,7 @@ func (b *Bot) options() escalate.Options {
 		Server: c.Gitea.URL, Login: c.Gitea.Login, Timeout: c.Gitea.Timeout,
 		// Only when it is needed: the user database may be slow.
 		RunAs:      sync.OnceValue(func() string { return hostlocal.BotUser(c.OwnPath()).RunAs(b.env.Getenv("PATH")) }),
-		ConfigFlag: ConfigFlag(c),
+		ConfigFlag: c.ShellFlag(),
 		Match:      config.Matches, Instance: c.Instance,
 		Known: func(ctx context.Context) ([]string, error) {
 			known, err := b.store.KnownProjects(ctx)

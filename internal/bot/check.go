@@ -130,8 +130,12 @@ func MissingState(ctx context.Context, cfg *config.Config) string {
 
 func (c *checker) state(ctx context.Context) {
 	dir := filepath.Dir(c.cfg.State)
-	if info, err := os.Stat(c.cfg.State); err == nil && info.IsDir() {
+	switch info, err := os.Stat(c.cfg.State); {
+	case err == nil && info.IsDir():
 		c.add(Fail, "state", "%s is a directory: set `state` to the path of a file in it", c.cfg.State)
+		return
+	case err == nil && !info.Mode().IsRegular(): // who may write the directory that it is in does not matter
+		c.add(Fail, "state", "%s is a device, a pipe or a socket: set `state` to the path of a file", c.cfg.State)
 		return
 	}
 	b, err := Open(ctx, c.cfg, ReadOnly, c.env)
@@ -274,7 +278,7 @@ func (c *checker) pauseDir(ctx context.Context) {
 		written, _ = c.bot.store.FlagsWritten(ctx)
 	} else if err = answers(ctx, dir.Path()); err == nil {
 		_, err = dir.Sentinel()
-		err = status.AdviseRestore(err)
+		err = status.AdviseRestore(c.cfg, err)
 	}
 	if notReady(err) && !written {
 		if why := hostlocal.NotCreatable(dir.Path()); why != "" {

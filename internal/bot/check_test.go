@@ -206,6 +206,8 @@ func TestCheckFindings(t *testing.T) {
 			require.NoError(w, os.Rename(w.cfg.State+".d/spool", w.cfg.State+".d/away"))
 			require.NoError(w, os.Symlink("away", w.cfg.State+".d/spool"))
 		}, "state", bot.Fail, []string{"adfbot.db.d/spool: this is a symbolic link, which adfbot does not follow: remove it"}},
+		"a device in the place of the state": {func(w *world) { w.change("state: DIR/state/adfbot.db", "state: /dev/null") },
+			"state", bot.Fail, []string{"/dev/null is a device, a pipe or a socket: set `state` to the path of a file"}},
 		"a database of another program": {func(w *world) {
 			w.onState(func(db *sql.DB) error { _, err := db.Exec(`PRAGMA application_id = 7`); return err })
 		}, "state", bot.Fail, []string{"this is not a state of adfbot: set `state` to another path"}},
@@ -517,7 +519,7 @@ func TestCheckCountsOfMany(t *testing.T) {
 	require.Contains(t, bot.Check(ctx, w.cfg, true, w.env()), bot.Finding{Level: bot.OK, What: "projects",
 		Text: "many-4, many-0, many-1 and 2 more count failures in a row already: `adfbot status` shows them"})
 	w.change("threshold: 5", "threshold: 4")
-	require.Equal(t, "many-4: 4 failures in a row; it is paused at the next failure", w.finding("projects", bot.Warn))
+	require.Equal(t, "many-4: 4 failures in a row, the last one on 2026-11-23 12:00 UTC; it is paused at the next failure", w.finding("projects", bot.Warn))
 }
 
 // counted is how many findings are about the counts of projects.

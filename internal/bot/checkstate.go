@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -175,7 +176,7 @@ func (c *checker) hears(ctx context.Context, r postgres.Report) {
 	c.add(Warn, "listen", later+": %v", c.cfg.Fleet.Poll, err)
 }
 
-// hosts warns of hosts whose id another machine uses, and of other ones whose configuration differs.
+// hosts warns of hosts that are away or whose id another machine uses, and of other ones whose configuration differs.
 func (c *checker) hosts(ctx context.Context) {
 	fleet, ok := c.bot.store.State.(interface {
 		Hosts(ctx context.Context) ([]store.Host, error)
@@ -186,6 +187,13 @@ func (c *checker) hosts(ctx context.Context) {
 	hosts, err := fleet.Hosts(ctx)
 	if c.failed("hosts", err) {
 		return
+	}
+	if f, err := c.bot.Fleet(ctx); err == nil {
+		// Without a daemon, this host is away, too. Whoever checks it is there.
+		if slices.ContainsFunc(f.In(status.HostAway), func(h status.Host) bool { return !h.This }) {
+			c.add(Warn, "hosts", "%s: see there whether the daemon runs and reaches the state, or run `adfbot hosts retire NAME` for one that is gone for good",
+				f.Summary())
+		}
 	}
 	var other []string
 	names := map[string]int{}

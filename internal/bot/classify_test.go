@@ -40,6 +40,33 @@ func TestClassify(t *testing.T) {
 	}
 }
 
+// The command for a lost result says how the run ended by its exit code, but for one that alone would give it another outcome.
+func TestEndedFlag(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.change("projects:", "classes:\n  - {name: busy, exit_codes: [8], outcome: ignored}\n  - {name: licence, exit_codes: [10], outcome: trip}\nprojects:")
+	for _, c := range []struct {
+		in   store.Result
+		want string
+	}{
+		{store.Result{Outcome: store.Success}, "--success"},
+		{store.Result{Outcome: store.Failure, ExitCode: 7, Class: class.Unknown}, "--exit-code 7"},
+		{store.Result{Outcome: store.Failure, ExitCode: 137, Signal: "SIGKILL"}, "--exit-code 137"},
+		{store.Result{Outcome: store.Failure, Ended: true}, "--failure"}, // the command caught the signal of --timeout
+		{store.Result{Outcome: store.Failure, ExitCode: 75}, "--failure"},
+		{store.Result{Outcome: store.Ignored, ExitCode: 75}, "--exit-code 75"},
+		{store.Result{Outcome: store.Ignored, ExitCode: 8, Class: "busy"}, "--exit-code 8"},
+		{store.Result{Outcome: store.Failure, ExitCode: 8, Class: "busy", Ended: true}, "--failure"},
+		{store.Result{Outcome: store.Ignored, ExitCode: 4, Class: "by its output"}, "--ignored"},
+		{store.Result{Outcome: store.Failure, ExitCode: 10, Class: "licence", Trips: true}, "--exit-code 10"},
+		{store.Result{Outcome: store.Failure, ExitCode: 10, Class: "by its output"}, "--failure"},
+		{store.Result{Outcome: store.Failure, ExitCode: 75, Decide: store.DecideOutcome}, "--exit-code 75"},
+	} {
+		c.in.Project, c.in.Agent = "atlas", "project-meta"
+		require.Equal(t, c.want, bot.EndedFlag(w.cfg, c.in), "%+v", c.in)
+	}
+}
+
 // A spooled result keeps its class, by which the spool has paused the project, whatever the rules are by the time it can be stored.
 func TestSpooledClass(t *testing.T) {
 	t.Parallel()

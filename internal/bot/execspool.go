@@ -21,7 +21,7 @@ func (x *execution) withoutState(ctx context.Context, cause error) int {
 	x.asked = x.env.Now().Round(0)
 	if x.bot == nil {
 		v = gateOfRun(ctx, x.cfg, x.q.Project)
-		v.Err = status.AdviseRestore(v.Err)
+		v.Err = status.AdviseRestore(x.cfg, v.Err)
 	} else {
 		if v, _ = x.bot.verdict(ctx, x.q.Project); v == (Verdict{}) { // the disk may be full, so that no stop can hold it
 			v, _ = x.bot.newUnderStop(ctx, x.q.Project)

@@ -238,8 +238,9 @@ func TestCheckOfHosts(t *testing.T) {
 		b.inFleet(func(f store.Fleet) { require.NoError(t, f.Beat(ctx, store.Host{Name: "edge-7", Config: config})) })
 	}
 	beat(b.cfg.SharedHash())
+	a.pass(time.Since(a.now())) // the server's clock is right
 	for _, f := range bot.Check(ctx, a.cfg, true, a.env()) {
-		require.NotEqual(t, "hosts", f.What)
+		require.NotEqual(t, "hosts", f.What, f.Text)
 	}
 	require.Contains(t, a.finding("listen", bot.OK), "changes are heard of at once")
 	require.NotContains(t, fmt.Sprint(bot.Check(ctx, a.cfg, true, a.env())), status.NameSharedText)
@@ -252,6 +253,9 @@ func TestCheckOfHosts(t *testing.T) {
 	})
 	beat("fleet=00000000")
 	require.Contains(t, a.finding("hosts", bot.Warn), "the configuration of edge-7 (fleet) differs from that of this host")
+	beat(b.cfg.SharedHash())
+	a.beatAs("edge-9", time.Hour)
+	require.Regexp(t, `^3 hosts, 2 here; edge-9 away since .*: see there whether the daemon runs and reaches the state, or run `+"`adfbot hosts retire NAME`", a.finding("hosts", bot.Warn))
 }
 
 // inFleet opens the state itself.

@@ -215,7 +215,7 @@ func AdviseRestore(ctx context.Context, cfg *config.Config, env Env, err error, 
 	defer cancel()
 	advised, ok := InTime(ctx, func() error { return adviseRestore(ctx, cfg, env, err) })
 	if !ok {
-		return fmt.Errorf("%w\ncannot tell which projects were paused: the state at %s did not answer in time", status.AdviseRestore(err), cfg.State)
+		return fmt.Errorf("%w\ncannot tell which projects were paused: the state at %s did not answer in time", status.AdviseRestore(cfg, err), cfg.State)
 	}
 	return advised
 }
@@ -226,7 +226,7 @@ func adviseRestore(ctx context.Context, cfg *config.Config, env Env, err error) 
 		return fmt.Errorf("%w\nthere is no state at %s yet: adfbot serve, the first result or adfbot pause creates both", err, cfg.State)
 	}
 	if openErr != nil {
-		return fmt.Errorf("%w\ncannot tell which projects were paused: %w", status.AdviseRestore(err), openErr)
+		return fmt.Errorf("%w\ncannot tell which projects were paused: %w", status.AdviseRestore(cfg, err), openErr)
 	}
 	defer func() { _ = b.Close() }()
 	return b.AdviseRestore(ctx, err)

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
 	"sync"
 	"time"
@@ -151,7 +150,7 @@ func (k *Kept) pause(ctx context.Context, cfg *config.Config, own hostlocal.OwnS
 		keepLastPause(ctx, cfg, own)
 		var created bool
 		runAs := hostlocal.BotUser(cfg.OwnPath()).RunAs(os.Getenv("PATH"))
-		resume := issuetext.Resume{Command: issuetext.ResumeCommand(runAs, k.Project, ConfigFlag(cfg)), Flag: k.Flag}
+		resume := issuetext.Resume{Command: issuetext.ResumeCommand(runAs, k.Project, cfg.ShellFlag()), Flag: k.Flag}
 		created, flagErr = writeInTime(ctx, dir, k.Project, issuetext.SpoolNote(incident.Incident{
 			ID: pause.NewRandomID(), Project: k.Project, Agent: trip.Result.Agent, Failures: failures, Class: trip.Result.Class, Host: HostName(cfg), Opened: now(),
 		}, resume))
@@ -160,7 +159,7 @@ func (k *Kept) pause(ctx context.Context, cfg *config.Config, own hostlocal.OwnS
 		}
 	}
 	if flagErr != nil {
-		k.FlagErr = status.AdviseRestore(flagErr)
+		k.FlagErr = status.AdviseRestore(cfg, flagErr)
 		return
 	}
 	k.Paused = true
@@ -257,13 +256,17 @@ func Spool(ctx context.Context, cfg *config.Config, own hostlocal.OwnSpools, r s
 	return k.Text()
 }
 
-// ConfigFlag returns what a command needs at its end, in any directory, to load this configuration, or "".
-func ConfigFlag(cfg *config.Config) string {
-	path, err := filepath.Abs(cfg.Path)
-	if err != nil || len(cfg.Flag()) == 0 {
-		return ""
+// EndedFlag returns the flag of `adfbot record` that says how a run ended: its exit code, unless that alone would give the result another
+// outcome. What the rules of classes have found in the output is lost with it.
+func EndedFlag(cfg *config.Config, r store.Result) string {
+	p, _ := cfg.Project(r.Project)
+	coded := store.Result{Project: r.Project, Agent: r.Agent, Outcome: OutcomeOf(p, r.ExitCode), ExitCode: r.ExitCode}
+	Classify(cfg, &coded)
+	same := coded.Outcome == r.Outcome && (r.Trips || !coded.Trips)
+	if r.Decide == store.DecideOutcome || same && r.ExitCode > 0 && r.ExitCode <= 255 {
+		return fmt.Sprintf("--exit-code %d", r.ExitCode)
 	}
-	return " --config " + text.ShellQuote(path)
+	return "--" + r.Outcome
 }
 
 // lostText is [status.LostText] with a command that works for whoever may write the state, and the way to do without one.
@@ -272,7 +275,7 @@ func lostText(cfg *config.Config, r store.Result, err error) string {
 	if owner, other := hostlocal.OtherOwner(cfg.OwnPath()); other {
 		runAs = owner.RunAs(os.Getenv("PATH"))
 	}
-	s := status.LostText(r, err, runAs, ConfigFlag(cfg)) // whoever reads this in a mail from cron may not have $ADFBOT_CONFIG
+	s := status.LostText(r, err, EndedFlag(cfg, r), runAs, cfg.ShellFlag()) // whoever reads this in a mail from cron may not have $ADFBOT_CONFIG
 	me, owner := hostlocal.Me(), hostlocal.BotUser(cfg.OwnPath())
 	if !errors.Is(err, fs.ErrPermission) || me.UID == owner.UID {
 		return s

@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -94,6 +95,12 @@ func TestPauseWithStateMountedReadOnly(t *testing.T) {
 	require.ErrorContains(t, bot.AdvisePause(ctx, w.cfg, "odilo", err), "to pause it now: touch "+w.flag("odilo"))
 	require.NoError(t, os.WriteFile(w.flag("odilo"), nil, 0o644))
 	require.ErrorContains(t, bot.AdviseResume(ctx, w.cfg, "odilo", err), "to resume it now: rm "+w.flag("odilo"))
+	require.NoError(t, syscall.Mount(w.sentinel(), w.flag("odilo"), "", syscall.MS_BIND, ""))
+	require.ErrorContains(t, bot.AdviseResume(ctx, w.cfg, "odilo", err), "to resume it now: umount "+w.flag("odilo")+" && rm "+w.flag("odilo"))
+	require.NoError(t, syscall.Unmount(w.flag("odilo"), 0))
+	w.Remove(w.flag("odilo"))
+	require.NoError(t, os.Mkdir(w.flag("odilo"), 0o755))
+	require.ErrorContains(t, bot.AdviseResume(ctx, w.cfg, "odilo", err), "to resume it now: rm -r "+w.flag("odilo"))
 }
 
 // systemd passes the token only to the daemon.

@@ -115,7 +115,7 @@ func (b *Bot) checkDir(ctx context.Context) error {
 	if err == nil {
 		err = b.rec.CheckWritable(ctx)
 	}
-	return status.AdviseRestore(err)
+	return status.AdviseRestore(b.cfg, err)
 }
 
 // noteBoot stores in which boot a pause directory in memory was last seen with its sentinel.

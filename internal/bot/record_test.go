@@ -343,7 +343,7 @@ func TestRecordInTenProcesses(t *testing.T) {
 	}
 	require.Equal(t, 1, tripped)
 	w.inState(func(s store.State) {
-		list, err := s.IncidentsOf(ctx, "odilo", 10)
+		list, err := s.IncidentPage(ctx, store.IncidentFilter{Projects: []string{"odilo"}, Limit: 10, Evidence: true})
 		require.NoError(t, err)
 		require.Len(t, list, 1)
 		require.Contains(t, w.Read(w.flag("odilo")), list[0].ID)

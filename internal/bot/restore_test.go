@@ -50,7 +50,8 @@ func TestWipedDirectory(t *testing.T) {
 			for range 2 {
 				rep, err := w.sweep()
 				require.ErrorContains(t, err, "adfbot restore")
-				require.ErrorContains(t, err, "adfbot restore pauses these again: atlas, odilo; creating only the sentinel would resume them")
+				require.ErrorContains(t, err, "adfbot restore pauses these again: atlas, odilo; creating only the sentinel would resume them\nrun: ")
+				require.ErrorContains(t, err, "adfbot restore --config "+w.cfg.Path)
 				require.Empty(t, rep.Actions)
 			}
 			for _, id := range []string{"odilo", "atlas", "third"} {

@@ -227,6 +227,7 @@ func TestHostileTextInSpool(t *testing.T) {
 		d, err := b.Detail(ctx, "odilo", status.Pages{})
 		require.NoError(t, err)
 		require.Len(t, d.Runs, 2)
+		require.True(t, d.Runs[0].Finished.Equal(w.now()), "it does not say when it ended: %s", d.Runs[0].Finished)
 		for _, text := range []string{d.Runs[0].RunID, d.Runs[0].Host, d.Runs[0].Signal, d.Runs[0].Detail, d.Runs[0].Output} {
 			require.Regexp(t, `^[[:print:]]+\n?$`, text)
 		}
@@ -335,6 +336,16 @@ func TestOwnSpool(t *testing.T) {
 			_, err := w.own.Add(elsewhere)
 			require.NoError(t, err)
 			require.NoError(t, syscall.Mount("", state, "", syscall.MS_REMOUNT, ""))
+			for _, own := range []hostlocal.OwnSpools{w.own, nil} { // of this user, and of another one
+				mine := w.own
+				w.own = own
+				p := w.project("odilo")
+				require.Equal(t, status.Yes, p.Paused)
+				require.False(t, p.Held, "no person has paused it")
+				require.Len(t, p.Warnings, 1)
+				require.Contains(t, p.Warnings[0], "its issue is opened once they can be stored")
+				w.own = mine
+			}
 			require.Equal(t, bot.ExitPaused, w.execAs(q).code)
 			require.Len(t, w.issues("open"), 1)
 			require.Contains(t, w.issues("open")[0].Body, "ran")
@@ -370,7 +381,7 @@ func TestLostResult(t *testing.T) {
 	}
 	r := w.sh("odilo", "exit 7")
 	require.Equal(t, 7, r.code)
-	require.Regexp(t, regexp.MustCompile(`the result \(failure of project-meta in odilo\) is LOST unless you record it: adfbot record --project odilo --agent project-meta --run-id [0-9a-f]{32} --failure --started \S+Z --finished \S+Z --config `+
+	require.Regexp(t, regexp.MustCompile(`the result \(failure of project-meta in odilo\) is LOST unless you record it: adfbot record --project odilo --agent project-meta --run-id [0-9a-f]{32} --exit-code 7 --started \S+Z --finished \S+Z --config `+
 		regexp.QuoteMeta(w.cfg.Path)+`\n`), r.stderr)
 }
 
@@ -380,7 +391,7 @@ func TestLostResultCommand(t *testing.T) {
 	for _, id := range []string{"2026-11-23T07:00", "night run", `it's "$(touch x)"; #`, "-x"} {
 		r := failure("odilo")
 		r.RunID = id
-		_, command, _ := strings.Cut(status.LostText(r, os.ErrInvalid, "", ""), "record it: adfbot ")
+		_, command, _ := strings.Cut(status.LostText(r, os.ErrInvalid, "--failure", "", ""), "record it: adfbot ")
 		out, err := exec.Command("sh", "-c", `printf '%s\n' `+command).Output()
 		require.NoError(t, err)
 		require.Equal(t, "record\n--project\nodilo\n--agent\nproject-meta\n--run-id\n"+id+"\n--failure\n", string(out))
@@ -394,11 +405,11 @@ func TestLostResultTimes(t *testing.T) {
 	r.RunID = "one"
 	r.Started = time.Date(2026, 11, 23, 8, 4, 5, 600, time.FixedZone("", 3600))
 	r.Finished = r.Started.Add(time.Minute)
-	require.Contains(t, status.LostText(r, os.ErrInvalid, "", " --config /x"), " --run-id one --failure --started 2026-11-23T07:04:05.0000006Z "+
+	require.Contains(t, status.LostText(r, os.ErrInvalid, "--failure", "", " --config /x"), " --run-id one --failure --started 2026-11-23T07:04:05.0000006Z "+
 		"--finished 2026-11-23T07:05:05.0000006Z --config /x")
 	r.Finished = r.Started.Add(-time.Minute) // the clock was set back
-	require.Contains(t, status.LostText(r, os.ErrInvalid, "", ""), " --failure --finished 2026-11-23T07:03:05.0000006Z")
-	require.NotContains(t, status.LostText(r, os.ErrInvalid, "", ""), "--started")
+	require.Contains(t, status.LostText(r, os.ErrInvalid, "--failure", "", ""), " --failure --finished 2026-11-23T07:03:05.0000006Z")
+	require.NotContains(t, status.LostText(r, os.ErrInvalid, "--failure", "", ""), "--started")
 }
 
 // The result is not lost.

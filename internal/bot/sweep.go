@@ -45,7 +45,7 @@ func (b *Bot) Sweep(ctx context.Context, opt escalate.SweepOptions) (status.Swee
 	var sweepErr error
 	rep.Report, sweepErr = b.rec.Sweep(held, opt)
 	own = append(own, b.followKnown(ctx)) // of flags that people have made
-	own = append(own, b.keepWorkflows(held, opt.Project)...)
+	own = append(own, b.keepWorkflows(held, opt.Project, opt.Force)...)
 	b.turns.swept(sweepErr)
 	for _, err := range own {
 		if err != nil && !slices.Contains(rep.Errors, err.Error()) {
@@ -122,7 +122,7 @@ func (b *Bot) sweepProject(ctx context.Context, project string, opt escalate.Swe
 	opt.Project = project
 	runs, own := b.readRuns(ctx, project)
 	rep, err := b.rec.Sweep(ctx, opt)
-	own = append(own, b.keepWorkflows(ctx, project)...)
+	own = append(own, b.keepWorkflows(ctx, project, opt.Force)...)
 	err = errors.Join(b.AdviseRestore(ctx, err), errors.Join(own...))
 	logSweep(ctx, b.log.With("project", project), "sweep of one project", status.SweepReport{Report: rep, Runs: runs, Took: b.now().Sub(begun)}, err)
 	return rep, err

@@ -43,25 +43,25 @@ const (
 
 // Client asks and reports for one user.
 type Client struct {
-	http       *http.Client
-	socket     string
-	configFlag string
-	spools     hostlocal.OwnSpools
-	now        func() time.Time
-	uptime     func() incident.Uptime
+	http   *http.Client
+	socket string
+	lost   func(store.Result, error) string
+	spools hostlocal.OwnSpools
+	now    func() time.Time
+	uptime func() incident.Uptime
 
 	gateTimeout time.Duration // the constant of that name, except in tests
 }
 
 // New returns a client for the daemon at a socket. It keeps results in the first writable directory of spools; see [SpoolDirs].
-// configFlag is what a command needs at its end to load the configuration of that daemon, or "".
-func New(socket, configFlag string, spools hostlocal.OwnSpools, now func() time.Time) *Client {
+// lost says how somebody records a result that could not be kept either; see [status.LostText].
+func New(socket string, lost func(store.Result, error) string, spools hostlocal.OwnSpools, now func() time.Time) *Client {
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return (&net.Dialer{Timeout: dialTimeout}).DialContext(ctx, "unix", socket)
 	}
 	return &Client{
 		http:   &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: dial}},
-		socket: socket, configFlag: configFlag, spools: spools, now: now, uptime: hostlocal.MachineUptime(), gateTimeout: gateTimeout,
+		socket: socket, lost: lost, spools: spools, now: now, uptime: hostlocal.MachineUptime(), gateTimeout: gateTimeout,
 	}
 }
 
@@ -95,7 +95,7 @@ func (c *Client) Report(ctx context.Context, r store.Result) status.Reported {
 		if file, err := keep(); err == nil {
 			m.addf("the result is kept in %s; adfbot sends it before this user's next result: do not record it again", file)
 		} else {
-			m.addf("%s", status.LostText(r, err, "", c.configFlag))
+			m.addf("%s", c.lost(r, err))
 		}
 	}
 	return status.Reported{Result: recorded, Messages: m}

@@ -103,7 +103,7 @@ func (d *daemon) accept(run string) {
 
 func newClient(t *testing.T, socket string) (c *Client, spool string) {
 	spool = filepath.Join(t.TempDir(), "spool")
-	return New(socket, "", []string{spool}, time.Now), spool
+	return New(socket, nil, []string{spool}, time.Now), spool
 }
 
 func result(project, run string) store.Result {
@@ -198,7 +198,7 @@ func TestKeptAndSentLater(t *testing.T) {
 	require.Equal(t, os.FileMode(0o700), info.Mode().Perm())
 
 	d := newDaemon(t)
-	c = New(d.socket, "", []string{spool}, time.Now)
+	c = New(d.socket, nil, []string{spool}, time.Now)
 	r := c.Report(t.Context(), result("odilo", "three"))
 	require.Equal(t, []string{"sent 2 kept results"}, r.Messages)
 	require.NotNil(t, r.Result)
@@ -367,10 +367,13 @@ func TestLost(t *testing.T) {
 	others := filepath.Join(t.TempDir(), "spool")
 	require.NoError(t, os.Mkdir(others, 0o700))
 	require.NoError(t, os.Chmod(others, 0o777))
-	c := New("/nonexistent/socket", " --config /etc/two.yaml", []string{"/proc/adfbot/spool", others}, time.Now)
+	lost := func(r store.Result, err error) string {
+		return status.LostText(r, err, "--exit-code 3", "", " --config /etc/two.yaml")
+	}
+	c := New("/nonexistent/socket", lost, []string{"/proc/adfbot/spool", others}, time.Now)
 	m := c.Report(t.Context(), result("odilo", "one")).Messages
 	require.Len(t, m, 2)
-	require.Regexp(t, `is LOST unless you record it: adfbot record --project odilo --agent project-meta --run-id one --failure .*--config /etc/two.yaml$`, m[1],
+	require.Regexp(t, `is LOST unless you record it: adfbot record --project odilo --agent project-meta --run-id one --exit-code 3 .*--config /etc/two.yaml$`, m[1],
 		"without the flag it would be recorded in the other installation of this machine")
 	require.Contains(t, m[1], others+" is not a directory of this user's own with mode 0700")
 }

@@ -15,10 +15,12 @@ package config
 
 import (
 	"cmp"
+	"path/filepath"
 	"slices"
 	"time"
 
 	"github.com/terraphim/adfbot/internal/class"
+	"github.com/terraphim/adfbot/internal/text"
 )
 
 // DefaultPath is the path of the configuration if neither --config nor $ADFBOT_CONFIG is set.
@@ -223,6 +225,15 @@ func (c *Config) Flag() []string {
 		return nil
 	}
 	return []string{"--config", c.Path}
+}
+
+// ShellFlag is [Config.Flag] in any directory, for the end of a command that people copy, or "".
+func (c *Config) ShellFlag() string {
+	path, err := filepath.Abs(c.Path)
+	if err != nil || len(c.Flag()) == 0 {
+		return ""
+	}
+	return " --config " + text.ShellQuote(path)
 }
 
 // Loopback reports whether only this machine can reach http.listen.

@@ -13,6 +13,8 @@ import (
 	"unicode/utf8"
 
 	"gopkg.in/yaml.v3"
+
+	"github.com/terraphim/adfbot/internal/text"
 )
 
 // maxFile is the largest file that is read, in bytes: ten times the size of one with two thousand projects.
@@ -23,9 +25,21 @@ var (
 	errTooLarge   = errors.New("is too large")
 )
 
+// openFile opens a file that somebody has named. It does not wait for the other end of a named pipe.
+func openFile(path string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	switch {
+	case errors.Is(err, syscall.ELOOP):
+		err = fmt.Errorf("%w: a link on this path leads back to itself: correct the link (`namei %s` shows it), or name another file", err, text.ShellQuote(path))
+	case errors.Is(err, syscall.ENOTDIR):
+		err = fmt.Errorf("%w: a part of this path before its end is a file: correct the path", err)
+	}
+	return f, err
+}
+
 // ReadFile reads a regular file of at most limit bytes. It does not wait for the other end of a named pipe, and reads no device.
 func ReadFile(path string, limit int64) ([]byte, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	f, err := openFile(path)
 	if err != nil {
 		return nil, err
 	}

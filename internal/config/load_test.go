@@ -113,6 +113,19 @@ func TestUnreadableFile(t *testing.T) {
 		_, err := Load("/dev/zero")
 		require.ErrorContains(t, err, "/dev/zero: is not a regular file")
 	})
+	t.Run("a link to itself, a file for a directory", func(t *testing.T) {
+		loop, below := filepath.Join(dir, "loop"), filepath.Join(dir, "file", "config.yaml")
+		require.NoError(t, os.Symlink("loop", loop))
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "file"), nil, 0o600))
+		for _, read := range []func(path string) error{
+			func(path string) error { _, err := Load(path); return err },
+			func(path string) error { _, err := ReadSecretFile(path); return err },
+			func(path string) error { _, err := ReadFile(path, 1); return err }, // of gitea.ca_file and the template
+		} {
+			require.ErrorContains(t, read(loop), "a link on this path leads back to itself: correct the link (`namei "+loop+"` shows it)")
+			require.ErrorContains(t, read(below), "a part of this path before its end is a file: correct the path")
+		}
+	})
 	t.Run("forbidden", func(t *testing.T) {
 		err := readError("/c.yaml", &fs.PathError{Op: "open", Path: "/c.yaml", Err: fs.ErrPermission})
 		require.ErrorIs(t, err, fs.ErrPermission)

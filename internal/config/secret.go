@@ -61,8 +61,7 @@ func ReadSecret(path string, getenv func(string) string) (string, error) {
 // regular file of at most 64 KiB that only its owner and group may read and write, and content that is empty or
 // contains white space or control characters. Errors name the file and the fix and never show the content.
 func ReadSecretFile(path string) (string, error) {
-	// O_NONBLOCK, because opening a named pipe would block.
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	f, err := openFile(path)
 	if err != nil {
 		return "", secretError(err)
 	}

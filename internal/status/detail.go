@@ -93,6 +93,6 @@ func (r *Reader) hasHistory(ctx context.Context, project string) (bool, error) {
 	if err != nil || len(runs) > 0 {
 		return len(runs) > 0, err
 	}
-	incidents, err := r.from.State.IncidentsOf(ctx, project, 1)
+	incidents, err := r.from.State.IncidentPage(ctx, store.IncidentFilter{Projects: []string{project}, Limit: 1})
 	return len(incidents) > 0, err
 }

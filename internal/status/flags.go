@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -12,6 +13,8 @@ import (
 
 	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/escalate/issuetext"
+	"github.com/terraphim/adfbot/internal/config"
+	"github.com/terraphim/adfbot/internal/hostlocal"
 	"github.com/terraphim/adfbot/internal/redact"
 	"github.com/terraphim/adfbot/pause"
 )
@@ -120,14 +123,25 @@ func OtherPauseDir(err error) bool {
 }
 
 // AdviseRestore adds the fix to an error about lost flags, for callers that cannot read the state.
-func AdviseRestore(err error) error {
+func AdviseRestore(cfg *config.Config, err error) error {
 	switch {
 	case !FlagsLost(err):
 		return err
 	case errors.Is(err, pause.ErrOtherDirectory):
-		return fmt.Errorf("%w\nif this is to be the pause directory from now on: adfbot restore writes the flags of all paused projects to it", err)
+		return fmt.Errorf("%w\nif this is to be the pause directory from now on: adfbot restore writes the flags of all paused projects to it%s",
+			err, runRestore(cfg))
 	}
-	return fmt.Errorf("%w\n%s creates the sentinel and the flags of all paused projects again", err, restore(err))
+	return fmt.Errorf("%w\n%s creates the sentinel and the flags of all paused projects again%s", err, restore(err), runRestore(cfg))
+}
+
+// runRestore returns a line with the command as people on this machine run it, or "" if it needs nothing more than its name.
+func runRestore(cfg *config.Config) string {
+	const name = "adfbot restore"
+	command := hostlocal.BotUser(cfg.OwnPath()).RunAs(os.Getenv("PATH")) + name + cfg.ShellFlag()
+	if command == name {
+		return ""
+	}
+	return "\nrun: " + command
 }
 
 // restore names the command that repairs a pause directory, which changes no damaged sentinel.
@@ -141,7 +155,7 @@ func restore(err error) string {
 // AdviseRestore adds the fix to an error about lost flags, and the projects that this pauses again.
 func (r *Reader) AdviseRestore(ctx context.Context, err error) error {
 	if !FlagsLost(err) || errors.Is(err, pause.ErrOtherDirectory) {
-		return AdviseRestore(err)
+		return AdviseRestore(r.from.Config, err)
 	}
 	paused, readErr := r.PausedInState(ctx)
 	maps.DeleteFunc(paused, func(_ string, written bool) bool { return !written }) // the next sweep writes those flags
@@ -149,17 +163,18 @@ func (r *Reader) AdviseRestore(ctx context.Context, err error) error {
 	everPaused, readErr2 := r.from.State.FlagsWritten(ctx)
 	switch readErr = errors.Join(readErr, readErr2); {
 	case readErr != nil:
-		return errors.Join(AdviseRestore(err), readErr)
+		return errors.Join(AdviseRestore(r.from.Config, err), readErr)
 	case len(projects) == 0 && !everPaused && !errors.Is(err, pause.ErrBadSentinel):
-		return fmt.Errorf("%w\nno pause flag was ever written here: adfbot serve creates the directory when it starts, and so does adfbot restore", err)
+		return fmt.Errorf("%w\nno pause flag was ever written here: adfbot serve creates the directory when it starts, and so does adfbot restore%s",
+			err, runRestore(r.from.Config))
 	case len(projects) == 0:
-		return fmt.Errorf("%w\nno project was paused; %s creates the directory again", err, restore(err))
+		return fmt.Errorf("%w\nno project was paused; %s creates the directory again%s", err, restore(err), runRestore(r.from.Config))
 	}
 	alone := "; creating only the sentinel would resume them"
 	if r.from.Fleet != nil { // which writes flags again that are missing in a directory without a mark
 		alone = ""
 	}
-	return fmt.Errorf("%w\n%s pauses these again: %s%s", err, restore(err), strings.Join(projects, ", "), alone)
+	return fmt.Errorf("%w\n%s pauses these again: %s%s%s", err, restore(err), strings.Join(projects, ", "), alone, runRestore(r.from.Config))
 }
 
 // PausedInState returns the projects with an open incident or a hold, and whether their flag was ever written on this host.

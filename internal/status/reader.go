@@ -27,6 +27,7 @@ type Sources struct {
 	Config     *config.Config
 	State      store.State
 	Spool      hostlocal.Spool
+	Own        hostlocal.OwnSpools  // of the user who runs this process
 	Reconciler *escalate.Reconciler // for the pause flags, and why Gitea cannot be asked
 	Redactor   *redact.Redactor     // for what is shown in Gitea
 	Now        func() time.Time

@@ -78,9 +78,9 @@ func (v ResultView) TripText() string {
 }
 
 // LostText returns a sentence about a result with a run id that could not be kept because of err, with the command that
-// records it, with the times of the run: it must not count if the project is resumed before somebody does so. Project, agent and
-// outcome need no quotes in a shell. runAs comes before the command, and flag after it.
-func LostText(r store.Result, err error, runAs, flag string) string {
+// records it, with the times of the run: it must not count if the project is resumed before somebody does so. how says how the run ended,
+// in flags of that command. Project, agent and how need no quotes in a shell. runAs comes before the command, and flag after it.
+func LostText(r store.Result, err error, how, runAs, flag string) string {
 	var times string
 	if !r.Started.IsZero() && (r.Finished.IsZero() || !r.Started.After(r.Finished)) { // unless the clock was set back: record would refuse that
 		times = " --started " + r.Started.UTC().Format(time.RFC3339Nano)
@@ -88,6 +88,6 @@ func LostText(r store.Result, err error, runAs, flag string) string {
 	if !r.Finished.IsZero() {
 		times += " --finished " + r.Finished.UTC().Format(time.RFC3339Nano)
 	}
-	return fmt.Sprintf("cannot keep the result: %v; the result (%s of %s in %s) is LOST unless you record it: %sadfbot record --project %s --agent %s --run-id %s --%s%s%s",
-		err, r.Outcome, r.Agent, r.Project, runAs, r.Project, r.Agent, text.ShellQuote(r.RunID), r.Outcome, times, flag)
+	return fmt.Sprintf("cannot keep the result: %v; the result (%s of %s in %s) is LOST unless you record it: %sadfbot record --project %s --agent %s --run-id %s %s%s%s",
+		err, r.Outcome, r.Agent, r.Project, runAs, r.Project, r.Agent, text.ShellQuote(r.RunID), how, times, flag)
 }

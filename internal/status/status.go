@@ -118,6 +118,9 @@ type Run struct {
 
 // NewRun returns what is shown of a run.
 func NewRun(r store.HistoryRun) Run {
+	if r.Finished.IsZero() { // an earlier version recorded it
+		r.Finished = r.Recorded
+	}
 	return Run{
 		Agent: r.Agent, Outcome: r.Outcome, Class: r.Class, ExitCode: r.ExitCode, Signal: r.Signal, Detail: r.Detail, Counted: r.Counted,
 		Started: r.Started, Finished: r.Finished, Host: r.Host, LastLine: lastLine(r.Output),
@@ -150,6 +153,11 @@ func (r *Reader) Status(ctx context.Context, only string) (Status, error) {
 	if err != nil {
 		s.Problems = append(s.Problems, "cannot read the spool: "+err.Error())
 	}
+	for _, e := range r.from.Own.List() {
+		if _, ours := r.from.Config.Project(e.Result.Project); ours { // others may belong to another installation
+			spooled = append(spooled, e)
+		}
+	}
 	if err := r.addOverall(ctx, &s, spooled); err != nil {
 		return s, err
 	}
@@ -159,9 +167,13 @@ func (r *Reader) Status(ctx context.Context, only string) (Status, error) {
 			continue
 		}
 		p := r.project(id, seen)
-		if p.Held && pausedBySpool(id, spooled) {
+		switch alone := p.Paused == Yes && p.Incident == nil; {
+		case alone && pausedBySpool(id, spooled):
 			p.Held = false
 			p.Warnings = append(p.Warnings, "its failures are in the spool; its issue is opened once they can be stored")
+		case alone && !p.Held:
+			p.Warnings = append(p.Warnings, "its flag is that of an incident which is not open in the state: if its failures wait in a spool of the user "+
+				"whose runs they are, its issue is opened once they can be stored; otherwise the next sweep settles it")
 		}
 		s.Projects = append(s.Projects, p)
 	}
@@ -398,7 +410,8 @@ func (r *Reader) addPause(p *Project, s snapshot) {
 	flag := s.flag(p.ID)
 	switch flag.State {
 	case incident.FlagThere:
-		p.Paused, p.Held = Yes, true
+		// Failures that could not be stored may have paused it; they may be in a spool that this user cannot read.
+		p.Paused, p.Held = Yes, flag.Identity.Kind == incident.PersonFlag || flag.Info.Incident == ""
 		flag.Note = NoteOf(flag, incident.ProjectState{Unsettled: s.incidents[p.ID]}.Open(), r.from.Reconciler.HowToResume(p.ID))
 		path := r.from.Reconciler.Dir().FlagPath(p.ID)
 		p.Reason = redact.Line(PausedBecause(p.ID, FlagReason(path, readableNote(flag), flag.Dangling)), 300)
@@ -413,6 +426,7 @@ func (r *Reader) addPause(p *Project, s snapshot) {
 		p.Paused, p.Reason = Unknown, flag.Err.Error()
 	}
 	h, held := s.holds[p.ID]
+	p.Held = p.Held || held && p.Paused == Yes
 	if s.flagless[p.ID] {
 		p.Paused, p.Held, p.Since = Yes, true, known(h.Since)
 		p.Reason = redact.Line(PausedBecause(p.ID, cmp.Or(HoldReason(h), "by hand")), 300)

@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/internal/store"
 )
 
@@ -42,4 +43,12 @@ func TestRanks(t *testing.T) {
 	require.Equal(t, "0 projects", Totals{}.String())
 	require.Equal(t, "1 project: 1 needs a look", s.Keep(func(p Project) bool { return p.ID == "resumed" }).Totals.String())
 	require.Equal(t, "1 project: 1 fine", s.Keep(func(p Project) bool { return p.ID == "fine" }).Totals.String())
+}
+
+// Earlier versions recorded results from a spool that did not say when they ended.
+func TestRunWithoutAnEnd(t *testing.T) {
+	recorded := time.Date(2026, 11, 23, 7, 4, 5, 0, time.UTC)
+	require.Equal(t, recorded, NewRun(store.HistoryRun{Recorded: recorded}).Finished)
+	ended := recorded.Add(-time.Hour)
+	require.Equal(t, ended, NewRun(store.HistoryRun{Run: incident.Run{Finished: ended}, Recorded: recorded}).Finished)
 }

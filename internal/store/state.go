@@ -131,9 +131,6 @@ type ResultLog interface {
 
 // IncidentLister lists incidents, the newest first.
 type IncidentLister interface {
-	// IncidentsOf returns at most limit incidents, with their evidence; those of all projects if project is "".
-	IncidentsOf(ctx context.Context, project string, limit int) ([]incident.Incident, error)
-
 	// IncidentPage returns a page of incidents. Incidents that are opened meanwhile do not move later pages.
 	IncidentPage(ctx context.Context, f IncidentFilter) ([]incident.Incident, error)
 }

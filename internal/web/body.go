@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"mime"
 	"net/http"
 	"net/url"
@@ -155,6 +156,18 @@ func field[T any](o object, name, kind string, errs *[]string) (v T) {
 		*errs = append(*errs, name+" must be a "+kind)
 	}
 	return v
+}
+
+// integer is [field] for a whole number. Some languages have one type for all numbers and write 1.0.
+func integer(o object, name string, errs *[]string) int {
+	const kind, most = "whole number", 1 << 53 // above it, a float64 is not exact
+	before := len(*errs)
+	v := field[float64](o, name, kind, errs)
+	if len(*errs) == before && (v != math.Trunc(v) || math.Abs(v) > most) {
+		*errs = append(*errs, name+" must be a "+kind)
+		return 0
+	}
+	return int(v)
 }
 
 // query returns the parameters of the URL. It refuses one that is repeated or unknown: a misspelt filter would show everything.

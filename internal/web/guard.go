@@ -57,8 +57,11 @@ func (s *Server) dispatch(mux *http.ServeMux, w http.ResponseWriter, r *http.Req
 			return refused(http.StatusNotFound, "Not found", "there is nothing at %s; see /api/v1/openapi.yaml", quote(r.safePath(r.Request)))
 		}
 		w.Header().Set("Allow", head.header.Get("Allow"))
+		if r.Method == http.MethodConnect { // it names a host, and no path
+			return refused(http.StatusMethodNotAllowed, "Method not allowed", "this is the bot and no proxy; see /api/v1/openapi.yaml")
+		}
 		return refused(http.StatusMethodNotAllowed, "Method not allowed", "%s takes %s, not %s; see /api/v1/openapi.yaml",
-			quote(r.safePath(r.Request)), head.header.Get("Allow"), r.Method)
+			quote(r.safePath(r.Request)), head.header.Get("Allow"), cut(r.Method, 80))
 	}})(w, r)
 }
 

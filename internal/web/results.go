@@ -189,7 +189,7 @@ func parseResult(o object, cfg *config.Config, c caller, key string, now time.Ti
 		return t
 	}
 	r := store.Result{
-		Project: text("project"), Agent: text("agent"), Outcome: text("outcome"), ExitCode: field[int](o, "exit_code", "whole number", &types),
+		Project: text("project"), Agent: text("agent"), Outcome: text("outcome"), ExitCode: integer(o, "exit_code", &types),
 		Signal: text("signal"), Detail: text("detail"), RunID: text("run_id"), Started: moment("started", "started_at"), Finished: moment("finished", "finished_at"),
 		Host: text("host"), Output: text("output"),
 	}

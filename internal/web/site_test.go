@@ -164,6 +164,17 @@ func TestPageNotFound(t *testing.T) {
 	require.Contains(t, d.get("/projects/odio").Body.String(), `<a href="../projects/odilo">odilo</a>`)
 	require.Equal(t, http.StatusNotFound, d.get("/icon/other.svg").Code)
 	require.Equal(t, http.StatusMethodNotAllowed, d.ask(http.MethodPost, "/").Code)
+	for _, c := range []struct{ method, target, detail string }{
+		{http.MethodConnect, "gitea.example:443", "this is the bot and no proxy; see /api/v1/openapi.yaml"},
+		{"BREW", "/", `\"/\" takes GET, HEAD, not BREW; see`},
+		{strings.Repeat("B", 1000), "/", "not " + strings.Repeat("B", 80) + "…; see"},
+	} {
+		w := httptest.NewRecorder()
+		d.server.handler.ServeHTTP(w, httptest.NewRequest(c.method, c.target, nil))
+		require.Equal(t, http.StatusMethodNotAllowed, w.Code)
+		require.Contains(t, w.Header().Get("Allow"), "GET")
+		require.Contains(t, w.Body.String(), c.detail)
+	}
 }
 
 // Every run can be reached, to the oldest.

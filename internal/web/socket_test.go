@@ -39,7 +39,7 @@ func (s *station) socketOf(who peer) (path string) {
 
 func clientOf(t testing.TB, socket string) (c *client.Client, spool string) {
 	spool = filepath.Join(t.TempDir(), "spool")
-	return client.New(socket, "", []string{spool}, time.Now), spool
+	return client.New(socket, nil, []string{spool}, time.Now), spool
 }
 
 func resultOf(project, run string) store.Result {

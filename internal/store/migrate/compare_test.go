@@ -60,8 +60,8 @@ func ask(t *testing.T, s store.State, host string, projects []string, repos []tr
 		v, err := s.Meta(ctx, store.HostKey(key, host))
 		put("Meta "+key, v, err)
 	}
-	all, err := s.IncidentsOf(ctx, "", 1000)
-	put("IncidentsOf", all, err)
+	all, err := s.IncidentPage(ctx, store.IncidentFilter{Limit: 1000, Evidence: true})
+	put("IncidentPage", all, err)
 	for _, state := range []string{store.OpenIncidents, store.EndedIncidents, ""} {
 		var after string
 		for n := range 100 {
@@ -95,8 +95,8 @@ func ask(t *testing.T, s store.State, host string, projects []string, repos []tr
 		put("History "+p, history, err)
 		hold, err := s.Hold(ctx, p)
 		put("Hold "+p, hold, err)
-		of, err := s.IncidentsOf(ctx, p, 1000)
-		put("IncidentsOf "+p, of, err)
+		of, err := s.IncidentPage(ctx, store.IncidentFilter{Projects: []string{p}, Limit: 1000, Evidence: true})
+		put("IncidentPage "+p, of, err)
 	}
 	for _, r := range repos {
 		labels, err := s.Labels(ctx, r)

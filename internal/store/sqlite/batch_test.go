@@ -102,7 +102,7 @@ func TestSharedTransaction(t *testing.T) {
 	require.NoError(t, b.first)
 	require.Equal(t, int32(2), b.commits.Load(), "the one that was under way, and one for all others")
 	require.Equal(t, 20, b.failures("odilo"))
-	list, err := b.IncidentsOf(ctx, "odilo", 9)
+	list, err := b.IncidentPage(ctx, store.IncidentFilter{Projects: []string{"odilo"}, Limit: 9, Evidence: true})
 	require.NoError(t, err)
 	require.Len(t, list, 1, "each sees what those before it did")
 }

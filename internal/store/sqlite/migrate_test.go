@@ -195,7 +195,7 @@ func TestUpgradedWhileOpen(t *testing.T) {
 
 // reading lists the methods of a state that change nothing.
 var reading = []string{"Accounts", "Check", "Close", "CommentsRead", "CountSince", "Covered", "Evidence", "File", "FlagsWritten", "History", "Hold",
-	"CountKnown", "Holds", "Hourly", "IncidentPage", "Incidents", "IncidentsOf", "Installation", "KnownProjects", "Labels", "LastOutputs", "LastResult", "Meta", "Moved", "NewComments",
+	"CountKnown", "Holds", "Hourly", "IncidentPage", "Incidents", "Installation", "KnownProjects", "Labels", "LastOutputs", "LastResult", "Meta", "Moved", "NewComments",
 	"Operators", "Overview", "Path", "PendingCommands", "Project", "ProjectState", "ProjectStates", "ReportedRuns", "Reports", "RunPage", "Running", "Runs", "Silent", "Stops", "Unsettled"}
 
 // everything is a query for all that methods write, as text.

@@ -341,7 +341,7 @@ func TestOldIncidentsLoad(t *testing.T) {
 		require.Equal(t, "planning the next step\nerror: the model quota is used up\n", e.Output)
 		earlier := incident.EarlierIncident{Seq: 1, Opened: at("2026-11-20T06:05:30Z"), Ended: at("2026-11-20T06:38:30Z"), Issue: oldIssue(11, 1)}
 		require.Equal(t, []incident.EarlierIncident{earlier}, e.Earlier)
-		require.Equal(t, e, ok[[]incident.Incident](t)(s.IncidentsOf(ctx, "alder", 1))[0].Evidence)
+		require.Equal(t, e, ok[[]incident.Incident](t)(s.IncidentPage(ctx, store.IncidentFilter{Projects: []string{"alder"}, Limit: 1, Evidence: true}))[0].Evidence)
 	})
 }
 

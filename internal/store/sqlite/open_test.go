@@ -124,7 +124,7 @@ func TestCloseFoldsInTheLog(t *testing.T) {
 	require.NoError(t, s.Close())
 	require.NoFileExists(t, s.Path()+"-wal")
 	require.NoFileExists(t, s.Path()+"-shm")
-	list, err := open(t, s.Path(), sqlite.Options{ReadOnly: true}).IncidentsOf(ctx, "odilo", 9)
+	list, err := open(t, s.Path(), sqlite.Options{ReadOnly: true}).IncidentPage(ctx, store.IncidentFilter{Projects: []string{"odilo"}, Limit: 9, Evidence: true})
 	require.NoError(t, err)
 	require.Len(t, list, 1)
 }

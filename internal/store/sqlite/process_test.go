@@ -30,7 +30,7 @@ func TestConcurrentThirdFailure(t *testing.T) {
 		ids += a.Incident
 	}
 	require.Equal(t, 1, trips)
-	list, err := s.IncidentsOf(ctx, "odilo", 100)
+	list, err := s.IncidentPage(ctx, store.IncidentFilter{Projects: []string{"odilo"}, Limit: 100, Evidence: true})
 	require.NoError(t, err)
 	require.Len(t, list, 1)
 	require.Equal(t, ids, list[0].ID)

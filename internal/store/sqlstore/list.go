@@ -33,26 +33,6 @@ func later(a, b incident.Incident) bool {
 	return x.After(y) || x.Equal(y) && a.ID > b.ID
 }
 
-func (s *State) IncidentsOf(ctx context.Context, project string, limit int) (out []incident.Incident, err error) {
-	for _, table := range incidentTables {
-		some, err := s.incidentsIn(ctx, table, project, limit)
-		if err != nil {
-			return nil, err
-		}
-		out = newest(out, some, limit)
-	}
-	return out, nil
-}
-
-func (s *State) incidentsIn(ctx context.Context, table, project string, limit int) ([]incident.Incident, error) {
-	from := `SELECT listed.doc, evidence.doc FROM adfbot.` + table + ` AS listed LEFT JOIN adfbot.evidence ON evidence.incident = listed.id `
-	query, args := from+`ORDER BY opened_at DESC, id LIMIT ?`, []any{limit}
-	if project != "" {
-		query, args = from+`WHERE project = ? ORDER BY seq DESC LIMIT ?`, []any{project, limit}
-	}
-	return read(ctx, s, scanWithEvidence, query, args...)
-}
-
 func scanWithEvidence(row Row) (i incident.Incident, err error) {
 	var doc string
 	var evidence sql.NullString

@@ -26,7 +26,6 @@ func RunHistory(t *testing.T, open Open) {
 		{"pruning takes the oldest", testPrune},
 		{"pruning looks at the oldest only", testPruneLimit},
 		{"pruning skips a future time", testPruneFuture},
-		{"incidents, the newest first", testIncidentsOf},
 		{"pages of incidents", testIncidentPage},
 		{"pages of runs", testRunPage},
 		{"pages of some runs", testRunFilter},
@@ -235,21 +234,6 @@ func testPruneFuture(t *testing.T, s *state) {
 	require.Len(t, s.runs("ahead"), 40, "they stay until their time has come")
 	s.at = noon.Add(396 * day)
 	require.Equal(t, 47, prune(100))
-}
-
-func testIncidentsOf(t *testing.T, s *state) {
-	i := s.trip("odilo")
-	require.True(t, s.resume("odilo", i.ID, noon))
-	s.pass(time.Minute)
-	a := s.trip("atlas")
-	s.pass(time.Minute)
-	j := s.trip("odilo")
-	of := func(project string, limit int) []string {
-		return ids(must(s.IncidentsOf(t.Context(), project, limit))(t))
-	}
-	require.Equal(t, []string{j.ID, i.ID}, of("odilo", 10))
-	require.Equal(t, []string{j.ID, a.ID, i.ID}, of("", 10))
-	require.Equal(t, []string{j.ID}, of("", 1))
 }
 
 func testIncidentPage(t *testing.T, s *state) {
