@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -153,8 +154,11 @@ func here(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-func runHere(ts *testscript.TestScript, args []string) int {
-	p := process{stdin: strings.NewReader(""), stdout: ts.Stdout(), stderr: ts.Stderr(), getenv: ts.Getenv}
+func runHere(ts *testscript.TestScript, args []string) int { return runTo(ts.Stdout(), ts, args) }
+
+// runTo is runHere with its output somewhere else than in the script's.
+func runTo(stdout io.Writer, ts *testscript.TestScript, args []string) int {
+	p := process{stdin: strings.NewReader(""), stdout: stdout, stderr: ts.Stderr(), getenv: ts.Getenv}
 	p.setClocks()
 	return run(context.Background(), args, p)
 }
