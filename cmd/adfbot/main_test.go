@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -103,6 +104,11 @@ func command() int {
 		must(os.WriteFile(file, b, 0o600))
 	}
 	return code
+}
+
+// expression compiles at its first use. Most processes of this binary are an adfbot, which uses none.
+func expression(s string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(s) })
 }
 
 func must(err error) {

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
 	"github.com/terraphim/adfbot/internal/testhost"
@@ -28,7 +29,13 @@ import (
 // own commands those of scriptCommands.
 func TestScripts(t *testing.T) {
 	t.Parallel()
-	testscript.Run(t, scriptParams("testdata/script"))
+	all, err := filepath.Glob("testdata/script/*.txtar")
+	require.NoError(t, err)
+	// Those in which something hangs wait for up to 20 s while others work, and so begin first.
+	slices.SortStableFunc(all, func(a, b string) int { return strings.Count(b, "hanging") - strings.Count(a, "hanging") })
+	p := scriptParams("")
+	p.Files = all
+	testscript.Run(t, p)
 }
 
 func scriptParams(dir string) testscript.Params {
