@@ -86,17 +86,21 @@ func TestClosingByOperator(t *testing.T) {
 }
 
 func TestTimelineOnlyAfterClosing(t *testing.T) {
-	playClosing(t, func(w *world, id string) {
-		w.sweepFor(5 * time.Minute)
-		require.Zero(t, w.timelines())
-		w.Gitea.As("kim").Close(fleet, 1)
-		w.sweep()
-		require.Equal(t, 1, w.timelines())
+	t.Run("resume", func(t *testing.T) {
+		playClosing(t, func(w *world, id string) {
+			w.sweepFor(5 * time.Minute)
+			require.Zero(t, w.timelines())
+			w.Gitea.As("kim").Close(fleet, 1)
+			w.sweep()
+			require.Equal(t, 1, w.timelines())
+		})
 	})
-	playOperated(t, func(w *world, id string) { // on_issue_closed: reopen
-		w.Gitea.As("alex").Close(fleet, 1)
-		w.sweep()
-		require.Zero(t, w.timelines())
+	t.Run("reopen", func(t *testing.T) {
+		playOperated(t, func(w *world, id string) {
+			w.Gitea.As("alex").Close(fleet, 1)
+			w.sweep()
+			require.Zero(t, w.timelines())
+		})
 	})
 }
 

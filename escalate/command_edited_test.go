@@ -98,23 +98,25 @@ func TestEditedCommentOfStranger(t *testing.T) {
 func TestEditedWhileCommandRuns(t *testing.T) {
 	t.Run("before anything has begun", func(t *testing.T) {
 		for _, command := range []string{"/adf resume", "/adf ack", "/adf status"} {
-			playOperated(t, func(w *world, id string) {
-				c := w.editedAtOnce("alex", command)
-				told := false
-				w.Gitea.Inject(giteatest.Fault{Match: func(r *http.Request) bool { // the command is stored, and its issue is read
-					if giteatest.GetIssue()(r) && !told {
-						told = true
-						go w.edited(id, c, "alex", command)
-					}
-					return told
-				}, Times: 1, Do: giteatest.Latency(time.Second)})
-				w.sweepFor(3 * time.Minute)
-				require.True(t, told)
-				require.True(t, w.paused(project))
-				require.Nil(t, w.incident(id).Ack)
-				said := comments(w.issue())
-				require.Len(t, said, 1)
-				require.Contains(t, said[0], "your comment was edited")
+			t.Run(command, func(t *testing.T) {
+				playOperated(t, func(w *world, id string) {
+					c := w.editedAtOnce("alex", command)
+					told := false
+					w.Gitea.Inject(giteatest.Fault{Match: func(r *http.Request) bool { // the command is stored, and its issue is read
+						if giteatest.GetIssue()(r) && !told {
+							told = true
+							go w.edited(id, c, "alex", command)
+						}
+						return told
+					}, Times: 1, Do: giteatest.Latency(time.Second)})
+					w.sweepFor(3 * time.Minute)
+					require.True(t, told)
+					require.True(t, w.paused(project))
+					require.Nil(t, w.incident(id).Ack)
+					said := comments(w.issue())
+					require.Len(t, said, 1)
+					require.Contains(t, said[0], "your comment was edited")
+				})
 			})
 		}
 	})

@@ -49,15 +49,17 @@ func TestListWithoutHeaders(t *testing.T) {
 
 func TestLabelsInShorterPages(t *testing.T) {
 	for _, dropped := range [][]string{nil, {"X-Total-Count"}} {
-		play(t, func(w *world) {
-			w.Gitea.SetMaxItems(20)
-			for k := range 45 {
-				w.Gitea.AddLabel(other, fmt.Sprint("label-", k))
-			}
-			ids, err := w.over(without(w.Gitea.Transport(), dropped...)).Labels(w.Context(), repoOf(other))
-			require.NoError(w, err)
-			require.Len(w, ids, 45)
-			require.Len(w, w.asked(), 3)
+		t.Run(fmt.Sprint("without ", dropped), func(t *testing.T) {
+			play(t, func(w *world) {
+				w.Gitea.SetMaxItems(20)
+				for k := range 45 {
+					w.Gitea.AddLabel(other, fmt.Sprint("label-", k))
+				}
+				ids, err := w.over(without(w.Gitea.Transport(), dropped...)).Labels(w.Context(), repoOf(other))
+				require.NoError(w, err)
+				require.Len(w, ids, 45)
+				require.Len(w, w.asked(), 3)
+			})
 		})
 	}
 }

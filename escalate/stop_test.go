@@ -699,20 +699,24 @@ func TestCommandWithPatternOrTime(t *testing.T) {
 		"/adf resume after 1d":          "leave out the time",
 		"/adf resume all for 2h":        "leave out the time",
 	} {
-		playStopCommands(t, func(w *world) {
-			w.says("alex", said)
-			w.sweep()
-			require.Contains(t, w.last(), "Nothing was done: ", said)
-			require.Contains(t, w.last(), answer, said)
-			require.Equal(t, "open", w.issue().State)
-			require.True(t, w.paused(project))
+		t.Run(said, func(t *testing.T) {
+			playStopCommands(t, func(w *world) {
+				w.says("alex", said)
+				w.sweep()
+				require.Contains(t, w.last(), "Nothing was done: ", said)
+				require.Contains(t, w.last(), answer, said)
+				require.Equal(t, "open", w.issue().State)
+				require.True(t, w.paused(project))
+			})
 		})
 	}
 	for _, said := range []string{"/adf resume why?", "/adf resume **done**", "/adf resume for 2 reasons", "/adf resume in 2026 it works", "/adf resume after 2h of work"} {
-		playStopCommands(t, func(w *world) {
-			w.says("alex", said)
-			w.sweep()
-			require.False(t, w.paused(project), said)
+		t.Run(said, func(t *testing.T) {
+			playStopCommands(t, func(w *world) {
+				w.says("alex", said)
+				w.sweep()
+				require.False(t, w.paused(project), said)
+			})
 		})
 	}
 }

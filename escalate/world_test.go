@@ -71,6 +71,7 @@ type state struct {
 // play runs a test in a bubble, in a world whose bot knows its account and its labels: as after the first issue ever.
 func play(t *testing.T, f func(w *world)) {
 	t.Helper()
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		for _, name := range []string{"adf", "circuit-breaker", "priority/high"} {
@@ -95,6 +96,7 @@ func (w *world) knowsItsAccount() {
 // playNew is play with a bot that has never talked to Gitea.
 func playNew(t *testing.T, f func(w *world)) {
 	t.Helper()
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) { f(newWorld(t)) })
 }
 

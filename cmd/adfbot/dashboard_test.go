@@ -94,11 +94,11 @@ func servedSeries(page string) map[string]map[string]bool {
 }
 
 var (
-	promString   = regexp.MustCompile(`"[^"]*"`)
-	promSelector = regexp.MustCompile(`(\w+)\{([^}]*)\}`)
-	promGrouping = regexp.MustCompile(`\b(by|on|without|ignoring)\s*\(([^)]*)\)`)
-	promRange    = regexp.MustCompile(`\[[^\]]*\]`)
-	promName     = regexp.MustCompile(`\b([a-z_]\w*)\b(\s*\()?`)
+	promString   = expression(`"[^"]*"`)
+	promSelector = expression(`(\w+)\{([^}]*)\}`)
+	promGrouping = expression(`\b(by|on|without|ignoring)\s*\(([^)]*)\)`)
+	promRange    = expression(`\[[^\]]*\]`)
+	promName     = expression(`\b([a-z_]\w*)\b(\s*\()?`)
 	promWords    = []string{"and", "or", "unless", "bool", "offset"}
 )
 
@@ -106,16 +106,16 @@ var (
 // groups and matches. It knows as much of the language as dashboard and alerts use.
 func metricsOf(expr string) (selected map[string][]string, grouped []string) {
 	selected = map[string][]string{}
-	expr = promString.ReplaceAllString(expr, "")
-	for _, m := range promSelector.FindAllStringSubmatch(expr, -1) {
+	expr = promString().ReplaceAllString(expr, "")
+	for _, m := range promSelector().FindAllStringSubmatch(expr, -1) {
 		selected[m[1]] = append(selected[m[1]], submatches(`(\w+)\s*[!=]`, m[2])...)
 	}
-	expr = promSelector.ReplaceAllString(expr, "")
-	for _, m := range promGrouping.FindAllStringSubmatch(expr, -1) {
+	expr = promSelector().ReplaceAllString(expr, "")
+	for _, m := range promGrouping().FindAllStringSubmatch(expr, -1) {
 		grouped = append(grouped, submatches(`(\w+)`, m[2])...)
 	}
-	expr = promRange.ReplaceAllString(promGrouping.ReplaceAllString(expr, ""), "")
-	for _, m := range promName.FindAllStringSubmatch(expr, -1) {
+	expr = promRange().ReplaceAllString(promGrouping().ReplaceAllString(expr, ""), "")
+	for _, m := range promName().FindAllStringSubmatch(expr, -1) {
 		if m[2] == "" && !slices.Contains(promWords, m[1]) { // else a function or an operator
 			selected[m[1]] = append(selected[m[1]], []string{}...)
 		}

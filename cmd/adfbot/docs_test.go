@@ -56,10 +56,10 @@ func documents(t *testing.T) map[string]string {
 // block is a fenced block of a document.
 type block struct{ language, text string }
 
-var fences = regexp.MustCompile("(?ms)^```(\\w*)\n(.*?)^```$")
+var fences = expression("(?ms)^```(\\w*)\n(.*?)^```$")
 
 func blocksIn(text string) (blocks []block) {
-	for _, m := range fences.FindAllStringSubmatch(text, -1) {
+	for _, m := range fences().FindAllStringSubmatch(text, -1) {
 		blocks = append(blocks, block{m[1], m[2]})
 	}
 	return blocks
@@ -71,7 +71,7 @@ func codeIn(text string) string {
 	for _, code := range blocksIn(text) {
 		b.WriteString(code.text)
 	}
-	for _, m := range regexp.MustCompile("`([^`\n]+)`").FindAllStringSubmatch(fences.ReplaceAllString(text, ""), -1) {
+	for _, m := range regexp.MustCompile("`([^`\n]+)`").FindAllStringSubmatch(fences().ReplaceAllString(text, ""), -1) {
 		b.WriteString(m[1] + "\n")
 	}
 	return b.String()

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -124,7 +123,7 @@ func (b *fleetBook) comment(m move, body string) {
 	}
 }
 
-var noteID = regexp.MustCompile(`(?m)^(?:incident: \S+|hold: \S+) ([0-9a-f]{32})$`)
+var noteID = expression(`(?m)^(?:incident: \S+|hold: \S+) ([0-9a-f]{32})$`)
 
 // removing notes the removal of a flag. done is called with what was removed, or with nil if there was no flag.
 func (b *fleetBook) removing(h *fleetHost, project string) (done func(content []byte, changed time.Time)) {
@@ -134,7 +133,7 @@ func (b *fleetBook) removing(h *fleetHost, project string) (done func(content []
 		if content == nil {
 			return
 		}
-		id := noteID.FindSubmatch(content)
+		id := noteID().FindSubmatch(content)
 		if id != nil && changed.Nanosecond() == 0 && strings.Contains(string(content), "\nwritten: "+changed.UTC().Format(time.RFC3339)+"\n") {
 			r.pause = string(id[1])
 		}

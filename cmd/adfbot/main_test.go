@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -69,19 +70,24 @@ func uptimeAfter(d time.Duration) func() incident.Uptime {
 	}
 }
 
-// command is main, with the hooks.
-func command() int {
-	p := process{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv}
-	if s := os.Getenv(ahead); s != "" {
+// setClocks sets the clocks of a process as its environment has it.
+func (p *process) setClocks() {
+	if s := p.getenv(ahead); s != "" {
 		d, err := time.ParseDuration(s)
 		must(err)
 		p.now = func() time.Time { return time.Now().Add(d) }
 	}
-	if s := os.Getenv(passed); s != "" {
+	if s := p.getenv(passed); s != "" {
 		d, err := time.ParseDuration(s)
 		must(err)
 		p.uptime = uptimeAfter(d)
 	}
+}
+
+// command is main, with the hooks.
+func command() int {
+	p := process{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv}
+	p.setClocks()
 	if s := os.Getenv(fromHost); s != "" {
 		from := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(s)}}
 		http.DefaultTransport.(*http.Transport).DialContext = from.DialContext
@@ -98,6 +104,11 @@ func command() int {
 		must(os.WriteFile(file, b, 0o600))
 	}
 	return code
+}
+
+// expression compiles at its first use. Most processes of this binary are an adfbot, which uses none.
+func expression(s string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(s) })
 }
 
 func must(err error) {

@@ -406,7 +406,7 @@ func TestOldPlacesAreKnown(t *testing.T) {
 	require.Contains(t, problems, dir)
 }
 
-var oldKey = regexp.MustCompile(`(?m)^<!-- adfbot:comment (\S+) -->$`)
+var oldKey = expression(`(?m)^<!-- adfbot:comment (\S+) -->$`)
 
 // outcome is what people see: issues with the bot's comments, and pause flags.
 func (w *oldWorld) outcome() []string {
@@ -416,7 +416,7 @@ func (w *oldWorld) outcome() []string {
 		for _, i := range w.gitea.Issues(repo) {
 			out = append(out, fmt.Sprintf("%s#%d %s", repo, i.Number, i.State))
 			for _, c := range i.Comments {
-				for _, key := range oldKey.FindAllStringSubmatch(c.Body, -1) {
+				for _, key := range oldKey().FindAllStringSubmatch(c.Body, -1) {
 					out = append(out, "comment "+key[1])
 				}
 			}
@@ -462,7 +462,7 @@ func TestOldTextsAreRead(t *testing.T) {
 			require.Contains(t, strings.Split(e.Text, "\n"), m.String(), "it is written as it was")
 			markers = append(markers, fmt.Sprintf("%s#%d %s %s %d %s", e.Repo, e.Number, m.Installation, m.Project, m.Seq, m.Incident))
 		}
-		if key := oldKey.FindStringSubmatch(e.Text); key != nil {
+		if key := oldKey().FindStringSubmatch(e.Text); key != nil {
 			require.True(t, tracker.HasCommentMarker(e.Text, key[1]), e.Text)
 			require.Equal(t, key[0], tracker.CommentMarker(key[1]))
 			comments++

@@ -6,7 +6,6 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -330,7 +329,7 @@ type stepsChecker struct {
 	wrong   func(format string, args ...any)
 }
 
-var stepKey = regexp.MustCompile(`^([0-9a-f]{32})/(step|reminder)/(\d+)$`)
+var stepKey = expression(`^([0-9a-f]{32})/(step|reminder)/(\d+)$`)
 
 // said is a comment of a step or a reminder.
 type said struct {
@@ -431,8 +430,8 @@ func saidIn(i giteatest.Issue) (all []said) {
 		if m.Author != botLogin {
 			continue
 		}
-		for _, k := range commentKey.FindAllStringSubmatch(m.Body, -1) {
-			if parts := stepKey.FindStringSubmatch(k[1]); parts != nil {
+		for _, k := range commentKey().FindAllStringSubmatch(m.Body, -1) {
+			if parts := stepKey().FindStringSubmatch(k[1]); parts != nil {
 				seconds, _ := strconv.Atoi(parts[3])
 				all = append(all, said{id: parts[1], kind: parts[2], after: time.Duration(seconds) * time.Second, at: m.Created})
 			}

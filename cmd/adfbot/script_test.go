@@ -1,8 +1,10 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -17,6 +19,7 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
 	"github.com/terraphim/adfbot/internal/testhost"
@@ -26,7 +29,13 @@ import (
 // own commands those of scriptCommands.
 func TestScripts(t *testing.T) {
 	t.Parallel()
-	testscript.Run(t, scriptParams("testdata/script"))
+	all, err := filepath.Glob("testdata/script/*.txtar")
+	require.NoError(t, err)
+	// Those in which something hangs wait for up to 20 s while others work, and so begin first.
+	slices.SortStableFunc(all, func(a, b string) int { return strings.Count(b, "hanging") - strings.Count(a, "hanging") })
+	p := scriptParams("")
+	p.Files = all
+	testscript.Run(t, p)
 }
 
 func scriptParams(dir string) testscript.Params {
@@ -62,6 +71,7 @@ type scriptCommand = func(ts *testscript.TestScript, neg bool, args []string)
 var scriptCommands = map[string]scriptCommand{
 	"gitea":      giteaCommand,    // see there
 	"rc":         exitCode,        // rc N CMD...: the command ends with exactly this exit code
+	"here":       here,            // here ARGS...: adfbot in the process of the tests, see there
 	"signal":     signalCommand,   // signal NAME WORD: send a signal to the background command that has this word among its arguments
 	"stopped":    stoppedCommand,  // stopped WORD: wait until that background command is stopped
 	"waitfile":   waitFile,        // [!] waitfile PATH [REGEXP]: wait until it is there (and has this in it), or is gone
@@ -129,10 +139,35 @@ func exitCode(ts *testscript.TestScript, neg bool, args []string) {
 	need(ts, neg, false, args, 2, "rc N command [arguments]")
 	want, err := strconv.Atoi(args[0])
 	ts.Check(err)
+	if args[1] == "here" {
+		if got := runHere(ts, args[2:]); got != want {
+			ts.Fatalf("exit code %d, not %d", got, want)
+		}
+		return
+	}
 	err = ts.Exec(args[1], args[2:]...)
 	if got := testhost.ExitCode(err); got != want {
 		ts.Fatalf("exit code %d, not %d (%v)", got, want, err)
 	}
+}
+
+// here runs adfbot in the process of the tests. That spares a start, which takes longer than most commands, and tests the same code but for
+// main itself. Scripts use it for commands that they run many times. It suits only those that start no program, take no path relative to
+// the script's directory and need no other user.
+func here(ts *testscript.TestScript, neg bool, args []string) {
+	need(ts, neg, true, args, 1, "[!] here ARGS...")
+	if code := runHere(ts, args); neg == (code == exitDone) {
+		ts.Fatalf("exit code %d", code)
+	}
+}
+
+func runHere(ts *testscript.TestScript, args []string) int { return runTo(ts.Stdout(), ts, args) }
+
+// runTo is runHere with its output somewhere else than in the script's.
+func runTo(stdout io.Writer, ts *testscript.TestScript, args []string) int {
+	p := process{stdin: strings.NewReader(""), stdout: stdout, stderr: ts.Stderr(), getenv: ts.Getenv}
+	p.setClocks()
+	return run(context.Background(), args, p)
 }
 
 // background finds a command in the background.

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/http"
 	"os"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -267,7 +266,7 @@ func carried(body string) []hidden {
 	all := []hidden{markerOf(body)}
 	if _, part, ok := strings.Cut(body, "<!-- adfbot:incidents -->\n"); ok {
 		part, _, _ = strings.Cut(part, "<!-- adfbot:incidents-end -->")
-		for _, m := range markerLine.FindAllStringSubmatch(part, -1) {
+		for _, m := range markerLine().FindAllStringSubmatch(part, -1) {
 			if h := hiddenOf(m); !slices.Contains(all, h) {
 				all = append(all, h)
 			}
@@ -276,23 +275,23 @@ func carried(body string) []hidden {
 	return all
 }
 
-var markerLine = regexp.MustCompile(`(?m)^<!-- adfbot:(silent-)?v1 installation=([0-9a-f]{32}) project=(\S+) seq=\d+ incident=([0-9a-f]{32}) -->\s*$`)
+var markerLine = expression(`(?m)^<!-- adfbot:(silent-)?v1 installation=([0-9a-f]{32}) project=(\S+) seq=\d+ incident=([0-9a-f]{32}) -->\s*$`)
 
 func hiddenOf(m []string) hidden { return hidden{m[2], m[3], m[4], m[1] != ""} }
 
 func markerOf(body string) hidden {
-	all := markerLine.FindAllStringSubmatch(body, -1)
+	all := markerLine().FindAllStringSubmatch(body, -1)
 	if len(all) == 0 {
 		return hidden{}
 	}
 	return hiddenOf(all[len(all)-1])
 }
 
-var issuePath = regexp.MustCompile(`^/api/v1/repos/([^/]+/[^/]+)/issues(?:/(\d+))?(/[a-z]+)?$`)
+var issuePath = expression(`^/api/v1/repos/([^/]+/[^/]+)/issues(?:/(\d+))?(/[a-z]+)?$`)
 
 // watch sees every request as it arrives, before any fault. It never matches.
 func (b *book) watch(r *http.Request) bool {
-	m := issuePath.FindStringSubmatch(r.URL.Path)
+	m := issuePath().FindStringSubmatch(r.URL.Path)
 	if m == nil {
 		return false
 	}

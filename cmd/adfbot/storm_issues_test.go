@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -95,7 +94,7 @@ func (b *book) held(project, note string) bool {
 }
 
 var (
-	commentKey = regexp.MustCompile(`(?m)^<!-- adfbot:comment (\S+) -->\s*$`)
+	commentKey = expression(`(?m)^<!-- adfbot:comment (\S+) -->\s*$`)
 	left       = "/left-open"
 )
 
@@ -181,7 +180,7 @@ func comments(i giteatest.Issue, keyEnd string) (keys []string) {
 		if m.Author != botLogin {
 			continue
 		}
-		for _, k := range commentKey.FindAllStringSubmatch(m.Body, -1) {
+		for _, k := range commentKey().FindAllStringSubmatch(m.Body, -1) {
 			if strings.HasSuffix(k[1], keyEnd) {
 				keys = append(keys, k[1])
 			}

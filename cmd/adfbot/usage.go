@@ -168,20 +168,20 @@ func flagError(cmd *cobra.Command, err error) error {
 // flagRules are the messages of cobra's checks of several flags, which have no types, and what is said in their place. The names in them are
 // those of our own flags.
 var flagRules = []struct {
-	cobra *regexp.Regexp
+	cobra string // an expression
 	plain func(cmd *cobra.Command, named []string) string
 }{
-	{regexp.MustCompile(`^required flag\(s\) (.*) not set$`), func(cmd *cobra.Command, named []string) string {
+	{`^required flag\(s\) (.*) not set$`, func(cmd *cobra.Command, named []string) string {
 		verb := "is"
 		if len(named) > 1 {
 			verb = "are"
 		}
 		return fmt.Sprintf("%s %s missing: %s", strings.Join(named, " and "), verb, cmd.UseLine())
 	}},
-	{regexp.MustCompile(`^at least one of the flags in the group \[(.*)\] is required$`), func(_ *cobra.Command, named []string) string {
+	{`^at least one of the flags in the group \[(.*)\] is required$`, func(_ *cobra.Command, named []string) string {
 		return "give one of " + strings.Join(named, ", ")
 	}},
-	{regexp.MustCompile(`^if any flags in the group \[.*\] are set none of the others can be; \[(.*)\] were all set$`), func(_ *cobra.Command, named []string) string {
+	{`^if any flags in the group \[.*\] are set none of the others can be; \[(.*)\] were all set$`, func(_ *cobra.Command, named []string) string {
 		return "give one only of " + strings.Join(named, " and ")
 	}},
 }
@@ -189,7 +189,7 @@ var flagRules = []struct {
 // plainly says in plain words what cobra found wrong before a command began.
 func plainly(cmd *cobra.Command, err error) error {
 	for _, rule := range flagRules {
-		m := rule.cobra.FindStringSubmatch(err.Error())
+		m := regexp.MustCompile(rule.cobra).FindStringSubmatch(err.Error())
 		if m == nil {
 			continue
 		}

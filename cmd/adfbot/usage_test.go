@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"regexp"
 	"strings"
 	"testing"
 
@@ -13,7 +12,7 @@ import (
 )
 
 // rawText is what the libraries and Go say of what somebody has written wrongly.
-var rawText = regexp.MustCompile(`accepts .*arg\(s\)|unknown (?:command|flag|shorthand)|flag needs an argument|bad flag syntax|invalid (?:argument|duration|syntax)|` +
+var rawText = expression(`accepts .*arg\(s\)|unknown (?:command|flag|shorthand)|flag needs an argument|bad flag syntax|invalid (?:argument|duration|syntax)|` +
 	`required flag\(s\)|flags in the group|strconv\.|time: |parsing |yaml: line|cron: |regexp: `)
 
 // Whatever is wrong in a command line, the message is adfbot's own and says what to do.
@@ -25,7 +24,7 @@ func TestUsageIsPlain(t *testing.T) {
 		code := run(context.Background(), args, process{stdin: strings.NewReader(""), stdout: &stdout, stderr: &stderr,
 			getenv: func(name string) string { return map[string]string{"ADFBOT_CONFIG": t.TempDir() + "/none.yaml"}[name] }})
 		require.NotZero(t, code, "%q", args)
-		require.NotRegexp(t, rawText, stderr.String(), "%q", args)
+		require.NotRegexp(t, rawText(), stderr.String(), "%q", args)
 		require.Regexp(t, `^adfbot: .*[^:]\n`, stderr.String(), "%q", args)
 	}
 	for _, c := range commandsUnder(commandTree()) {

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 	_ "time/tzdata" // time zones on a machine that has none installed
 
@@ -140,7 +141,7 @@ func cronFault(s string) *fault {
 }
 
 // weekdays matches an item of the weekday field: a day or a range, and perhaps a step.
-var weekdays = regexp.MustCompile(`^([0-7])(?:-([0-7]))?(?:/([1-9]\d?))?$`)
+var weekdays = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^([0-7])(?:-([0-7]))?(?:/([1-9]\d?))?$`) })
 
 // sundays replaces 7, which is Sunday in every cron but in the library, in the weekday field of a schedule.
 func sundays(schedule string) string {
@@ -150,7 +151,7 @@ func sundays(schedule string) string {
 	}
 	var days []string
 	for item := range strings.SplitSeq(fields[4], ",") {
-		m := weekdays.FindStringSubmatch(item)
+		m := weekdays().FindStringSubmatch(item)
 		if m == nil || cmp.Or(m[2], m[1]) != "7" {
 			days = append(days, item)
 			continue

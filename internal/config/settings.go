@@ -6,6 +6,7 @@ import (
 	"os"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 
 	"gopkg.in/yaml.v3"
@@ -230,7 +231,7 @@ func plainList[T any](list []T) []any {
 }
 
 // secretLike matches what may be a secret that somebody has written in place of the name of a file or of a variable.
-var secretLike = regexp.MustCompile(`^[0-9A-Za-z+=]{20,}$`)
+var secretLike = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[0-9A-Za-z+=]{20,}$`) })
 
 // hiddenValue stands for such a value.
 const hiddenValue = "(hidden: it looks like a secret, and must be the name of a file or variable that holds it)"
@@ -242,7 +243,7 @@ func shown(key string, v any) any {
 		return v
 	}
 	name := s[strings.LastIndexByte(s, '/')+1:]
-	if !secretLike.MatchString(name) || !strings.ContainsAny(name, "0123456789") {
+	if !secretLike().MatchString(name) || !strings.ContainsAny(name, "0123456789") {
 		return v
 	}
 	if _, err := os.Stat(s); err == nil && strings.HasPrefix(s, "/") {

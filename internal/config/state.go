@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 	"unicode"
 
@@ -130,7 +131,7 @@ func (c *Config) SharedHash() string {
 	}
 	var out []string
 	for name, value := range values {
-		key := strings.ToLower(wordEnd.ReplaceAllString(name, "${1}_${2}"))
+		key := strings.ToLower(wordEnd().ReplaceAllString(name, "${1}_${2}"))
 		if name == "Keep" {
 			key = "history.keep"
 		}
@@ -142,7 +143,7 @@ func (c *Config) SharedHash() string {
 }
 
 // wordEnd is where a word in the name of a field ends.
-var wordEnd = regexp.MustCompile(`([a-z])([A-Z])`)
+var wordEnd = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`([a-z])([A-Z])`) })
 
 // SharedDiffers returns the keys whose values differ between two hosts, by their [Config.SharedHash]. Keys that only one version of adfbot
 // has are none of them, and earlier versions told no keys.

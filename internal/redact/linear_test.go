@@ -11,13 +11,13 @@ import (
 	"github.com/terraphim/adfbot/internal/testhost"
 )
 
-// linear returns a size of texts, and the processor time that none of them takes: generous, as quadratic time would be minutes. A sample is
-// smaller by half than what its limit is a quarter for, so it finds the same quadratic times.
+// linear returns a size of texts, and the processor time that none of them takes: generous, as quadratic time would be minutes. A sample finds
+// the quadratic times that take 32 times the limit for a text of full size.
 func linear(limit time.Duration) (size int, most time.Duration) {
 	if testhost.Full() {
 		return 1 << 20, limit
 	}
-	return 128 << 10, limit / 4
+	return 64 << 10, limit / 8
 }
 
 // A text in which each key is followed by a value that reaches far and is no secret, or by one of which only the start is.

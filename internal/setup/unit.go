@@ -3,6 +3,7 @@ package setup
 import (
 	"regexp"
 	"strings"
+	"sync"
 
 	"github.com/terraphim/adfbot/internal/config"
 )
@@ -57,11 +58,11 @@ WantedBy=multi-user.target
 `
 }
 
-var plainWord = regexp.MustCompile(`^[A-Za-z0-9_./@:+-]+$`)
+var plainWord = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9_./@:+-]+$`) })
 
 // word returns a path for a unit: systemd expands % and $, and splits at blanks.
 func word(s string) string {
-	if plainWord.MatchString(s) {
+	if plainWord().MatchString(s) {
 		return s
 	}
 	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "%", "%%", "$", "$$").Replace(s) + `"`

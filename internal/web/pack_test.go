@@ -116,7 +116,8 @@ escalation: {remind: 24h, steps: [{after: 200h, assign: [alice]}]}`)
 		d.sweep()
 		d.now = d.now.Add(2 * time.Minute)
 	}
-	d.now = d.now.Add(25 * time.Hour) // the next sweep is overdue
+	// A noon, 25 hours later at least: the next sweep is overdue, and no new day begins in the chart soon.
+	d.now = d.now.Add(37 * time.Hour).Truncate(24 * time.Hour).Add(12 * time.Hour)
 	for path, wants := range map[string][]string{
 		"/":                             {"paused by hand since", "Stops in force", "no sweep since", "step 1 of 1"},
 		"/projects/odilo?open=":         {"step 1 of 1", "open for"},
