@@ -106,6 +106,28 @@ func TestErrorsAndWarnings(t *testing.T) {
 	require.Equal(t, "sweep.schedule", warnings[0].Key)
 }
 
+// The default of a place that has a mistake may be the place of another installation, which gate must not ask about this one.
+func TestGateWithoutLocalDir(t *testing.T) {
+	for text, want := range map[string]string{
+		"state: /s/x.db\n":                                 "/s/x.db.d",
+		"state: postgres://x:y@z/d\nlocal_dir: /l\n":       "/l",
+		"state: x\n":                                       "",
+		"state: ~\n":                                       "",
+		"state: /a\nstate: /b\n":                           "",
+		"stat: /s/x.db\n":                                  "",
+		"state: postgres://x:y@z/d\n":                      "",
+		"state: postgres://x@z/d\n":                        "",
+		"state: postgres://x@z/d\nlocal_dirs: /l\n":        "",
+		"state: /s/x.db\nlocal_dir: l\n":                   "",
+		"state: postgres://x@z/d\nlocal_dir: [/l]\n":       "",
+		"state: postgres://x@z/d\nlocal_dir: /l\nfl: {}\n": "/l",
+	} {
+		c, _, err := LoadFor(write(t, text+rest), GateKeys...)
+		require.NoError(t, err, text)
+		require.Equal(t, want, c.LocalDir, text)
+	}
+}
+
 // loadForExec loads the configuration for exec of odilo and expects no error.
 func loadForExec(t *testing.T, text string) (*Config, []Problem) {
 	t.Helper()
