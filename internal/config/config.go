@@ -46,6 +46,9 @@ type Config struct {
 	// StateErr is why the place of the state is not known, or nil. Only [LoadFor] returns a configuration with it.
 	StateErr error
 
+	// SocketErr is why HTTP.Socket is not known, or nil. Only [LoadFor] returns a configuration with it.
+	SocketErr error
+
 	Gitea          Gitea
 	Breaker        Breaker
 	Escalation     Escalation
