@@ -49,6 +49,8 @@ type Config struct {
 	// SocketErr is why HTTP.Socket is not known, or nil. Only [LoadFor] returns a configuration with it.
 	SocketErr error
 
+	tokenVars []string // see TokenVars
+
 	Gitea          Gitea
 	Breaker        Breaker
 	Escalation     Escalation

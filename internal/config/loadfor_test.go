@@ -128,6 +128,43 @@ func TestGateWithoutLocalDir(t *testing.T) {
 	}
 }
 
+// The command must not see the token although it is not known which variable holds it.
+func TestTokenVars(t *testing.T) {
+	gitea := func(more string) string { return strings.Replace(rest, "  token_file: /etc/adfbot/token\n", more, 1) }
+	require.NotEqual(t, rest, gitea(""), "the replaced line is there")
+	vars := func(text string) []string {
+		c, _, err := LoadFor(write(t, text), ExecKeys("odilo")...)
+		require.NoError(t, err, text)
+		return c.TokenVars()
+	}
+	require.Empty(t, vars(rest))
+	require.Equal(t, []string{"BOT_TOKEN"}, vars(gitea("  token_env: BOT_TOKEN\n")))
+	require.Equal(t, []string{"BOT_TOKEN"}, vars(gitea("  token_env: BOT_TOKEN\n  login: [OTHER]\n")))
+	for _, text := range []string{
+		gitea("  token_env: BOT_TOKEN\n  token_file: /t\n"),
+		gitea("  token_env: BOT_TOKEN\n  token_env: BOT_TOKEN\n"),
+		gitea("  token_env: [BOT_TOKEN]\n"),
+		gitea("  token_env: $BOT_TOKEN\n"),
+		gitea("  token_env: '${BOT_TOKEN} '\n"),
+		gitea("  tokn_env: BOT_TOKEN\n"),
+		gitea("  token: BOT_TOKEN\n"),
+		gitea("  from: BOT_TOKEN\n"),
+		gitea("  token_env: {name: BOT_TOKEN}\n"),
+		strings.Replace(gitea("  token_env: BOT_TOKEN\n"), "gitea:", "gitee:", 1),
+		gitea("") + "token_env: BOT_TOKEN\n",
+		gitea("") + "http: {token_env: BOT_TOKEN}\n",
+		"http: {listen: &a BOT_TOKEN}\n" + gitea("  token_env: *a\n"),
+		"gitea: BOT_TOKEN\nprojects:\n  - id: odilo\n",
+	} {
+		require.Contains(t, vars(text), "BOT_TOKEN", text)
+	}
+	// Variables of the job are none of these.
+	require.Empty(t, vars("history: {keep: x}\n"+strings.Replace(rest, "https:", "ftp:", 1)))
+	require.NotContains(t, vars(gitea("  tokn_env: BOT_TOKEN\n")), "repo")
+	require.NotContains(t, vars(gitea("  tokn_env: BOT_TOKEN\n")), "terraphim")
+	require.NotContains(t, vars("escalation: {redact_env: [OPENAI_API_KEY]}\n"+gitea("  tokn_env: BOT_TOKEN\n")), "OPENAI_API_KEY")
+}
+
 // loadForExec loads the configuration for exec of odilo and expects no error.
 func loadForExec(t *testing.T, text string) (*Config, []Problem) {
 	t.Helper()
