@@ -270,11 +270,10 @@ func (a *app) load() (*config.Config, error) {
 
 // hideToken keeps the token from processes that look at this one's environment.
 func (a *app) hideToken(cfg *config.Config) {
-	if cfg.Gitea.TokenEnv == "" {
-		return
-	}
-	if err := proc.HideVar(cfg.Gitea.TokenEnv); err != nil {
-		a.env(nil).Log.Warn("other processes of this user can read the token", "err", err)
+	for _, name := range cfg.TokenVars() {
+		if err := proc.HideVar(name); err != nil {
+			a.env(nil).Log.Warn("other processes of this user can read the token", "err", err)
+		}
 	}
 }
 

@@ -307,6 +307,30 @@ func TestSeparatedResumeAdvice(t *testing.T) {
 	require.Contains(t, out, "adfbot: run it as #4710: sudo -u '#4710' adfbot --config "+s.path("config.yaml")+" sweep\n")
 }
 
+// While the configuration has a mistake in the address of the socket, an agent's results wait as they do for a daemon that is down.
+func TestSeparatedUsersWithMistakeInSocket(t *testing.T) {
+	t.Parallel()
+	s := newSeparated(t)
+	good, err := os.ReadFile(s.path("config.yaml"))
+	require.NoError(t, err)
+	_, _, code := s.run(daemonUser, "record", "--project", "odilo", "--success")
+	require.Zero(t, code)
+	for _, mistake := range []string{"http:\n  socket: run/s\n", "http:\n  soket: /run/s\n"} {
+		text, _, _ := strings.Cut(string(good), "http:\n")
+		require.NoError(t, os.WriteFile(s.path("config.yaml"), []byte(text+mistake), 0o644))
+		_, stderr, code := s.run(agentUser, "exec", "--project", "odilo", "--", "false")
+		require.Equal(t, 1, code)
+		require.Contains(t, stderr, "warning: ")
+		require.Contains(t, stderr, "the result is kept in "+s.home(agentUser)+"/.local/state/adfbot/")
+		require.NotContains(t, stderr, "LOST")
+	}
+	require.NoError(t, os.WriteFile(s.path("config.yaml"), good, 0o644))
+	s.start()
+	_, stderr, _ := s.run(agentUser, "exec", "--project", "odilo", "--", "false")
+	require.Contains(t, stderr, "adfbot: sent 2 kept results\n")
+	require.Contains(t, stderr, "failed 3 times in a row on odilo: the project is paused")
+}
+
 // Without the socket, nothing takes an agent's result: the command that records it helps only the owner of the state.
 func TestSeparatedUsersWithoutSocket(t *testing.T) {
 	t.Parallel()

@@ -269,7 +269,7 @@ func TestCheckFindings(t *testing.T) {
 			w.change("projects:", "http:\n  listen: 127.0.0.1:0\n  token_file: DIR/http-token\nprojects:")
 		}, "http", bot.Warn, []string{"http.token_file: a token of less than 16 characters can be guessed"}},
 		"a socket in a directory that is not there": {func(w *world) { w.change("projects:", "http:\n  socket: DIR/run/adfbot.sock\nprojects:") },
-			"http", bot.Fail, []string{"http.socket: ", "/run is missing: start the daemon by a unit with RuntimeDirectory=run"}},
+			"http", bot.Fail, []string{"http.socket: ", "/run is missing: create it for the daemon's user"}},
 		"a file in place of the socket": {func(w *world) {
 			w.Write(w.Dir+"/adfbot.sock", "kept")
 			w.change("projects:", "http:\n  socket: DIR/adfbot.sock\nprojects:")
@@ -410,6 +410,27 @@ func TestCheckOfTeamThatMayWriteIssuesOnly(t *testing.T) {
 	w.Gitea.SetIssuePermission("terraphim", "adf-fleet", testworld.Bot, giteatest.Write)
 	require.Contains(t, w.finding("repository", bot.OK), "terraphim/adf-fleet, 0 open issues of adf-bot")
 	require.Empty(t, w.Gitea.Issues(repo))
+}
+
+// systemd's RuntimeDirectory= makes no directory anywhere else.
+func TestMakeSocketDir(t *testing.T) {
+	t.Parallel()
+	for dir, unit := range map[string]string{
+		"/run/adfbot":           "adfbot",
+		"/run/adfbot/a":         "adfbot/a",
+		"/var/run/adfbot":       "adfbot",
+		"/run/user/1000/adfbot": "adfbot",
+		"/srv/adfbot":           "",
+		"/srv/run/adfbot":       "",
+		"/runs/adfbot":          "",
+		"/run":                  "",
+	} {
+		want := "create it for the daemon's user"
+		if unit != "" {
+			want = "start the daemon by a unit with RuntimeDirectory=" + unit + ", or " + want
+		}
+		require.Equal(t, want, bot.MakeSocketDir(dir), dir)
+	}
 }
 
 // The findings name the missing chown and chmod.

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/user"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"syscall"
@@ -87,8 +88,7 @@ func (c *checker) socket(ctx context.Context, path string) {
 	missing := errors.Is(err, fs.ErrNotExist)
 	dir := filepath.Dir(path)
 	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
-		c.add(Fail, "http", "http.socket: %s is missing: start the daemon by a unit with RuntimeDirectory=%s, or create the directory for the daemon's user",
-			dir, filepath.Base(dir))
+		c.add(Fail, "http", "http.socket: %s is missing: %s", dir, MakeSocketDir(dir))
 		return
 	}
 	switch {
@@ -109,6 +109,18 @@ func (c *checker) socket(ctx context.Context, path string) {
 	if why := hostlocal.NotWritable(dir); why != "" {
 		c.add(Fail, "http", "http.socket: %s: %s", dir, ownDir(path, "http.socket", why))
 	}
+}
+
+// runtimeDir is a directory that RuntimeDirectory= names, of the system's units or of a user's.
+var runtimeDir = regexp.MustCompile(`^(?:/var)?/run/(?:user/\d+/)?(.+)$`)
+
+// MakeSocketDir says how to make the directory of the socket, which is missing.
+func MakeSocketDir(dir string) string {
+	create := "create it for the daemon's user"
+	if below := runtimeDir.FindStringSubmatch(dir); below != nil {
+		return "start the daemon by a unit with RuntimeDirectory=" + below[1] + ", or " + create
+	}
+	return create
 }
 
 // reaches checks whether a user may enter the directory of the socket.

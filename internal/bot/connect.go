@@ -4,6 +4,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/terraphim/adfbot/escalate/gitea"
@@ -70,7 +71,7 @@ func RedactorFor(cfg *config.Config, getenv func(string) string) *redact.Redacto
 			add(config.ReadSecret(file, getenv))
 		}
 	}
-	for _, name := range cfg.Escalation.RedactEnv {
+	for _, name := range slices.Concat(cfg.TokenVars(), cfg.Escalation.RedactEnv) {
 		add(getenv(name), nil)
 	}
 	return redact.New(secrets...)

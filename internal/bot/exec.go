@@ -294,7 +294,7 @@ func (x *execution) run(redactor *redact.Redactor, started func(pid int)) (store
 	project, _ := x.cfg.Project(x.q.Project)
 	capture := redact.NewCapture(x.cfg.Escalation.OutputTail, redactor)
 	c := proc.Command{
-		Args: x.q.Command, Env: withoutVar(os.Environ(), x.cfg.Gitea.TokenEnv), Timeout: x.q.Timeout, HungAfter: project.HungAfter,
+		Args: x.q.Command, Env: without(os.Environ(), x.cfg.TokenVars()), Timeout: x.q.Timeout, HungAfter: project.HungAfter,
 		Stdin: x.q.Stdin, Stdout: x.q.Stdout, Stderr: x.q.Stderr, Started: started, Signals: x.signals, Waits: x.q.Waits,
 	}
 	if x.cfg.Escalation.OutputTail > 0 {
@@ -369,10 +369,10 @@ func (x *execution) waitForOutput() {
 	}
 }
 
-// withoutVar returns an environment without a variable: the command must not see the bot's token.
-func withoutVar(environ []string, name string) []string {
-	if name == "" {
-		return environ
-	}
-	return slices.DeleteFunc(slices.Clone(environ), func(kv string) bool { return strings.HasPrefix(kv, name+"=") })
+// without returns an environment without some variables: the command must not see the bot's token.
+func without(environ, names []string) []string {
+	return slices.DeleteFunc(environ, func(kv string) bool {
+		name, _, _ := strings.Cut(kv, "=")
+		return slices.Contains(names, name)
+	})
 }

@@ -127,10 +127,12 @@ func gate(ctx context.Context, cfg *config.Config, project string, look func(pau
 		case flag.Present:
 			return Verdict{Paused: true, Reason: status.FlagReason(dir.FlagPath(project), status.StandingNote(project, flag.Note, flag.Since), flag.Dangling)}
 		}
-		local := hostlocal.At(cfg.LocalDir)
-		host := func() string { id, _ := local.KnownHostID(); return id }
-		if err := escalate.CompareSentinel(dir, sentinel, local.Sentinel(), host); err != nil {
-			return Verdict{Err: err}
+		if cfg.LocalDir != "" {
+			local := hostlocal.At(cfg.LocalDir)
+			host := func() string { id, _ := local.KnownHostID(); return id }
+			if err := escalate.CompareSentinel(dir, sentinel, local.Sentinel(), host); err != nil {
+				return Verdict{Err: err}
+			}
 		}
 		return Verdict{Err: known(cfg, dir, project)}
 	})
@@ -221,6 +223,9 @@ func AdviseRestore(ctx context.Context, cfg *config.Config, env Env, err error, 
 }
 
 func adviseRestore(ctx context.Context, cfg *config.Config, env Env, err error) error {
+	if cfg.LocalDir == "" {
+		return fmt.Errorf("%w\ncannot tell which projects were paused: a mistake in the configuration leaves open where the state is", status.AdviseRestore(err))
+	}
 	b, openErr := Open(ctx, cfg, ReadOnly, env)
 	if errors.Is(openErr, fs.ErrNotExist) {
 		return fmt.Errorf("%w\nthere is no state at %s yet: adfbot serve, the first result or adfbot pause creates both", err, cfg.State)

@@ -153,6 +153,26 @@ func TestGateErrorExplained(t *testing.T) {
 	require.Equal(t, other, bot.AdviseRestore(ctx, w.cfg, w.env(), other, time.Minute))
 }
 
+// A mistake in the configuration may leave open where the state is. The sentinel of some other installation proves nothing then, and its
+// state knows nothing of these projects.
+func TestGateWithoutLocalDir(t *testing.T) {
+	w := wiped(t)
+	cfg := *w.cfg
+	cfg.LocalDir = ""
+	err := bot.Gate(ctx, &cfg, "odilo").Err
+	require.ErrorIs(t, err, pause.ErrNoSentinel)
+	explained := bot.AdviseRestore(ctx, &cfg, w.env(), err, time.Minute)
+	require.ErrorIs(t, explained, pause.ErrNoSentinel)
+	require.ErrorContains(t, explained, "cannot tell which projects were paused: a mistake in the configuration leaves open where the state is")
+	require.NotContains(t, explained.Error(), "pauses these again")
+
+	w.Write(w.sentinel(), pause.NewRandomID()+" "+pause.NewRandomID()+"\n")
+	other := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(other, pause.SentinelName), []byte(pause.NewRandomID()+"\n"), 0o600))
+	t.Chdir(other)
+	require.Equal(t, bot.Verdict{}, bot.Gate(ctx, &cfg, "odilo"))
+}
+
 // Only while no flag was ever written.
 // A state that is lost must not make a second installation of one whose flags and issues are still there.
 func TestFirstCommandMakesDirectory(t *testing.T) {

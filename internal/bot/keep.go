@@ -65,7 +65,7 @@ func Keep(ctx context.Context, cfg *config.Config, own hostlocal.OwnSpools, r st
 	}
 	var err error
 	if k.File, err = hostlocal.At(cfg.LocalDir).Spool().Add(r); err != nil {
-		if cfg.HTTP.Socket == "" && errors.Is(err, fs.ErrPermission) {
+		if cfg.HTTP.Socket == "" && cfg.SocketErr == nil && errors.Is(err, fs.ErrPermission) {
 			return k, err // this user can never record what is in a spool of its own
 		}
 		if k.File, _ = own.Add(r); k.File == "" {

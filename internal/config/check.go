@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"gopkg.in/yaml.v3"
 )
 
 // parse reads data into a configuration and checks it. The problems of the reader are in line order. included reads the files that the
@@ -20,9 +22,19 @@ func parse(path string, data []byte, host string, included func(pattern string) 
 	include := ""
 	r := &reader{file: path, root: schema(c, &include), lines: map[string]int{}}
 	r.mapping(value{node: root}, r.root)
+	if root.Kind == yaml.MappingNode {
+		for pair := range slices.Chunk(root.Content, 2) {
+			if pair[0].Value == "gitea" {
+				r.findTokenVars(pair[1])
+			}
+		}
+	}
 	r.include(c, include, included)
 	r.checkEntries(c)
 	r.checkGitea(c)
+	if slices.ContainsFunc(r.problems, Problem.hidesTokenVar) {
+		c.tokenVars = r.tokenVars
+	}
 	if !c.Shared() {
 		r.checkOutsidePauseDir(c, "state", c.State)
 	}

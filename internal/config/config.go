@@ -42,11 +42,16 @@ type Config struct {
 
 	StatePasswordFile string // of the role in the URL, as Gitea.TokenFile; "": none
 	StateListen       string // the URL for listening, [ListenOff], or "": State
-	LocalDir          string // absolute: what belongs to this host
+	LocalDir          string // absolute: what belongs to this host; "": not known, see [LoadFor]
 	Fleet             Fleet
 
 	// StateErr is why the place of the state is not known, or nil. Only [LoadFor] returns a configuration with it.
 	StateErr error
+
+	// SocketErr is why HTTP.Socket is not known, or nil. Only [LoadFor] returns a configuration with it.
+	SocketErr error
+
+	tokenVars []string // see TokenVars
 
 	Gitea          Gitea
 	Breaker        Breaker

@@ -38,6 +38,8 @@ func Load(path string) (*Config, error) {
 //
 //   - a project whose own owner or repo is wrong has neither, so no issue can be opened for it;
 //   - a problem with the place of the state is a warning and Config.StateErr, if local_dir says where results can wait;
+//   - otherwise a problem with state or local_dir leaves Config.LocalDir empty;
+//   - a problem with http.socket is a warning and Config.SocketErr: whoever reports through the socket keeps results until it is solved;
 //   - output_tail is 0 if the values to mask may be incomplete because of a problem with escalation in the main file, or of a key of
 //     escalation in the file of a project in use.
 //
@@ -78,6 +80,14 @@ func LoadFor(path string, use ...string) (cfg *Config, warnings []Problem, err e
 		c.StateErr = &Error{Problems: state}
 		warnings = append(warnings, state...)
 		sortByLine(warnings)
+	}
+	for _, p := range r.problems {
+		if within("http.socket", p.subject()) {
+			c.SocketErr = &Error{Problems: []Problem{p}}
+		}
+	}
+	if !r.localDir && (concerned(r.problems, "state") || concerned(r.problems, "local_dir")) {
+		c.LocalDir = "" // the default may be the place of another installation
 	}
 	warnings = append(warnings, included...)
 	for _, p := range warnings {

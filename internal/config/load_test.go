@@ -365,7 +365,9 @@ projects: [{id: x, threshold: 1, resume_threshold: 1, owner: x, repo: x, labels:
 	c.Projects[0].Expect.Every++ // not allowed beside cron
 	c.Gitea.TokenEnv = "x"       // not allowed beside token_file
 	c.StateErr = errors.New("x") // of LoadFor
+	c.SocketErr = c.StateErr     // likewise
 	c.hiding = c.Warnings        // likewise
+	c.tokenVars = []string{"x"}  // likewise
 	var check func(name string, v reflect.Value)
 	check = func(name string, v reflect.Value) {
 		require.False(t, v.IsZero(), name)

@@ -106,6 +106,65 @@ func TestErrorsAndWarnings(t *testing.T) {
 	require.Equal(t, "sweep.schedule", warnings[0].Key)
 }
 
+// The default of a place that has a mistake may be the place of another installation, which gate must not ask about this one.
+func TestGateWithoutLocalDir(t *testing.T) {
+	for text, want := range map[string]string{
+		"state: /s/x.db\n":                                 "/s/x.db.d",
+		"state: postgres://x:y@z/d\nlocal_dir: /l\n":       "/l",
+		"state: x\n":                                       "",
+		"state: ~\n":                                       "",
+		"state: /a\nstate: /b\n":                           "",
+		"stat: /s/x.db\n":                                  "",
+		"state: postgres://x:y@z/d\n":                      "",
+		"state: postgres://x@z/d\n":                        "",
+		"state: postgres://x@z/d\nlocal_dirs: /l\n":        "",
+		"state: /s/x.db\nlocal_dir: l\n":                   "",
+		"state: postgres://x@z/d\nlocal_dir: [/l]\n":       "",
+		"state: postgres://x@z/d\nlocal_dir: /l\nfl: {}\n": "/l",
+	} {
+		c, _, err := LoadFor(write(t, text+rest), GateKeys...)
+		require.NoError(t, err, text)
+		require.Equal(t, want, c.LocalDir, text)
+	}
+}
+
+// The command must not see the token although it is not known which variable holds it.
+func TestTokenVars(t *testing.T) {
+	gitea := func(more string) string { return strings.Replace(rest, "  token_file: /etc/adfbot/token\n", more, 1) }
+	require.NotEqual(t, rest, gitea(""), "the replaced line is there")
+	vars := func(text string) []string {
+		c, _, err := LoadFor(write(t, text), ExecKeys("odilo")...)
+		require.NoError(t, err, text)
+		return c.TokenVars()
+	}
+	require.Empty(t, vars(rest))
+	require.Equal(t, []string{"BOT_TOKEN"}, vars(gitea("  token_env: BOT_TOKEN\n")))
+	require.Equal(t, []string{"BOT_TOKEN"}, vars(gitea("  token_env: BOT_TOKEN\n  login: [OTHER]\n")))
+	for _, text := range []string{
+		gitea("  token_env: BOT_TOKEN\n  token_file: /t\n"),
+		gitea("  token_env: BOT_TOKEN\n  token_env: BOT_TOKEN\n"),
+		gitea("  token_env: [BOT_TOKEN]\n"),
+		gitea("  token_env: $BOT_TOKEN\n"),
+		gitea("  token_env: '${BOT_TOKEN} '\n"),
+		gitea("  tokn_env: BOT_TOKEN\n"),
+		gitea("  token: BOT_TOKEN\n"),
+		gitea("  from: BOT_TOKEN\n"),
+		gitea("  token_env: {name: BOT_TOKEN}\n"),
+		strings.Replace(gitea("  token_env: BOT_TOKEN\n"), "gitea:", "gitee:", 1),
+		gitea("") + "token_env: BOT_TOKEN\n",
+		gitea("") + "http: {token_env: BOT_TOKEN}\n",
+		"http: {listen: &a BOT_TOKEN}\n" + gitea("  token_env: *a\n"),
+		"gitea: BOT_TOKEN\nprojects:\n  - id: odilo\n",
+	} {
+		require.Contains(t, vars(text), "BOT_TOKEN", text)
+	}
+	// Variables of the job are none of these.
+	require.Empty(t, vars("history: {keep: x}\n"+strings.Replace(rest, "https:", "ftp:", 1)))
+	require.NotContains(t, vars(gitea("  tokn_env: BOT_TOKEN\n")), "repo")
+	require.NotContains(t, vars(gitea("  tokn_env: BOT_TOKEN\n")), "terraphim")
+	require.NotContains(t, vars("escalation: {redact_env: [OPENAI_API_KEY]}\n"+gitea("  tokn_env: BOT_TOKEN\n")), "OPENAI_API_KEY")
+}
+
 // loadForExec loads the configuration for exec of odilo and expects no error.
 func loadForExec(t *testing.T, text string) (*Config, []Problem) {
 	t.Helper()

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // Problem is one mistake in the file.
@@ -22,16 +24,13 @@ type Problem struct {
 
 // String returns one line, e.g. "config.yaml:12: projects[2].threshold: must be …, not -1: write …".
 func (p Problem) String() string {
-	s := p.File
-	if p.Line > 0 {
-		s += ":" + strconv.Itoa(p.Line)
-	}
+	s := Place{p.File, p.Line}.String()
 	for _, part := range []string{p.Key, p.What, p.Fix} {
 		if part != "" {
 			s += ": " + part
 		}
 	}
-	return s
+	return oneLine(s)
 }
 
 // subject is the key that the problem concerns.
@@ -79,6 +78,15 @@ func quote(s string) string {
 		return strconv.Quote(strings.ToValidUTF8(s[:maxQuoted], "")) + "…"
 	}
 	return strconv.Quote(s)
+}
+
+// oneLine returns text on one line, with escapes for what a terminal might obey. The names of files may hold anything.
+func oneLine(s string) string {
+	if utf8.ValidString(s) && !strings.ContainsFunc(s, func(c rune) bool { return !unicode.IsPrint(c) }) {
+		return s
+	}
+	q := strconv.Quote(s)
+	return strings.NewReplacer(`\\`, `\`, `\"`, `"`).Replace(q[1 : len(q)-1])
 }
 
 // quoteKey returns a key for a dotted path, quoted if the path would be ambiguous or unreadable.

@@ -41,9 +41,9 @@ type Place struct {
 
 func (p Place) String() string {
 	if p.Line == 0 {
-		return p.File
+		return oneLine(p.File)
 	}
-	return fmt.Sprintf("%s:%d", p.File, p.Line)
+	return fmt.Sprintf("%s:%d", oneLine(p.File), p.Line)
 }
 
 // Entry returns the name and the place of the entry that a project falls under.

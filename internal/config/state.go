@@ -174,7 +174,6 @@ func (r *reader) checkState(c *Config) {
 		}
 	} else if c.LocalDir == "" {
 		r.missing("local_dir", "with a state in PostgreSQL, name a directory on this host's own disk, e.g. /var/lib/adfbot")
-		c.LocalDir = localDirOf(defaultState) // only gate runs
 	}
 	if given {
 		r.checkOutsidePauseDir(c, "local_dir", c.LocalDir)

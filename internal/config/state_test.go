@@ -96,6 +96,29 @@ func TestStateErr(t *testing.T) {
 	require.ErrorContains(t, err, "contains a password")
 }
 
+// A user who has no access to the state reports through the socket: a mistake in its address does not mean that there is none.
+func TestSocketErr(t *testing.T) {
+	for text, want := range map[string]string{
+		"":                                      "",
+		"http: {socket: /s}\n":                  "",
+		"http: {socket: /s, listen: x}\n":       "",
+		"http: {socket: s}\n":                   ":1: http.socket: must be an absolute path",
+		"http: {socket: /s, socket: /s}\n":      ":1: http.socket: duplicate key",
+		"http: {soket: /s}\n":                   ":1: http.soket: unknown key",
+		"http: [socket]\n":                      ":1: http: must be a mapping",
+		"htp: {socket: /s}\n":                   ":1: htp: unknown key",
+		"pause_dir: /p\nhttp: {socket: /p/s}\n": ":2: http.socket: is inside pause_dir",
+	} {
+		c, _, err := LoadFor(write(t, text+rest), ExecKeys("odilo")...)
+		require.NoError(t, err)
+		if want == "" {
+			require.NoError(t, c.SocketErr, text)
+		} else {
+			require.ErrorContains(t, c.SocketErr, want)
+		}
+	}
+}
+
 func TestStateNames(t *testing.T) {
 	for _, url := range []string{"postgres://bot@db/factory", "postgres://x@db/y?user=bot&dbname=factory", "postgres:///?host=/run&user=bot&dbname=factory"} {
 		require.NoError(t, CheckStateURL(url, ""))

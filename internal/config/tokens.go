@@ -3,8 +3,51 @@ package config
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"sync"
+
+	"gopkg.in/yaml.v3"
 )
+
+// TokenVars returns the environment variables that may hold the bot's token: the one of gitea.token_env or, while a mistake leaves open
+// which one that is, all that gitea may name. A command that runs under exec must see none of them. Only [LoadFor] returns a configuration
+// with such a mistake.
+func (c *Config) TokenVars() []string {
+	if c.Gitea.TokenEnv != "" {
+		return []string{c.Gitea.TokenEnv}
+	}
+	return c.tokenVars
+}
+
+// findTokenVars keeps what may be the name of the token's variable in a value that is, or may be meant as, gitea or a key of it.
+func (r *reader) findTokenVars(n *yaml.Node) {
+	switch n.Kind {
+	case yaml.MappingNode:
+		for pair := range slices.Chunk(n.Content, 2) {
+			if !slices.Contains([]string{"url", "login", "owner", "repo"}, pair[0].Value) {
+				r.findTokenVars(pair[1])
+			}
+		}
+	case yaml.SequenceNode:
+		for _, item := range n.Content {
+			r.findTokenVars(item)
+		}
+	case yaml.AliasNode:
+		if n.Alias.Kind == yaml.ScalarNode {
+			r.findTokenVars(n.Alias)
+		}
+	case yaml.ScalarNode:
+		if name, f := variable(strings.Trim(n.Value, " ${}")); f == nil {
+			r.tokenVars = append(r.tokenVars, name)
+		}
+	}
+}
+
+// hidesTokenVar reports whether, because of the problem, it may not be known which variable holds the token.
+func (p Problem) hidesTokenVar() bool {
+	return within("gitea.token_env", p.subject()) || p.unknownKey && (within(p.Key, "gitea") || within(p.about, "gitea"))
+}
 
 // TokenSource reads the bot's token for Gitea and remembers it. Goroutines may share it.
 type TokenSource struct {

@@ -37,6 +37,8 @@ type reader struct {
 	lines    map[string]int // by dotted path: the first line of each known key in the file, whether its value is good or not
 	entries  []entry        // of projects, those of all files
 	localDir bool           // the file names a good local_dir
+
+	tokenVars []string // see Config.TokenVars
 }
 
 // given reports whether the file has the key.
@@ -134,6 +136,9 @@ func (r *reader) mapping(v value, fields []field) {
 		at := slices.IndexFunc(fields, func(f field) bool { return f.name == name.Value })
 		if at < 0 {
 			r.unknownKey(name, v.key, fields)
+			if r.main == nil && within(r.problems[len(r.problems)-1].about, "gitea") {
+				r.findTokenVars(n)
+			}
 			continue
 		}
 		child := value{node: n, key: join(v.key, name.Value), line: name.Line, checkOnly: v.checkOnly || times[name.Value] > 1}

@@ -10,11 +10,13 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"slices"
 	"sync"
 	"syscall"
 	"time"
 
+	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/internal/config"
 )
 
@@ -285,7 +287,7 @@ func listenUnix(path string) (net.Listener, error) {
 	}
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path})
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%w: make its directory, or set RuntimeDirectory= in the unit", err)
+		return nil, fmt.Errorf("%w: the directory is missing: %s", err, bot.MakeSocketDir(filepath.Dir(path)))
 	}
 	if err != nil {
 		return nil, err

@@ -326,7 +326,7 @@ func TestReloadToOverlappingAddress(t *testing.T) {
 
 func TestListenErrors(t *testing.T) {
 	socket := socketPath(t)
-	for what, says := range map[string]string{"missing directory": "make its directory", "no socket": "is no socket", "in use": "another `adfbot serve`"} {
+	for what, says := range map[string]string{"missing directory": "no such file or directory: the directory is missing: create it for the daemon's user", "no socket": "is no socket", "in use": "another `adfbot serve`"} {
 		t.Run(what, func(t *testing.T) {
 			path := socket
 			switch what {
