@@ -224,7 +224,7 @@ func AdviseRestore(ctx context.Context, cfg *config.Config, env Env, err error, 
 
 func adviseRestore(ctx context.Context, cfg *config.Config, env Env, err error) error {
 	if cfg.LocalDir == "" {
-		return fmt.Errorf("%w\ncannot tell which projects were paused: a mistake in the configuration leaves open where the state is", status.AdviseRestore(err))
+		return fmt.Errorf("%w\ncannot tell which projects were paused: a mistake in the configuration leaves open where the state is", status.AdviseRestore(cfg, err))
 	}
 	b, openErr := Open(ctx, cfg, ReadOnly, env)
 	if errors.Is(openErr, fs.ErrNotExist) {

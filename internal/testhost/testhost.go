@@ -3,6 +3,7 @@
 package testhost
 
 import (
+	"errors"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -10,6 +11,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -129,7 +131,7 @@ func ReadOnly(t testing.TB, path string) (writable func()) {
 	writable = sync.OnceFunc(func() { require.NoError(t, undo()) })
 	t.Cleanup(writable)
 	if os.Geteuid() == 0 {
-		require.NoError(t, syscall.Mount("", path, "", syscall.MS_BIND|syscall.MS_REMOUNT|syscall.MS_RDONLY, ""))
+		remountReadOnly(t, path, syscall.MS_BIND)
 	} else {
 		require.NoError(t, os.Chmod(path, 0o555))
 	}
@@ -139,7 +141,19 @@ func ReadOnly(t testing.TB, path string) (writable func()) {
 // RemountReadOnly makes a [Disk] read-only for everyone, as Linux does after an I/O error.
 func RemountReadOnly(t testing.TB, dir string) {
 	t.Helper()
-	require.NoError(t, syscall.Mount("", dir, "", syscall.MS_REMOUNT|syscall.MS_RDONLY, ""))
+	remountReadOnly(t, dir, 0)
+}
+
+// remountReadOnly waits for processes that tests which run at the same time have forked: until such a process executes its program, it has
+// all files open that its parent has.
+func remountReadOnly(t testing.TB, dir string, flags uintptr) {
+	t.Helper()
+	var err error
+	require.Eventually(t, func() bool {
+		err = syscall.Mount("", dir, "", flags|syscall.MS_REMOUNT|syscall.MS_RDONLY, "")
+		return !errors.Is(err, syscall.EBUSY)
+	}, 10*time.Second, time.Millisecond, "%s stays busy", dir)
+	require.NoError(t, err)
 }
 
 func unmount(path string) error { return syscall.Unmount(path, syscall.MNT_DETACH) }

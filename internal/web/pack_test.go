@@ -106,7 +106,6 @@ func TestPageIsSentOnce(t *testing.T) {
 func TestPageOfTheSameFactsIsSentOnce(t *testing.T) {
 	d := daemonOf(t, `[{id: odilo}, {id: digital-twins, expect: {every: 5m, grace: 1m}}, {id: atlas}, {id: held}]
 escalation: {remind: 24h, steps: [{after: 200h, assign: [alice]}]}`)
-	d.now = d.now.Truncate(24 * time.Hour) // a new day is a fact: the page has a column for each
 	d.record("digital-twins", store.Success)
 	_, err := d.bot.PauseFor(t.Context(), "held", "a disk is changed", "alice", 0)
 	require.NoError(t, err)
