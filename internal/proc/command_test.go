@@ -203,6 +203,7 @@ func TestWaitEndsWithASignal(t *testing.T) {
 
 // The signal came before, while the result was recorded. An output that has a reader is written all the same.
 func TestWaitEndsWithAnEarlierSignal(t *testing.T) {
+	t.Parallel()
 	for n := range 10 {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
 			t.Parallel()

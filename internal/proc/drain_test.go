@@ -141,7 +141,7 @@ func TestBackgroundProcessWithTwoOutputs(t *testing.T) {
 // Small pieces take no more memory than their bytes.
 func TestSmallPiecesAreBounded(t *testing.T) {
 	slow := &slowReader{may: make(chan struct{})}
-	c, _, _ := shell(t, "dd if=/dev/zero bs=1 count=1000000 2>/dev/null & echo begun")
+	c, _, _ := shell(t, "dd if=/dev/zero bs=1 count=400000 2>/dev/null & echo begun")
 	c.Stdout, c.Capture, c.Waits.Output = slow, io.Discard, 500*time.Millisecond
 	heap := func() (inUse int) {
 		var m runtime.MemStats

@@ -48,6 +48,7 @@ func (s *station) othersGoOn() {
 }
 
 func TestSlowBodies(t *testing.T) {
+	t.Parallel()
 	s := newStation(t)
 	s.slowBodies(maxRequests, 100)
 	s.othersGoOn()
@@ -56,6 +57,7 @@ func TestSlowBodies(t *testing.T) {
 
 // A caller whose bodies fill its share waits and is refused; nobody else notices.
 func TestSlowLargeBodies(t *testing.T) {
+	t.Parallel()
 	s := newStation(t)
 	s.srv.placeWait = 50 * time.Millisecond
 	s.slowBodies(bodyShare/maxBody-1, maxBody)
@@ -68,6 +70,7 @@ func TestSlowLargeBodies(t *testing.T) {
 }
 
 func TestPlacesPerCaller(t *testing.T) {
+	t.Parallel()
 	s := newStation(t).described()
 	s.srv.placeWait = 50 * time.Millisecond
 	fill := func(c class, payer string) (n int) {
@@ -124,6 +127,7 @@ func TestTripsWaitForGiteaWithoutPlaces(t *testing.T) {
 }
 
 func TestTripIsAnsweredWhileGiteaHangs(t *testing.T) {
+	t.Parallel()
 	s := newStation(t).described()
 	s.srv.tripWait = 50 * time.Millisecond
 	hang := func(r *http.Request) { <-r.Context().Done() }

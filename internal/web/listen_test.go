@@ -447,6 +447,7 @@ func TestSlowClient(t *testing.T) {
 }
 
 func TestIncompleteBody(t *testing.T) {
+	t.Parallel()
 	s := newStation(t)
 	f, err := s.srv.listen(address{"tcp", "127.0.0.1:0"})
 	require.NoError(t, err)

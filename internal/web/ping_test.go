@@ -81,6 +81,7 @@ func TestPingTrips(t *testing.T) {
 
 // An output of any size and type is taken; the history has its start and its end.
 func TestPingOutput(t *testing.T) {
+	t.Parallel()
 	s := newStation(t)
 	s.pinged(odiloPing+"/fail", "first line\n"+strings.Repeat("much\n", 500_000)+"last line\n", header("Content-Type", "application/octet-stream"))
 	s.pinged(odiloPing+"/fail", "\xff\xfe plain", header("Content-Type", ""))
@@ -282,6 +283,7 @@ func TestPingSpooled(t *testing.T) {
 }
 
 func TestPingTooFast(t *testing.T) {
+	t.Parallel()
 	s := newStation(t).described()
 	now := time.Now()
 	s.srv.now = func() time.Time { return now }

@@ -186,6 +186,7 @@ func TestOutputIsCleaned(t *testing.T) {
 }
 
 func TestBodySize(t *testing.T) {
+	t.Parallel()
 	s := newStation(t).described()
 	body := func(n int) string {
 		return `{"project":"odilo","exit_code":1,"output":"` + strings.Repeat("x", n) + `"}`
@@ -353,6 +354,7 @@ func (s *station) hanging(point, path, body string) (a answered, goOn func()) {
 
 // A mount that dies after the pause directory has just answered keeps no reporter waiting. The result counts once.
 func TestResultIsAnsweredWhileThePauseDirectoryHangs(t *testing.T) {
+	t.Parallel()
 	s := newStation(t).described()
 	s.srv.storeWait = 50 * time.Millisecond
 	a, goOn := s.failHanging("look")
@@ -366,6 +368,7 @@ func TestResultIsAnsweredWhileThePauseDirectoryHangs(t *testing.T) {
 
 // Neither does one that dies before the flag is written.
 func TestTripIsAnsweredWhileThePauseDirectoryHangs(t *testing.T) {
+	t.Parallel()
 	s := newStation(t).described()
 	s.srv.tripWait = 50 * time.Millisecond
 	s.fail()
@@ -385,6 +388,7 @@ func TestTripIsAnsweredWhileThePauseDirectoryHangs(t *testing.T) {
 }
 
 func TestPauseAndResumeAreAnsweredWhileThePauseDirectoryHangs(t *testing.T) {
+	t.Parallel()
 	s := newStation(t).described()
 	s.srv.operateWait = 50 * time.Millisecond
 	for _, do := range []string{"pause", "resume"} {

@@ -203,6 +203,7 @@ func TestPageOfOlderRuns(t *testing.T) {
 
 // So can every incident, with its evidence.
 func TestPageOfEarlierIncidents(t *testing.T) {
+	t.Parallel()
 	d := daemonOf(t, "[{id: odilo, threshold: 1, resume_threshold: 1}]")
 	const incidents = status.MaxIncidents + 3
 	for range incidents {

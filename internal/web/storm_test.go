@@ -11,6 +11,7 @@ import (
 
 // Two projects whose failures have one cause share an issue: API, page and metrics of both tell of it, and an event about it reaches both.
 func TestSharedIssue(t *testing.T) {
+	t.Parallel()
 	s := newStation(t, "escalation:\n", "operators: [alex]\nescalation:\n  storm_window: 15m\n",
 		"http:\n", "http:\n  webhook_secret_file: DIR/hook-secret\n").described()
 	require.NoError(t, os.WriteFile(s.path("hook-secret"), []byte(hookSecret), 0o600))
