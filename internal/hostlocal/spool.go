@@ -98,22 +98,28 @@ func (s Spool) write(doc []byte) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	name := s.newName() + spoolSuffix
+	name := s.newName(spoolSuffix)
 	return filepath.Join(string(s), name), pause.WriteFileDurable(folder, name, doc, groupMode(0o600, info))
 }
 
-// newName returns the name of a new result without its suffix: a number and a random id. The number grows while the spool is not empty,
+// newName returns the name of a new result: a number, a random id and the suffix. The number grows while the spool is not empty,
 // so it keeps the order of the results even where the clock is set back. Two that are added at once may share it.
-func (s Spool) newName() string {
+func (s Spool) newName(suffix string) string {
 	files, _ := s.files(spoolSuffix)
 	last := 0
 	for _, file := range files {
 		last = max(last, numberOf(file))
 	}
-	return nameWith(last + 1)
+	return nameWith(last+1, suffix)
 }
 
-func nameWith(number int) string { return fmt.Sprintf("%06d-%s", number, pause.NewRandomID()) }
+// nameWith returns a name that is as long as that of a reserve. On a full disk, a name takes the place of another one in the directory:
+// where shorter ones have been, there may be no room for a longer one.
+func nameWith(number int, suffix string) string {
+	name := fmt.Sprintf("%06d-%s", number, pause.NewRandomID())
+	rest := max(len(reserveName(0))-len(name)-len(suffix), 0)
+	return name + pause.NewRandomID()[:rest] + suffix
+}
 
 // numberOf returns the number in the name of a result. Earlier versions gave it none: 0.
 func numberOf(file string) int {
@@ -192,7 +198,7 @@ func (s Spool) fillReserve(doc []byte, r store.Result) (string, error) {
 			continue
 		}
 		_ = setTime(from, time.Now()) // Tidy would take the old file for one that was left behind
-		newName := func(suffix string) func() string { return func() string { return s.newName() + suffix } }
+		newName := func(suffix string) func() string { return func() string { return s.newName(suffix) } }
 		mine, err := rename(from, newName(tempSuffix))
 		if err != nil {
 			continue // another process was faster
@@ -208,9 +214,9 @@ func (s Spool) fillReserve(doc []byte, r store.Result) (string, error) {
 }
 
 // rename gives a file a name from newName, and tries another one if there is no room for it. A full directory may have room for some
-// names and not for others: in ext4, that depends on their hashes.
+// names and not for others: in ext4, that depends on their hashes, and one block of many may be the last with room.
 func rename(file string, newName func() string) (to string, err error) {
-	for range 32 {
+	for range 256 {
 		to = filepath.Join(filepath.Dir(file), newName())
 		if err = os.Rename(file, to); !errors.Is(err, syscall.ENOSPC) {
 			break
@@ -422,7 +428,7 @@ func (e Spooled) MarkPaused(at time.Time) (file string, err error) {
 	if e.Held {
 		suffix = heldSuffix
 	}
-	file, err = rename(e.File, func() string { return nameWith(numberOf(e.File)) + suffix })
+	file, err = rename(e.File, func() string { return nameWith(numberOf(e.File), suffix) })
 	if err != nil {
 		return e.File, ifThere(err)
 	}
@@ -434,7 +440,7 @@ func (e Spooled) ForgetPause() error {
 	if e.PausedAt.IsZero() {
 		return nil
 	}
-	_, err := rename(e.File, func() string { return nameWith(numberOf(e.File)) + spoolSuffix })
+	_, err := rename(e.File, func() string { return nameWith(numberOf(e.File), spoolSuffix) })
 	return ifThere(err)
 }
 
