@@ -18,6 +18,7 @@ var everyRoute = []struct{ method, path string }{
 }
 
 func TestTokenRequired(t *testing.T) {
+	t.Parallel()
 	s := newStation(t).described()
 	for _, r := range everyRoute {
 		a := s.do(r.method, r.path, `{"project":"odilo","exit_code":1}`)
@@ -29,6 +30,7 @@ func TestTokenRequired(t *testing.T) {
 }
 
 func TestWrongToken(t *testing.T) {
+	t.Parallel()
 	s := newStation(t).described()
 	for _, wrong := range []string{"Bearer nonsense", "Bearer " + adminToken + "x", "Bearer " + adminToken[1:], "Bearer", "Bearer ", "Basic !!", "Basic Og==", "Digest x", "token " + adminToken, adminToken} {
 		for _, r := range everyRoute {
@@ -48,6 +50,7 @@ func TestWrongToken(t *testing.T) {
 }
 
 func TestBearerAndBasic(t *testing.T) {
+	t.Parallel()
 	s := newStation(t).described()
 	for _, how := range []asked{
 		as(adminToken), header("Authorization", "bearer "+adminToken),
@@ -58,6 +61,7 @@ func TestBearerAndBasic(t *testing.T) {
 }
 
 func TestProjectToken(t *testing.T) {
+	t.Parallel()
 	s := newStation(t).described()
 	require.Equal(t, http.StatusOK, s.post("/api/v1/results", `{"project":"odilo","exit_code":1}`, as(odiloToken)).StatusCode)
 	require.Equal(t, http.StatusOK, s.get("/api/v1/projects/odilo", as(odiloToken)).StatusCode)
@@ -88,6 +92,7 @@ func TestProjectToken(t *testing.T) {
 const noTokens = "  token_file: DIR/api-token\nprojects:\n  - id: odilo\n    token_file: DIR/odilo-token\n"
 
 func TestNoTokenConfigured(t *testing.T) {
+	t.Parallel()
 	s := newStation(t, noTokens, "projects:\n  - id: odilo\n", "    token_file: DIR/twins-token\n", "").described()
 	for _, r := range everyRoute {
 		require.Contains(t, s.problem(s.do(r.method, r.path, `{}`), 403), "http.token_file")
@@ -97,6 +102,7 @@ func TestNoTokenConfigured(t *testing.T) {
 }
 
 func TestGateOnPublicAddress(t *testing.T) {
+	t.Parallel()
 	s := newStation(t, "LISTEN", "0.0.0.0:0").described()
 	a := s.get("/api/v1/projects/odilo/gate")
 	s.problem(a, 401)
@@ -107,6 +113,7 @@ func TestGateOnPublicAddress(t *testing.T) {
 }
 
 func TestHostHeader(t *testing.T) {
+	t.Parallel()
 	s := newStation(t, "LISTEN", "localhost:0\n  hosts: [Adfbot.Example.org]")
 	own, err := os.Hostname()
 	require.NoError(t, err)
@@ -128,6 +135,7 @@ func TestHostHeader(t *testing.T) {
 
 // Where no token could help, the answer names the key that does.
 func TestHostHeaderWithoutToken(t *testing.T) {
+	t.Parallel()
 	s := newStation(t, noTokens, "projects:\n  - id: odilo\n", "    token_file: DIR/twins-token\n", "")
 	for _, path := range []string{"/api/v1/projects/odilo/gate", "/", "/metrics"} {
 		require.Contains(t, s.problem(s.get(path, host("adfbot.example.org")), 421), `add "adfbot.example.org" to http.hosts`)
@@ -136,6 +144,7 @@ func TestHostHeaderWithoutToken(t *testing.T) {
 
 // A token of a project opens the gate, but no page: asking for one there would be in vain.
 func TestHostHeaderWithProjectTokenOnly(t *testing.T) {
+	t.Parallel()
 	s := newStation(t, "  token_file: DIR/api-token\n", "")
 	s.problem(s.get("/", host("adfbot.example.org")), 421)
 	s.problem(s.get("/api/v1/projects/odilo/gate", host("adfbot.example.org")), 401)
@@ -143,6 +152,7 @@ func TestHostHeaderWithProjectTokenOnly(t *testing.T) {
 
 // A load balancer asks with any name, and a proxy may send its own credentials.
 func TestHealthBehindProxy(t *testing.T) {
+	t.Parallel()
 	for _, listen := range []string{"127.0.0.1:0", "0.0.0.0:0"} {
 		s := newStation(t, "LISTEN", listen)
 		require.Equal(t, http.StatusOK, s.get("/healthz", host("adfbot.example.org")).StatusCode)
@@ -155,6 +165,7 @@ func TestHealthBehindProxy(t *testing.T) {
 
 // A proxy that asks for a login passes it on. adfbot does not know its passwords, and asking for another one would be in vain.
 func TestLoginOfProxy(t *testing.T) {
+	t.Parallel()
 	s := newStation(t, "LISTEN", "127.0.0.1:0\n  hosts: [adfbot.example.org]")
 	login := func(r *http.Request) { r.SetBasicAuth("alice", "her password at the proxy") }
 	for _, name := range []string{"adfbot.example.org", "127.0.0.1"} {
@@ -172,6 +183,7 @@ func TestLoginOfProxy(t *testing.T) {
 }
 
 func TestCrossOriginPost(t *testing.T) {
+	t.Parallel()
 	s := newStation(t).described()
 	for _, how := range []asked{header("Sec-Fetch-Site", "cross-site"), header("Origin", "https://evil.example")} {
 		s.problem(s.post("/api/v1/results", `{"project":"odilo","exit_code":1}`, as(adminToken), how), 403)
@@ -180,6 +192,7 @@ func TestCrossOriginPost(t *testing.T) {
 }
 
 func TestUnusableTokenFiles(t *testing.T) {
+	t.Parallel()
 	s := newStation(t)
 	try := func(name, content string, mode os.FileMode, says string) {
 		require.NoError(t, os.WriteFile(s.path(name), []byte(content), mode))
@@ -197,6 +210,7 @@ func TestUnusableTokenFiles(t *testing.T) {
 }
 
 func TestReloadReplacesTokens(t *testing.T) {
+	t.Parallel()
 	s := newStation(t)
 	require.NoError(t, os.WriteFile(s.path("api-token"), []byte("another-token-for-the-tests-1"), 0o600))
 	require.Contains(t, s.problem(s.get("/api/v1/projects", as("another-token-for-the-tests-1")), 401), "a token that was replaced there is valid after the bot's next reload")
@@ -206,6 +220,7 @@ func TestReloadReplacesTokens(t *testing.T) {
 }
 
 func TestShortTokenWarning(t *testing.T) {
+	t.Parallel()
 	s := newStation(t)
 	require.NoError(t, os.WriteFile(s.path("odilo-token"), []byte("short"), 0o600))
 	s.replaceBot()
@@ -214,6 +229,7 @@ func TestShortTokenWarning(t *testing.T) {
 
 // A token of many projects does not fill every refusal with their names.
 func TestTokenOfManyProjects(t *testing.T) {
+	t.Parallel()
 	var projects strings.Builder
 	for n := range 300 {
 		fmt.Fprintf(&projects, "  - id: p%d\n    token_file: DIR/odilo-token\n", n)

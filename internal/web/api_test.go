@@ -19,6 +19,7 @@ import (
 )
 
 func TestOpenAPI(t *testing.T) {
+	t.Parallel()
 	doc, err := libopenapi.NewDocument(openAPI)
 	require.NoError(t, err)
 	v, errs := validator.NewValidator(doc)
@@ -52,6 +53,7 @@ func TestOpenAPI(t *testing.T) {
 }
 
 func TestProject(t *testing.T) {
+	t.Parallel()
 	s := newStation(t).described()
 	p := s.project("odilo")
 	require.Equal(t, "no", p.Paused)
@@ -76,6 +78,7 @@ func TestProject(t *testing.T) {
 }
 
 func TestRunWithoutStart(t *testing.T) {
+	t.Parallel()
 	s := newStation(t).described()
 	s.fail()
 	a := s.get("/api/v1/projects/odilo", as(adminToken))
@@ -86,6 +89,7 @@ func TestRunWithoutStart(t *testing.T) {
 }
 
 func TestGate(t *testing.T) {
+	t.Parallel()
 	s := newStation(t).described()
 	a := s.get("/api/v1/projects/odilo/gate")
 	require.Equal(t, http.StatusOK, a.StatusCode)
@@ -105,6 +109,7 @@ func TestGate(t *testing.T) {
 }
 
 func TestGateWithBrokenState(t *testing.T) {
+	t.Parallel()
 	s := newStation(t).described()
 	s.fail()
 	defer s.breakState()()
@@ -112,6 +117,7 @@ func TestGateWithBrokenState(t *testing.T) {
 }
 
 func TestGateWithoutFlag(t *testing.T) {
+	t.Parallel()
 	s := newStation(t).described()
 	require.NoError(t, os.Rename(s.path("pause"), s.path("elsewhere")))
 	require.NoError(t, os.WriteFile(s.path("pause"), nil, 0o600))
@@ -124,6 +130,7 @@ func TestGateWithoutFlag(t *testing.T) {
 }
 
 func TestPauseAndResume(t *testing.T) {
+	t.Parallel()
 	s := newStation(t).described()
 	a := s.post("/api/v1/projects/odilo/pause", `{"reason":"maintenance until noon"}`, as(adminToken))
 	require.Equal(t, http.StatusOK, a.StatusCode, a.body)
@@ -150,6 +157,7 @@ func TestPauseAndResume(t *testing.T) {
 }
 
 func TestAcknowledgedIncident(t *testing.T) {
+	t.Parallel()
 	s := newStation(t).described()
 	v := s.result(`{"project":"digital-twins","exit_code":1}`)
 	st, err := sqlite.Open(t.Context(), s.path("state/adfbot.db"), sqlite.Options{})
@@ -168,6 +176,7 @@ func TestAcknowledgedIncident(t *testing.T) {
 }
 
 func TestResumeClosesIssue(t *testing.T) {
+	t.Parallel()
 	s := newStation(t).described()
 	s.result(`{"project":"digital-twins","exit_code":1}`)
 	require.Equal(t, http.StatusOK, s.post("/api/v1/projects/digital-twins/resume", "", as(adminToken)).StatusCode)
@@ -178,6 +187,7 @@ func TestResumeClosesIssue(t *testing.T) {
 }
 
 func TestResumeWithoutGitea(t *testing.T) {
+	t.Parallel()
 	s := newStation(t).described()
 	s.result(`{"project":"digital-twins","exit_code":1}`)
 	defer s.gitea.Inject(giteatest.Fault{Do: giteatest.Status(http.StatusBadGateway, "")})()
@@ -190,6 +200,7 @@ func TestResumeWithoutGitea(t *testing.T) {
 }
 
 func TestRefusedPauseAndResume(t *testing.T) {
+	t.Parallel()
 	s := newStation(t).described()
 	for _, c := range []struct {
 		path, body string
@@ -221,6 +232,7 @@ func TestRefusedPauseAndResume(t *testing.T) {
 }
 
 func TestIncidentPages(t *testing.T) {
+	t.Parallel()
 	s := newStation(t).described()
 	for range 5 {
 		s.result(`{"project":"digital-twins","exit_code":1}`)
@@ -276,6 +288,7 @@ func TestIncidentPages(t *testing.T) {
 }
 
 func TestNoRoute(t *testing.T) {
+	t.Parallel()
 	s := newStation(t).described()
 	s.spec = nil
 	require.Contains(t, s.problem(s.get("/api/v2/results"), 404), "openapi.yaml")
@@ -287,6 +300,7 @@ func TestNoRoute(t *testing.T) {
 }
 
 func TestEmptyBodyNeedsNoContentType(t *testing.T) {
+	t.Parallel()
 	s := newStation(t).described()
 	none := func(r *http.Request) { r.Header.Del("Content-Type") }
 	chunked := func(r *http.Request) { r.Body, r.ContentLength = io.NopCloser(strings.NewReader("")), -1 }

@@ -10,6 +10,7 @@ import (
 
 // An answer about a body has no words of encoding/json, which name types of Go.
 func TestBodyThatIsNotRead(t *testing.T) {
+	t.Parallel()
 	for body, want := range map[string]string{
 		``:                         "it ends early",
 		`{"issue":{"number":1`:     "it ends early",

@@ -19,6 +19,7 @@ projects:`)
 }
 
 func TestResultClass(t *testing.T) {
+	t.Parallel()
 	s := classed(t).described()
 	v := s.result(`{"project":"odilo","exit_code":69,"run_id":"one"}`)
 	require.Equal(t, "maintenance", v.Class)
@@ -76,6 +77,7 @@ func TestResultClass(t *testing.T) {
 
 // Only classes that are configured become labels.
 func TestMetricsOfOtherClasses(t *testing.T) {
+	t.Parallel()
 	s := newStation(t)
 	s.get("/metrics") // counts from here on
 	for _, class := range []string{"gone", "", "quota"} {
@@ -90,6 +92,7 @@ func TestMetricsOfOtherClasses(t *testing.T) {
 
 // The daemon decides the class of what a user reports, by its own rules, also where the user's file has others.
 func TestSocketResultClass(t *testing.T) {
+	t.Parallel()
 	s := classed(t)
 	c, _ := clientOf(t, s.socket(4711))
 	r := resultOf("odilo", "one")

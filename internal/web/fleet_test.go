@@ -31,6 +31,7 @@ func written(t *testing.T, p *exposition.Page) string {
 }
 
 func TestMetricsOfHosts(t *testing.T) {
+	t.Parallel()
 	p := exposition.NewPage()
 	putFleet(p, &status.Fleet{Shared: true, Hosts: []status.Host{
 		{ID: "a", Name: "edge-1", State: status.HostHere, This: true, ClockOffset: -2500},
@@ -54,6 +55,7 @@ func TestMetricsOfHosts(t *testing.T) {
 
 // Only a daemon that shares its state has metrics of that, and only one that listens tells whether it does.
 func TestMetricsOfADaemonInAFleet(t *testing.T) {
+	t.Parallel()
 	m := NewMetrics("", "")
 	scrape := func(c config.Config) string {
 		p := exposition.NewPage()
@@ -83,6 +85,7 @@ func TestMetricsOfADaemonInAFleet(t *testing.T) {
 
 // A state that cannot be read is told by a series that is always there.
 func TestMetricStateUp(t *testing.T) {
+	t.Parallel()
 	d := newDaemon(t)
 	require.Equal(t, "1", d.series()["adfbot_state_up"])
 	require.NoError(t, d.bot.Close())
@@ -91,6 +94,7 @@ func TestMetricStateUp(t *testing.T) {
 
 // A project's token says nothing of hosts, and a state in a file has no others.
 func TestHosts(t *testing.T) {
+	t.Parallel()
 	s := newStation(t).described()
 	var f status.Fleet
 	s.get("/api/v1/hosts", as(adminToken)).json(t, &f)

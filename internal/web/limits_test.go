@@ -106,6 +106,7 @@ func TestPlacesPerCaller(t *testing.T) {
 
 // Gitea hangs while the whole fleet fails: all of it is counted and paused at once.
 func TestTripsWaitForGiteaWithoutPlaces(t *testing.T) {
+	t.Parallel()
 	s := newStation(t, "  - id: quiet\n", "  - id: quiet\n    threshold: 1\n").described()
 	s.srv.placeWait = 50 * time.Millisecond
 	s.srv.tcpLimits[classWork].places = newQuota(1, 1)
@@ -140,6 +141,7 @@ func TestTripIsAnsweredWhileGiteaHangs(t *testing.T) {
 }
 
 func TestSocketHasItsOwnLimits(t *testing.T) {
+	t.Parallel()
 	socket := socketPath(t)
 	s := newStation(t, "  listen: LISTEN\n", "  listen: LISTEN\n  socket: "+socket+"\n")
 	s.serve()

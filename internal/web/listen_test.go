@@ -106,6 +106,7 @@ func over(socket string) *http.Client {
 }
 
 func TestServeEndsGracefully(t *testing.T) {
+	t.Parallel()
 	s := newStation(t)
 	v := s.serve()
 	l := s.listener()
@@ -138,6 +139,7 @@ func TestServeEndsGracefully(t *testing.T) {
 }
 
 func TestClientLeaves(t *testing.T) {
+	t.Parallel()
 	s := newStation(t)
 	asked, goOn := s.holdIssue()
 	ctx, leave := context.WithCancel(t.Context())
@@ -157,6 +159,7 @@ func TestClientLeaves(t *testing.T) {
 }
 
 func TestReloadKeepsOldBotOpen(t *testing.T) {
+	t.Parallel()
 	s := newStation(t)
 	old := s.bot
 	block, entered, left := make(chan struct{}), make(chan struct{}), make(chan struct{})
@@ -233,6 +236,7 @@ func (s *station) replacing(cfg *config.Config) (next *bot.Bot, replaced chan er
 }
 
 func TestServeEndsDuringReload(t *testing.T) {
+	t.Parallel()
 	s := newStation(t)
 	ask, goOn := s.slow()
 	v := s.serve()
@@ -252,6 +256,7 @@ func TestServeEndsDuringReload(t *testing.T) {
 }
 
 func TestServeEndStopsOldRequests(t *testing.T) {
+	t.Parallel()
 	s := newStation(t)
 	s.srv.drainTimeout = 50 * time.Millisecond // in place of a minute
 	ask, _ := s.slow()
@@ -268,6 +273,7 @@ func TestServeEndStopsOldRequests(t *testing.T) {
 }
 
 func TestReloadsUnderLoad(t *testing.T) {
+	t.Parallel()
 	s := newStation(t)
 	var all sync.WaitGroup
 	for range 8 {
@@ -285,6 +291,7 @@ func TestReloadsUnderLoad(t *testing.T) {
 }
 
 func TestReloadToOtherAddresses(t *testing.T) {
+	t.Parallel()
 	s := newStation(t)
 	v := s.serve()
 	first := s.addr()
@@ -311,6 +318,7 @@ func TestReloadToOtherAddresses(t *testing.T) {
 }
 
 func TestReloadToOverlappingAddress(t *testing.T) {
+	t.Parallel()
 	s := newStation(t)
 	v := s.serve()
 	at := s.addr()
@@ -325,6 +333,7 @@ func TestReloadToOverlappingAddress(t *testing.T) {
 }
 
 func TestListenErrors(t *testing.T) {
+	t.Parallel()
 	socket := socketPath(t)
 	for what, says := range map[string]string{"missing directory": "no such file or directory: the directory is missing: create it for the daemon's user", "no socket": "is no socket", "in use": "another `adfbot serve`"} {
 		t.Run(what, func(t *testing.T) {
@@ -350,6 +359,7 @@ func TestListenErrors(t *testing.T) {
 }
 
 func TestStaleSocket(t *testing.T) {
+	t.Parallel()
 	socket := socketPath(t)
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: socket})
 	require.NoError(t, err)
@@ -372,6 +382,7 @@ func TestStaleSocket(t *testing.T) {
 
 // Its directory may have been emptied or made anew, for example by the end of another unit with the same RuntimeDirectory=.
 func TestRemovedSocket(t *testing.T) {
+	t.Parallel()
 	socket := socketPath(t)
 	s := newStation(t, "  listen: LISTEN\n", "  socket: "+socket+"\n")
 	s.srv.socketCheck = time.Millisecond // in place of a minute
@@ -395,6 +406,7 @@ func TestRemovedSocket(t *testing.T) {
 }
 
 func TestReplacedSocketIsLeftAlone(t *testing.T) {
+	t.Parallel()
 	socket := socketPath(t)
 	s := newStation(t, "  listen: LISTEN\n", "  socket: "+socket+"\n")
 	v := s.serve()
@@ -409,6 +421,7 @@ func TestReplacedSocketIsLeftAlone(t *testing.T) {
 }
 
 func TestHangingFlagReads(t *testing.T) {
+	t.Parallel()
 	s := newStation(t).described()
 	for range maxFlagReads {
 		s.srv.flagReads <- struct{}{}
@@ -417,6 +430,7 @@ func TestHangingFlagReads(t *testing.T) {
 }
 
 func TestPanic(t *testing.T) {
+	t.Parallel()
 	s := newStation(t)
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /", func(http.ResponseWriter, *http.Request) { panic("secret") })
@@ -427,6 +441,7 @@ func TestPanic(t *testing.T) {
 }
 
 func TestSlowClient(t *testing.T) {
+	t.Parallel()
 	s := newStation(t)
 	f, err := s.srv.listen(address{"tcp", "127.0.0.1:0"})
 	require.NoError(t, err)

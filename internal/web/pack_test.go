@@ -18,6 +18,7 @@ import (
 )
 
 func TestTakesGzip(t *testing.T) {
+	t.Parallel()
 	for accept, want := range map[string]bool{
 		"": false, "gzip": true, "gzip, deflate, br, zstd": true, "br;q=1.0, GZIP;q=0.5": true, "x-gzip": true, "*": true, "*;q=0": false,
 		"gzip;q=0": false, "gzip; q=0.0": false, "*, gzip;q=0": false, "gzip;q=0, *": false, "gzip;q=x": false, "identity": false, "gzipped": false, "deflate": false, ",": false,
@@ -29,6 +30,7 @@ func TestTakesGzip(t *testing.T) {
 }
 
 func TestHasTag(t *testing.T) {
+	t.Parallel()
 	for sent, want := range map[string]bool{`W/"a"`: true, `"a"`: true, `"b", W/"a"`: true, `*`: true, `"b"`: false, ``: false, `a`: false} {
 		require.Equal(t, want, hasTag([]string{sent}, `W/"a"`), sent)
 	}
@@ -57,6 +59,7 @@ func unpack(t *testing.T, w *httptest.ResponseRecorder) string {
 
 // The page, the metrics and the API are compressed; what is short is not.
 func TestAnswersAreCompressed(t *testing.T) {
+	t.Parallel()
 	d := newDaemon(t)
 	d.trip("odilo")
 	for _, path := range []string{"/", "/metrics", "/style.css", "/projects/odilo?open=", "/api/v1/openapi.yaml"} {
@@ -81,6 +84,7 @@ func TestAnswersAreCompressed(t *testing.T) {
 }
 
 func TestPageIsSentOnce(t *testing.T) {
+	t.Parallel()
 	d := newDaemon(t)
 	d.trip("odilo")
 	for _, path := range []string{"/", "/projects/odilo?open="} {
@@ -104,6 +108,7 @@ func TestPageIsSentOnce(t *testing.T) {
 
 // Time that passes changes no page: all ages and what is left until something are in elements that the tag leaves out, or are said as times.
 func TestPageOfTheSameFactsIsSentOnce(t *testing.T) {
+	t.Parallel()
 	d := daemonOf(t, `[{id: odilo}, {id: digital-twins, expect: {every: 5m, grace: 1m}}, {id: atlas}, {id: held}]
 escalation: {remind: 24h, steps: [{after: 200h, assign: [alice]}]}`)
 	d.record("digital-twins", store.Success)
@@ -141,6 +146,7 @@ escalation: {remind: 24h, steps: [{after: 200h, assign: [alice]}]}`)
 
 // A handler that panics after it has begun must not look as if it had answered.
 func TestPanicWithinAnAnswer(t *testing.T) {
+	t.Parallel()
 	d := newDaemon(t)
 	for _, size := range []int{0, 10 * leastPacked} {
 		mux := http.NewServeMux()
@@ -168,6 +174,7 @@ func TestPanicWithinAnAnswer(t *testing.T) {
 }
 
 func TestPackedWriterInPieces(t *testing.T) {
+	t.Parallel()
 	r := httptest.NewRequest(http.MethodGet, "/", nil)
 	r.Header.Set("Accept-Encoding", "gzip")
 	for _, c := range []struct {

@@ -14,6 +14,7 @@ var twins = []string{"  - id: digital-twins\n", "  - id: twins-own\n  - match: t
 
 // A token of a pattern is for all its projects, also those that nothing is known of yet, and for no other one.
 func TestTokenOfPattern(t *testing.T) {
+	t.Parallel()
 	s := newStation(t, twins...).described()
 	require.Contains(t, s.problem(s.get("/api/v1/projects/twins-a/gate", as(twinsToken)), 404), "nothing is known of twins-a yet, which falls under twins-* (")
 	require.Contains(t, s.problem(s.get("/api/v1/projects/twins-a", as(twinsToken)), 404), "nothing is known of twins-a yet")
@@ -40,6 +41,7 @@ func TestTokenOfPattern(t *testing.T) {
 }
 
 func TestUserOfPattern(t *testing.T) {
+	t.Parallel()
 	s := newStation(t, twins...).described()
 	c, _ := clientOf(t, s.socket(4712))
 	require.Equal(t, 1, c.Report(t.Context(), resultOf("twins-a", "one")).Result.Failures)
@@ -50,6 +52,7 @@ func TestUserOfPattern(t *testing.T) {
 
 // The page has known projects of patterns, and says of others what makes them known.
 func TestPageOfPattern(t *testing.T) {
+	t.Parallel()
 	d := daemonOf(t, `[{match: "twins-*"}]`)
 	front := d.get("/").Body.String()
 	require.Contains(t, front, "<h1>No project is known yet</h1>")

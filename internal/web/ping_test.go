@@ -38,6 +38,7 @@ func (s *station) pinged(path, body string, how ...asked) {
 }
 
 func TestPing(t *testing.T) {
+	t.Parallel()
 	s := newStation(t).described()
 	for _, c := range []struct {
 		path, outcome string
@@ -68,6 +69,7 @@ func TestPing(t *testing.T) {
 }
 
 func TestPingTrips(t *testing.T) {
+	t.Parallel()
 	s := newStation(t)
 	for range 3 {
 		s.pinged(odiloPing+"/1", "no route to host\ntoken "+giteaToken+"\x1b[31m\n", header("Content-Type", "text/plain"))
@@ -99,6 +101,7 @@ func TestPingOutput(t *testing.T) {
 
 // Neither the answer nor how long it takes tells a wrong key from a project that there is not.
 func TestPingRefused(t *testing.T) {
+	t.Parallel()
 	s := newStation(t).described()
 	for _, path := range []string{
 		"/ping/" + odiloToken + "/nobody",
@@ -134,6 +137,7 @@ func TestPingRefused(t *testing.T) {
 
 // The key is a part of the address, which the log shows. [station.read] looks for the tokens in the log.
 func TestPingKeyIsMasked(t *testing.T) {
+	t.Parallel()
 	s := newStation(t)
 	for _, path := range []string{
 		odiloPing, "/" + odiloToken + "/odilo", "/ping/a-wrong-key/odilo", "/PING/a-wrong-key/x", "/adfbot/ping/a-wrong-key", "/%70ing/a-wrong-key/odilo",
@@ -154,6 +158,7 @@ func TestPingKeyIsMasked(t *testing.T) {
 
 // A run id ties the end of a run to its start: how long it took, and whether the project was resumed in between.
 func TestPingStart(t *testing.T) {
+	t.Parallel()
 	s := newStation(t).described()
 	now := time.Now().Add(-time.Minute)
 	s.srv.now = func() time.Time { return now }
@@ -186,6 +191,7 @@ func TestPingStart(t *testing.T) {
 }
 
 func TestPingFromBeforeAResume(t *testing.T) {
+	t.Parallel()
 	s := newStation(t)
 	s.pinged(twinsPing+"/start?rid="+rid, "")
 	s.pinged(twinsPing+"/start", "")
@@ -202,6 +208,7 @@ func TestPingFromBeforeAResume(t *testing.T) {
 
 // Messages are history: they change neither the count, nor the streak of ignored results, nor a run that goes on.
 func TestPingLog(t *testing.T) {
+	t.Parallel()
 	s := newStation(t)
 	s.fail()
 	s.pinged(odiloPing+"/start", "")
@@ -236,6 +243,7 @@ func (s *station) sweepLater(d time.Duration) status.SweepReport {
 
 // A run that began and of which nothing more is heard failed.
 func TestPingHung(t *testing.T) {
+	t.Parallel()
 	s := hangingAfter(t)
 	s.pinged(odiloPing+"/start", "")
 	s.pinged(odiloPing+"/start?rid="+rid, "")
@@ -257,6 +265,7 @@ func TestPingHung(t *testing.T) {
 
 // What a run that took too long reports at last is right: its failure has counted already, and a success is one.
 func TestPingAfterItHung(t *testing.T) {
+	t.Parallel()
 	s := hangingAfter(t)
 	s.pinged(odiloPing+"/start?rid="+rid, "")
 	s.sweepLater(2 * time.Hour)
@@ -268,6 +277,7 @@ func TestPingAfterItHung(t *testing.T) {
 
 // A result that waits in the spool ends its run, whenever it is recorded.
 func TestPingSpooled(t *testing.T) {
+	t.Parallel()
 	s := hangingAfter(t)
 	s.pinged(odiloPing+"/start", "")
 	s.pinged(odiloPing+"/start?rid="+rid, "")
@@ -299,6 +309,7 @@ func TestPingTooFast(t *testing.T) {
 }
 
 func TestPingTooManyStarts(t *testing.T) {
+	t.Parallel()
 	s := newStation(t).described()
 	for n := range store.MaxReportedRuns {
 		require.NoError(t, s.bot.BeginReported(t.Context(), store.Run{Project: "odilo", Agent: defaultAgent, RunID: strconv.Itoa(n)}))
@@ -310,6 +321,7 @@ func TestPingTooManyStarts(t *testing.T) {
 }
 
 func TestPingMetrics(t *testing.T) {
+	t.Parallel()
 	d := newDaemon(t)
 	require.Equal(t, "0", d.series()[`adfbot_pings_total{result="accepted",signal="start"}`], "a rate needs a series before its first event")
 	d.get("/ping/wrong-key/odilo/start")
@@ -322,6 +334,7 @@ func TestPingMetrics(t *testing.T) {
 
 // runitor (https://github.com/bdd/runitor) is a client of the ping API that people use.
 func TestRunitor(t *testing.T) {
+	t.Parallel()
 	path, err := exec.LookPath("runitor")
 	if err != nil {
 		t.Skip("there is no runitor in $PATH: go install bdd.fi/x/runitor/cmd/runitor@latest")

@@ -16,6 +16,7 @@ import (
 // A project's token and a Unix user may report a hundred results at once, and then ten a second. They do not slow down each other,
 // and http.token_file has no limit.
 func TestResultsPerSecond(t *testing.T) {
+	t.Parallel()
 	s := newStation(t).described()
 	now := time.Now()
 	s.srv.now = func() time.Time { return now }

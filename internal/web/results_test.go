@@ -20,6 +20,7 @@ import (
 )
 
 func TestResult(t *testing.T) {
+	t.Parallel()
 	s := newStation(t).described()
 	v := s.result(`{"project":"odilo","outcome":"failure","run_id":"one","host":"host-a"}`)
 	require.Equal(t, status.ResultView{Project: "odilo", Agent: "project-meta", Outcome: "failure", Class: "unknown", Counted: true, Failures: 1, Threshold: 3, Paused: "no", Problems: []string{}}, v)
@@ -45,6 +46,7 @@ func TestResult(t *testing.T) {
 }
 
 func TestOutcome(t *testing.T) {
+	t.Parallel()
 	s := newStation(t)
 	for body, want := range map[string]string{
 		`"exit_code":0`:                        "success",
@@ -62,6 +64,7 @@ func TestOutcome(t *testing.T) {
 }
 
 func TestInvalidResults(t *testing.T) {
+	t.Parallel()
 	s := newStation(t).described()
 	for _, c := range []struct {
 		body   string
@@ -116,6 +119,7 @@ func TestInvalidResults(t *testing.T) {
 
 // Times have the names that they have in answers. The old ones are taken until the next release.
 func TestTimesOfResult(t *testing.T) {
+	t.Parallel()
 	s := newStation(t).described()
 	for _, names := range [][2]string{{"started", "finished"}, {"started_at", "finished_at"}} {
 		s.result(fmt.Sprintf(`{"project":"odilo","agent":"developer","exit_code":1,%q:"2026-01-02T03:04:05Z",%q:"2026-01-02T03:05:05Z"}`, names[0], names[1]))
@@ -127,6 +131,7 @@ func TestTimesOfResult(t *testing.T) {
 }
 
 func TestUnknownProject(t *testing.T) {
+	t.Parallel()
 	s := newStation(t).described()
 	require.Contains(t, s.problem(s.post("/api/v1/results", `{"project":"nobody","exit_code":1}`, as(adminToken)), 404), "odilo, digital-twins, quiet")
 	says := s.problem(s.get("/api/v1/projects/nobody/gate"), 404)
@@ -136,6 +141,7 @@ func TestUnknownProject(t *testing.T) {
 }
 
 func TestConflict(t *testing.T) {
+	t.Parallel()
 	s := newStation(t).described()
 	s.result(`{"project":"odilo","exit_code":1,"run_id":"one"}`)
 	require.Contains(t, s.problem(s.post("/api/v1/results", `{"project":"odilo","exit_code":0,"run_id":"one"}`, as(adminToken)), 409), "recorded as failure")
@@ -143,6 +149,7 @@ func TestConflict(t *testing.T) {
 }
 
 func TestIdempotencyKey(t *testing.T) {
+	t.Parallel()
 	s := newStation(t).described()
 	key := header("Idempotency-Key", `"7f1c"`)
 	require.False(t, s.result(`{"project":"odilo","exit_code":1}`, key).Known)
@@ -153,6 +160,7 @@ func TestIdempotencyKey(t *testing.T) {
 }
 
 func TestRunFromBeforeResume(t *testing.T) {
+	t.Parallel()
 	s := newStation(t)
 	early := time.Now().Add(-time.Minute).UTC().Format(time.RFC3339Nano)
 	s.result(`{"project":"digital-twins","exit_code":1}`)
@@ -164,6 +172,7 @@ func TestRunFromBeforeResume(t *testing.T) {
 }
 
 func TestOutputIsCleaned(t *testing.T) {
+	t.Parallel()
 	s := newStation(t)
 	output := "key the-deploy-key-of-the-tests\ntoken " + giteaToken + "\nAuthorization: Bearer " + adminToken + "\n\x1b[31mred\x1b[0m @everyone\n" +
 		strings.Repeat("x", 5000) + "\nthe end"
@@ -197,6 +206,7 @@ func TestBodySize(t *testing.T) {
 }
 
 func TestContentType(t *testing.T) {
+	t.Parallel()
 	s := newStation(t).described()
 	for _, path := range []string{"/api/v1/results", "/api/v1/projects/odilo/pause", "/api/v1/projects/odilo/resume"} {
 		for _, kind := range []string{"", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "application/jsonp"} {
@@ -208,6 +218,7 @@ func TestContentType(t *testing.T) {
 }
 
 func TestSameRunConcurrently(t *testing.T) {
+	t.Parallel()
 	s := newStation(t)
 	var fresh, known int
 	var mu sync.Mutex
@@ -237,6 +248,7 @@ func TestSameRunConcurrently(t *testing.T) {
 }
 
 func TestSpooledResult(t *testing.T) {
+	t.Parallel()
 	s := newStation(t).described()
 	s.fail()
 	lock := s.breakState()
@@ -256,6 +268,7 @@ func TestSpooledResult(t *testing.T) {
 }
 
 func TestLostResult(t *testing.T) {
+	t.Parallel()
 	s := newStation(t).described()
 	s.fail()
 	defer s.breakState()()
@@ -304,6 +317,7 @@ func FuzzResults(f *testing.F) {
 
 // If an answer cannot be encoded, the status is an error with the reason, not an empty 200.
 func TestAnswerThatCannotBeEncoded(t *testing.T) {
+	t.Parallel()
 	s := newStation(t)
 	impossible := func(w http.ResponseWriter, _ *request) error {
 		return writeJSON(w, http.StatusOK, time.Date(-1, 1, 1, 0, 0, 0, 0, time.UTC))

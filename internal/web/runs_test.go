@@ -10,6 +10,7 @@ import (
 )
 
 func TestRunPages(t *testing.T) {
+	t.Parallel()
 	s := newStation(t).described()
 	for n := range 5 {
 		s.result(fmt.Sprintf(`{"project":"digital-twins","agent":"developer","exit_code":%d,"run_id":"run-%d","output":"starting\nboom %d\n"}`, n%2, n, n))
@@ -65,6 +66,7 @@ func TestRunPages(t *testing.T) {
 
 // A project's token reads the runs of that project only.
 func TestRunsOfOthers(t *testing.T) {
+	t.Parallel()
 	s := newStation(t).described()
 	require.Equal(t, http.StatusOK, s.get("/api/v1/projects/odilo/runs", as(odiloToken)).StatusCode)
 	s.problem(s.get("/api/v1/projects/digital-twins/runs", as(odiloToken)), 403)

@@ -48,6 +48,7 @@ var update = flag.Bool("update", false, "take the README's picture again")
 
 // TestScreenshot checks the README's picture; with -update it takes a new one.
 func TestScreenshot(t *testing.T) {
+	t.Parallel()
 	if *update {
 		require.NoError(t, os.WriteFile(screenshot, takeScreenshot(t), 0o644))
 	}

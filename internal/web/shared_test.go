@@ -129,6 +129,7 @@ func TestNoLookForWhoHasLeft(t *testing.T) {
 }
 
 func TestPanicInSharedAnswer(t *testing.T) {
+	t.Parallel()
 	d := newDaemon(t)
 	ask := asker(t, d, func(http.ResponseWriter, *request) error { panic("oh") })
 	require.Equal(t, http.StatusInternalServerError, ask("/").Code)
@@ -137,6 +138,7 @@ func TestPanicInSharedAnswer(t *testing.T) {
 
 // While no read ends, the page still reloads itself, and /readyz says what is wrong.
 func TestWatchersOfDeadFileSystem(t *testing.T) {
+	t.Parallel()
 	d := newDaemon(t)
 	d.sweep()
 	for _, c := range []class{classWatch, classProbe} {

@@ -12,6 +12,7 @@ import (
 )
 
 func TestSilentProject(t *testing.T) {
+	t.Parallel()
 	s := newStation(t, "  - id: quiet\n", "  - id: quiet\n    expect: {every: 1h}\n").described()
 	s.result(`{"project":"odilo","exit_code":0}`)
 	state, err := sqlite.Open(t.Context(), s.path("state/adfbot.db"), sqlite.Options{})

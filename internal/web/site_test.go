@@ -122,6 +122,7 @@ func (d *daemon) head(path string) *http.Response {
 }
 
 func TestPage(t *testing.T) {
+	t.Parallel()
 	d := newDaemon(t)
 	page := d.get("/")
 	require.Equal(t, http.StatusOK, page.Code)
@@ -153,6 +154,7 @@ func TestPage(t *testing.T) {
 }
 
 func TestPageNotFound(t *testing.T) {
+	t.Parallel()
 	d := newDaemon(t)
 	for _, path := range []string{"/projects/odio", "/projects/..%2Fescaped", "/projects/%00", "/projects/a%20b", "/projects/" + strings.Repeat("a", 200)} {
 		page := d.get(path)
@@ -179,6 +181,7 @@ func TestPageNotFound(t *testing.T) {
 
 // Every run can be reached, to the oldest.
 func TestPageOfOlderRuns(t *testing.T) {
+	t.Parallel()
 	d := newDaemon(t)
 	const runs = 120
 	for n := range runs {
@@ -230,6 +233,7 @@ func TestPageOfEarlierIncidents(t *testing.T) {
 
 // Who types a wrong address into a browser gets a page, whatever is wrong with it. Programs get JSON.
 func TestPageForProblems(t *testing.T) {
+	t.Parallel()
 	d := newDaemon(t)
 	for path, code := range map[string]int{"/nowhere": 404, "/projects/odilo/x/y": 404, "//": 404, "/icon/other.svg": 404, "/api": 404} {
 		page := d.askAs(http.MethodGet, path, "Accept", "text/html,application/xhtml+xml,*/*;q=0.8")
@@ -258,10 +262,12 @@ func TestPageForProblems(t *testing.T) {
 }
 
 func TestFooterNamesVersion(t *testing.T) {
+	t.Parallel()
 	require.Contains(t, newDaemon(t).get("/").Body.String(), "<p>adfbot v1.2.3</p>")
 }
 
 func TestPageOfFormerProject(t *testing.T) {
+	t.Parallel()
 	d := newDaemon(t)
 	require.NoError(t, os.WriteFile(d.path("pause/guest"), nil, 0o600))
 	page := d.get("/projects/guest")
@@ -278,6 +284,7 @@ func TestPageOfFormerProject(t *testing.T) {
 
 // A flag that is not there cannot be removed.
 func TestPageWithoutFlag(t *testing.T) {
+	t.Parallel()
 	d := newDaemon(t)
 	require.NoError(t, os.Rename(d.path("pause"), d.path("elsewhere")))
 	d.trip("odilo")
@@ -292,6 +299,7 @@ func TestPageWithoutFlag(t *testing.T) {
 }
 
 func TestPageWithUnusableState(t *testing.T) {
+	t.Parallel()
 	d := newDaemon(t)
 	require.NoError(t, d.bot.Close())
 	for _, path := range []string{"/", "/projects/odilo"} {
@@ -303,6 +311,7 @@ func TestPageWithUnusableState(t *testing.T) {
 }
 
 func TestPageHeaders(t *testing.T) {
+	t.Parallel()
 	d := newDaemon(t)
 	d.trip("odilo")
 	for _, path := range []string{"/", "/projects/odilo", "/projects/odio"} {
@@ -333,6 +342,7 @@ func TestPageHeaders(t *testing.T) {
 
 // Behind a proxy that serves the bot under a path of its own, an absolute redirect would lead out of it.
 func TestNoRedirects(t *testing.T) {
+	t.Parallel()
 	d := newDaemon(t)
 	for _, path := range []string{"//", "/projects//odilo", "/projects/./odilo", "/x/../projects/odilo", "/projects/odilo/", "/api//v1/projects"} {
 		page := d.get(path)
@@ -343,6 +353,7 @@ func TestNoRedirects(t *testing.T) {
 
 // The front page shows a reason that all incidents share only once.
 func TestPageShowsSharedReasonOnce(t *testing.T) {
+	t.Parallel()
 	d := newDaemon(t)
 	d.trip("odilo")
 	require.Equal(t, 1, strings.Count(d.get("/").Body.String(), "create issue in"), "on the card")

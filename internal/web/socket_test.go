@@ -48,6 +48,7 @@ func resultOf(project, run string) store.Result {
 }
 
 func TestSocketResult(t *testing.T) {
+	t.Parallel()
 	s := newStation(t)
 	socket := s.socket(4711)
 	c, spool := clientOf(t, socket)
@@ -68,6 +69,7 @@ func TestSocketResult(t *testing.T) {
 }
 
 func TestSocketStranger(t *testing.T) {
+	t.Parallel()
 	s := newStation(t)
 	socket := s.socket(4712)
 	c, spool := clientOf(t, socket)
@@ -89,6 +91,7 @@ func TestSocketStranger(t *testing.T) {
 }
 
 func TestSocketProjectUser(t *testing.T) {
+	t.Parallel()
 	s := newStation(t).described()
 	socket := s.socket(4711)
 	get := func(path string) answered {
@@ -110,6 +113,7 @@ func TestSocketProjectUser(t *testing.T) {
 }
 
 func TestSocketRootAndOwnUser(t *testing.T) {
+	t.Parallel()
 	s := newStation(t)
 	for _, uid := range []uint32{0, uint32(os.Geteuid())} {
 		socket := s.socket(uid)
@@ -123,6 +127,7 @@ func TestSocketRootAndOwnUser(t *testing.T) {
 }
 
 func TestPeerContext(t *testing.T) {
+	t.Parallel()
 	path := socketPath(t)
 	l, err := net.Listen("unix", path)
 	require.NoError(t, err)
@@ -140,6 +145,7 @@ func TestPeerContext(t *testing.T) {
 }
 
 func TestSocketUnknownPeer(t *testing.T) {
+	t.Parallel()
 	s := newStation(t)
 	r, err := http.NewRequest("GET", "http://x/api/v1/projects", nil)
 	require.NoError(t, err)
@@ -150,6 +156,7 @@ func TestSocketUnknownPeer(t *testing.T) {
 }
 
 func TestKeptResultsNeverAccepted(t *testing.T) {
+	t.Parallel()
 	s := newStation(t)
 	socket := s.socket(4711)
 	c, spool := clientOf(t, socket)
@@ -174,6 +181,7 @@ func TestKeptResultsNeverAccepted(t *testing.T) {
 }
 
 func TestContradictingResultNotKept(t *testing.T) {
+	t.Parallel()
 	s := newStation(t)
 	socket := s.socket(4711)
 	c, spool := clientOf(t, socket)
@@ -188,6 +196,7 @@ func TestContradictingResultNotKept(t *testing.T) {
 }
 
 func TestSpooledResultNotKept(t *testing.T) {
+	t.Parallel()
 	s := newStation(t)
 	socket := s.socket(4711)
 	c, spool := clientOf(t, socket)
@@ -204,6 +213,7 @@ func TestSpooledResultNotKept(t *testing.T) {
 }
 
 func TestKeptResultFromTheFuture(t *testing.T) {
+	t.Parallel()
 	s := newStation(t)
 	socket := s.socket(4711)
 	c, spool := clientOf(t, socket)

@@ -20,6 +20,7 @@ import (
 
 // The description has each field of the document that a step sends, and no other.
 func TestOpenAPIOfStepDocument(t *testing.T) {
+	t.Parallel()
 	type object struct {
 		Required   []string             `yaml:"required"`
 		Properties map[string]yaml.Node `yaml:"properties"`
@@ -61,6 +62,7 @@ func TestOpenAPIOfStepDocument(t *testing.T) {
 
 // Steps are in the answers as described, on the page and in the metrics.
 func TestSteps(t *testing.T) {
+	t.Parallel()
 	s := newStation(t, "escalation:\n", "escalation:\n  steps: [{after: 1h, webhook_file: DIR/pager-url}, {after: 999h, mention: [kim]}]\n").described()
 	for range 3 {
 		s.fail()
@@ -104,6 +106,7 @@ func TestSteps(t *testing.T) {
 }
 
 func TestForgottenHoldOnPage(t *testing.T) {
+	t.Parallel()
 	d := newDaemon(t)
 	_, err := d.bot.Pause(t.Context(), "odilo", "holidays")
 	require.NoError(t, err)
@@ -115,6 +118,7 @@ func TestForgottenHoldOnPage(t *testing.T) {
 }
 
 func TestWebhookCalls(t *testing.T) {
+	t.Parallel()
 	m := NewMetrics("v1.2.3", "abc")
 	for _, ok := range []bool{true, false, false} {
 		m.WebhookCalled(ok)

@@ -24,6 +24,7 @@ func (s *station) many(path, body string) (d many) {
 }
 
 func TestPauseAllAndResumeAll(t *testing.T) {
+	t.Parallel()
 	s := newStation(t).described()
 	s.many("/api/v1/pause", `{"projects":["odilo"],"for":"90m"}`)
 	require.NotNil(t, s.project("odilo").Until)
@@ -41,6 +42,7 @@ func TestPauseAllAndResumeAll(t *testing.T) {
 }
 
 func TestStopIsWatched(t *testing.T) {
+	t.Parallel()
 	s := newStation(t)
 	s.many("/api/v1/pause", `{"all":true}`)
 	metrics := s.get("/metrics", as(adminToken)).body
@@ -52,6 +54,7 @@ func TestStopIsWatched(t *testing.T) {
 }
 
 func TestPauseManyRefused(t *testing.T) {
+	t.Parallel()
 	s := newStation(t).described()
 	for _, c := range []struct {
 		path, body string

@@ -15,6 +15,7 @@ import (
 // A stop is about projects that nothing is known of yet, too: who asks for one must not run it. A caller that may report for the project makes it
 // known, as its result would.
 func TestGateOfNewProjectUnderStop(t *testing.T) {
+	t.Parallel()
 	for _, names := range []string{`{"all":true,"reason":"the provider is down"}`, `{"projects":["twins-*"],"reason":"the provider is down"}`} {
 		s := newStation(t, twins...).described()
 		s.many("/api/v1/pause", names)
@@ -49,6 +50,7 @@ func TestGateOfNewProjectUnderStop(t *testing.T) {
 // Whoever asks for many new projects of a stop makes them known, which waits for the state. No other question waits for that, and it is limited as
 // results are.
 func TestManyNewProjectsUnderStop(t *testing.T) {
+	t.Parallel()
 	s := newStation(t, twins...).described()
 	now := time.Now()
 	s.srv.now = func() time.Time { return now }
@@ -94,6 +96,7 @@ func TestManyNewProjectsUnderStop(t *testing.T) {
 
 // The daemon says itself that it cannot tell: that is no leave to run what a stop may be about.
 func TestClientOfGateThatCannotTell(t *testing.T) {
+	t.Parallel()
 	s := newStation(t, twins...)
 	c, _ := clientOf(t, s.socket(4712))
 	for range maxFlagReads {

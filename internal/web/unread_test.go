@@ -50,6 +50,7 @@ func TestSlowReaders(t *testing.T) {
 
 // An answer that several read is in memory once.
 func TestUnreadIsShared(t *testing.T) {
+	t.Parallel()
 	u := unread{most: 10}
 	cut := 0
 	shared := make([]byte, 8)

@@ -47,6 +47,7 @@ func failed(r status.Readiness) map[string]string {
 }
 
 func TestHealth(t *testing.T) {
+	t.Parallel()
 	d := newDaemon(t)
 	require.NoError(t, d.bot.Close())
 	w := d.get("/healthz")
@@ -56,6 +57,7 @@ func TestHealth(t *testing.T) {
 }
 
 func TestReadyNeedsSweeps(t *testing.T) {
+	t.Parallel()
 	d := newDaemon(t)
 	code, r := d.ready()
 	require.Equal(t, http.StatusServiceUnavailable, code)
@@ -78,6 +80,7 @@ func TestReadyNeedsSweeps(t *testing.T) {
 }
 
 func TestReadyNeedsPauseDirectory(t *testing.T) {
+	t.Parallel()
 	d := newDaemon(t)
 	d.trip("odilo")
 	d.sweep()
@@ -93,6 +96,7 @@ func TestReadyNeedsPauseDirectory(t *testing.T) {
 }
 
 func TestReadyNeedsState(t *testing.T) {
+	t.Parallel()
 	d := newDaemon(t)
 	d.sweep()
 	require.NoError(t, d.bot.Close())
@@ -102,6 +106,7 @@ func TestReadyNeedsState(t *testing.T) {
 }
 
 func TestReadyWarnings(t *testing.T) {
+	t.Parallel()
 	d := newDaemon(t)
 	d.gitea = func(r *http.Request) (*http.Response, error) {
 		return &http.Response{StatusCode: http.StatusUnauthorized, Body: io.NopCloser(strings.NewReader(`{"message":"no"}`)), Header: http.Header{}, Request: r}, nil
@@ -135,6 +140,7 @@ func (d *daemon) series() map[string]string {
 }
 
 func TestMetricNames(t *testing.T) {
+	t.Parallel()
 	d := newDaemon(t)
 	d.trip("odilo")
 	d.sweep()
@@ -201,6 +207,7 @@ func TestMetricNames(t *testing.T) {
 }
 
 func TestMetrics(t *testing.T) {
+	t.Parallel()
 	d := newDaemon(t)
 	before := d.series()
 	require.Equal(t, "0", before[`adfbot_results_total{class="unknown",outcome="failure",project="odilo"}`], "a rate needs a series before its first event")
@@ -249,6 +256,7 @@ func TestMetrics(t *testing.T) {
 
 // A dashboard tells a project that somebody paused from one that failed, and both from one that runs.
 func TestMetricsTellHeldFromTripped(t *testing.T) {
+	t.Parallel()
 	d := newDaemon(t)
 	s := d.series()
 	require.NotContains(t, s, "adfbot_last_result_timestamp_seconds", "there is none")
@@ -285,6 +293,7 @@ func TestMetricsTellHeldFromTripped(t *testing.T) {
 
 // Without series of each project, a scrape has the same size for two projects as for thousands, and its totals are the same.
 func TestMetricsWithoutProjects(t *testing.T) {
+	t.Parallel()
 	d := newDaemon(t)
 	d.series() // counts from here on
 	d.record("digital-twins", store.Success)
@@ -324,6 +333,7 @@ func TestMetricsWithoutProjects(t *testing.T) {
 }
 
 func TestMetricsOfOtherProcesses(t *testing.T) {
+	t.Parallel()
 	d := newDaemon(t)
 	other, err := bot.Open(t.Context(), d.cfg, bot.Results, bot.Env{Now: func() time.Time { return d.now }})
 	require.NoError(t, err)
@@ -343,6 +353,7 @@ func TestMetricsOfOtherProcesses(t *testing.T) {
 }
 
 func TestMetricsOfProjectNamedOther(t *testing.T) {
+	t.Parallel()
 	s := newStation(t, "- id: quiet", "- id: other")
 	b := s.open(s.config()) // knows no project of that name
 	defer func() { _ = b.Close() }()
@@ -354,6 +365,7 @@ func TestMetricsOfProjectNamedOther(t *testing.T) {
 }
 
 func TestMetricsAcrossReloads(t *testing.T) {
+	t.Parallel()
 	s := newStation(t)
 	run := func() { s.result(`{"project":"quiet","exit_code":0}`) }
 	counted := func(want int) {
@@ -375,6 +387,7 @@ func TestMetricsAcrossReloads(t *testing.T) {
 }
 
 func TestMetricsWithBrokenState(t *testing.T) {
+	t.Parallel()
 	d := newDaemon(t)
 	d.trip("odilo")
 	require.NoError(t, os.Remove(filepath.Join(d.dir, "pause", pause.SentinelName)))
@@ -389,6 +402,7 @@ func TestMetricsWithBrokenState(t *testing.T) {
 }
 
 func TestOperation(t *testing.T) {
+	t.Parallel()
 	for op, want := range map[string]string{
 		"list issues": "list_issues", "list comments of": "list_comments", "comment on": "comment", "read the token's account": "read_the_tokens_account", "make label": "make_label",
 	} {

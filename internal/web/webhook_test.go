@@ -183,6 +183,7 @@ func TestRecordedClosingByCommit(t *testing.T) {
 
 // An edit of the bot's own comment is nobody's command.
 func TestEditOfTheBotsComment(t *testing.T) {
+	t.Parallel()
 	s, _ := hooked(t)
 	st, err := sqlite.Open(t.Context(), s.path("state/adfbot.db"), sqlite.Options{})
 	require.NoError(t, err)
@@ -203,6 +204,7 @@ func TestEditOfTheBotsComment(t *testing.T) {
 
 // An account that the bot has left may be an operator's: what it does is an event like others.
 func TestEventOfFormerAccount(t *testing.T) {
+	t.Parallel()
 	s, _ := hooked(t)
 	st, err := sqlite.Open(t.Context(), s.path("state/adfbot.db"), sqlite.Options{})
 	require.NoError(t, err)
@@ -257,6 +259,7 @@ func TestRefusedEvents(t *testing.T) {
 }
 
 func TestOtherEvents(t *testing.T) {
+	t.Parallel()
 	s, w := hooked(t)
 	e := loadEvent(t, "webhook-issues-closed-by-person.json")
 	require.Equal(t, 204, s.event("push", e.RawBody, e.Headers["X-Gitea-Signature"]).StatusCode)
@@ -300,6 +303,7 @@ func TestSlowEvents(t *testing.T) {
 }
 
 func TestNoWebhookSecret(t *testing.T) {
+	t.Parallel()
 	s := newStation(t)
 	e := loadEvent(t, "webhook-issues-closed-by-person.json")
 	a := s.event("issues", e.RawBody, sign(e.RawBody, ""))
@@ -324,6 +328,7 @@ func TestUnreadableWebhookSecret(t *testing.T) {
 }
 
 func TestReplacedSecretIsMasked(t *testing.T) {
+	t.Parallel()
 	s, _ := hooked(t)
 	e := loadEvent(t, "webhook-issues-closed-by-person.json")
 	require.Equal(t, 202, s.event("issues", e.RawBody, sign(e.RawBody, hookSecret)).StatusCode)
@@ -373,6 +378,7 @@ func TestHints(t *testing.T) {
 }
 
 func TestPanicInHintedSweep(t *testing.T) {
+	t.Parallel()
 	s := newStation(t)
 	s.srv.current.bot = nil // what it is called on is not there
 	s.srv.sweepHinted(t.Context(), "odilo")
@@ -450,6 +456,7 @@ func TestEventRunsCommand(t *testing.T) {
 }
 
 func TestForgedMarker(t *testing.T) {
+	t.Parallel()
 	s, _ := hooked(t)
 	status, err := s.bot.Status(t.Context(), "")
 	require.NoError(t, err)
