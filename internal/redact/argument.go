@@ -143,6 +143,8 @@ func nextArgument(s string, i int) int {
 	case end > i && item != text && isString(item, 0):
 		text = item
 	case end > i && strings.HasPrefix(rest, " ") && isString(text, 0): // "--token" "x"
+	case end > i && strings.HasPrefix(rest, " a") && strings.IndexByte(text, '=') > 1 && isNumber(text[1:strings.IndexByte(text, '=')]): // a1="--token" a2="x", of auditd
+		text = text[strings.IndexByte(text, '=')+1:]
 	case end == i && strings.HasPrefix(rest, ", ") && isListWord(s, i, item): // [--token, x], as Java prints a list
 		text = item
 	case strings.HasPrefix(rest, "\n") && strings.HasPrefix(text, "- "):

@@ -20,6 +20,10 @@ func TestCommands(t *testing.T) {
 		"etcdctl --user root:{x} get y", "etcdctl --user=root:{x} get y", "ncftpput -u bob -p {x} y", "useradd -m -p {x} bob", "psexec -u bob -p {x} y", "+ wpa_passphrase y {x}",
 		"snmpwalk -v3 -A {x} y", "swaks -au bob -ap {x}", "security unlock-keychain -p {x} y", "bw login bob {x}", "+ bw unlock {x}", "ssh-keygen -p -P {x} -f y",
 		"Command '['sshpass', '-p', '{x}', 'ssh', 'y']' returned 1", `["docker", "login", "-u", "bob", "-p", "{x}"]`, `['htpasswd', '-b', 'f', 'bob', '{x}']`, `["vault","login","{x}"]`,
+		"bcp y out -P{x}", "+ sqlcmd -S y -U sa -P'{x}'", "isql -Usa -P{x} y", "ipmitool -H y -U bob -P{x} power status", "snowsql -p {x}",
+		"+ smbclient //y/s {x}", "smbclient //y/s {x} -U bob", "+ smbclient -U bob -L '//y/s' '{x}' -c ls", `['smbclient', '//y/s', '{x}']`,
+		"mc alias set y https://y KEY {x}", "mc config host add y https://y KEY {x}", "+ mc admin user add y bob {x}",
+		`type=EXECVE msg=audit(1:2): argc=3 a0="tool" a1="--token" a2="{x}"`, `argc=4 a0="sshpass" a1="-p" a2="{x}" a3="ssh"`, `a0="curl" a1="-u" a2="bob:{x}"`,
 	} {
 		got := New().Redact(strings.ReplaceAll(in, "{x}", "hunter2"))
 		require.NotContains(t, got, "hunter2")
@@ -31,6 +35,8 @@ func TestCommands(t *testing.T) {
 		"curl -E cert.pem x", "curl -e https://x:80/y z", "python -u x.py -p foo", "security find-identity -v -p codesigning", "openssl enc -k $KEY", "sqlplus / as sysdba",
 		"htpasswd -c file bob", "kubectl create secret generic x --from-file=foo=path", "we use vault kv put to write it", "secrets set by the operator", "mysql -u root -p db",
 		"bw unlock --check", "tar -xzf x.tgz -P", "the set of rules", "vault login -path=github", "+ vault login -method=oidc", "ssh-keygen -c [-a rounds] [-P passphrase]", `["requirepass", "masterauth"]`, "cat <<< hunter2",
+		"smbclient //h/s -U bob", "smbclient: //h/s user1234", "smbclient //server/share works now", "+ smbclient //h/s | grep x", "+ smbclient //h/s 2>&1", "snowsql -p 8443",
+		"mc alias set needs a name, a URL", "mc admin user add is a command for it", `a0="tool" a1="--token" a2="--verbose"`, "rsync -P8 x", `-p"x" y`, "-P'x' y", `-p'`,
 	} {
 		require.Equal(t, s, New().Redact(s))
 	}

@@ -51,7 +51,7 @@ func secretAfter(s, low string, key, end int) (from, to int) {
 		return pgpassAt(s, key)
 	}
 	a := assignment{s: s, key: key, end: end, kind: kindOf(low[key:end])}
-	if a.kind == notSecret && hasSecretPart(low[key:end]) {
+	if a.kind == notSecret && (low[end-1] == 't' && isPATName(low[key:end]) || hasSecretPart(low[key:end])) {
 		a.kind = isKey
 	}
 	if before := max(key-len("secret "), 0); low[key:end] == "key" && kindOf(low[before:end]) == isToken {
@@ -99,6 +99,9 @@ func secretAfter(s, low string, key, end int) (from, to int) {
 	}
 	if a.kind == notSecret {
 		return 0, 0
+	}
+	if a.kind == isCommand && low[key:end] == "smbclient" {
+		return afterShare(s, key, end)
 	}
 	if a.kind == isSeed && low[end-1] == 's' && !ofSeed(low, key, end) {
 		return 0, 0
@@ -287,7 +290,7 @@ func (a *assignment) separate() bool {
 	case i > end && s[end] != '`' && strings.HasPrefix(rest, ",") && !isOption(s, a.key, end) && (a.kind == isAuthorization || isString(s, skipBlanks(s, gap+1))): // Set("Token", "x")
 		a.equal = a.kind != isAuthorization
 		a.random, i = a.equal && !a.isHeader(gap+1) && !a.isSet() && !a.isPaired(gap+1), gap+1
-	case gap > i && isOption(s, a.key, end) && !strings.HasPrefix(rest, "-"), gap > i && setsKey(s, a.key):
+	case gap > i && isOption(s, a.key, end) && !strings.HasPrefix(rest, "-") && nextArgument(s, end) <= gap, gap > i && setsKey(s, a.key):
 		a.flag, i = true, gap
 	default:
 		if i = a.distant(i, gap); i < 0 {
@@ -314,8 +317,12 @@ func (a *assignment) separate() bool {
 		if a.at, a.random = next, !block; strings.HasPrefix(s[next:], "- ") && isMixed(lineAt(s, next+len("- "))) {
 			a.at, a.random = next+len("- "), false
 		}
+	} else if strings.HasPrefix(s[a.at:], "(\n") {
+		if next, _ = nextLine(s, a.at+1); next > 0 && isString(s, next) {
+			a.at = next
+		}
 	} else if strings.HasPrefix(s[a.at:], "[\n") {
-		if next, _ = nextLine(s, a.at+1); isString(s, next) {
+		if next, _ = nextLine(s, a.at+1); next > 0 && isString(s, next) {
 			from, to := valueAt(s, next)
 			if a.at = next; !isMixed(s[from:to]) && !strings.HasSuffix(s[a.key:end], "passwords") {
 				return false
@@ -361,10 +368,12 @@ func (a *assignment) operator(rest string) int {
 // quotes. gap is the first place behind the blanks at i.
 func (a *assignment) distant(i, gap int) int {
 	s := a.s
-	if _, rest, ok := strings.Cut(s[gap:min(gap+len("→ \""), len(s))], " "); gap > i && ok && isString(rest, 0) {
-		for _, sign := range [...]string{"- ", "-> ", "~> ", "→ ", "⇒ "} {
-			if strings.HasPrefix(s[gap:], sign) {
-				return gap + len(sign)
+	if sign, rest, ok := strings.Cut(s[gap:min(gap+len("→ \""), len(s))], " "); gap > i && ok {
+		at := gap + len(sign) + len(" ")
+		switch sign {
+		case "-", "->", "~>", "→", "⇒":
+			if isString(rest, 0) || sign != "-" && (a.kind == isPassword || a.kind == isToken) && isArrowed(s[at:wordEnd(s, at)]) {
+				return at
 			}
 		}
 	}
@@ -384,7 +393,7 @@ func (a *assignment) distant(i, gap int) int {
 	if a.isTerm(gap) {
 		return gap + strings.IndexAny(s[gap:], "\"'`")
 	}
-	if gap > i && (a.isSQL() || a.isSent() && !strings.ContainsAny(lineAt(s, gap), " ./")) {
+	if gap > i && (a.isSQL() || a.isSent() && !strings.ContainsAny(lineAt(s, gap), " ./") || a.isWritten(gap)) {
 		return gap
 	}
 	if at, _ := nextLine(s, i); at > 0 && strings.HasSuffix(s[:a.key], `form-data; name="`) {
@@ -405,8 +414,10 @@ func (a *assignment) distant(i, gap int) int {
 	a.random = true
 	switch {
 	case gap < len(s) && s[gap] == '(' && isString(s, gap+1):
-		before := strings.TrimRight(s[:a.key], " ")
-		a.random = s[a.key:a.end] != "PASSWORD" || !strings.HasSuffix(before, "=") && !strings.HasSuffix(before, "USING") // of MySQL
+		a.random = !a.isFunction()
+		return gap + 1
+	case gap == a.end && gap < len(s) && s[gap] == '(' && a.isApplied():
+		a.random = false
 		return gap + 1
 	case gap > i && isString(s, gap):
 		a.random = !a.isStatement(gap)
@@ -414,6 +425,37 @@ func (a *assignment) distant(i, gap int) int {
 	}
 	a.random = false
 	return -1
+}
+
+// isFunction reports whether the key is the function of MySQL that makes a hash of a password: PASSWORD('x').
+func (a *assignment) isFunction() bool {
+	const far = 20
+	if !strings.EqualFold(a.s[a.key:a.end], "password") {
+		return false
+	}
+	before := strings.TrimRight(lowerASCII(a.s[max(a.key-far, 0):a.key]), " ")
+	isUpper := a.s[a.key] == 'P' && a.s[a.end-1] == 'D'
+	return strings.HasSuffix(before, "select") || isUpper && (strings.HasSuffix(before, "=") || strings.HasSuffix(before, "using"))
+}
+
+// isApplied reports whether a value in parentheses follows the key, which is a word of its own, and nothing else is in them:
+// password(x). Since that is also how code calls a function, the value must look random, or have letters of both cases and digits.
+func (a *assignment) isApplied() bool {
+	switch lowerASCII(a.s[a.key:a.end]) {
+	case "password", "passwd", "passphrase":
+	default:
+		return false
+	}
+	value, _, ok := strings.Cut(lineAt(a.s, a.end+len("(")), ")")
+	if !ok || strings.ContainsAny(value, " ,(\"'`=") {
+		return false
+	}
+	return isRandom(value) || isMixed(value) && value != lowerASCII(value) && value != strings.ToUpper(value)
+}
+
+// isArrowed reports whether v, after an arrow and not in quotes, is a secret: it looks random, and is no file that a link leads to.
+func isArrowed(v string) bool {
+	return isRandom(v) && strings.IndexByte("/.~", v[0]) < 0 && !strings.Contains(v, "://")
 }
 
 // isLogin reports whether the key follows a user, in its line or the one above, and its value at i ends the line or has letters
@@ -525,6 +567,15 @@ func (a *assignment) isSent() bool {
 	return strings.HasSuffix(before, "> ") || strings.HasSuffix(before, "C: ") || strings.HasSuffix(before, "*cmd* '") || n > 0 && lines[n] == "" && strings.HasPrefix(lines[n-1], "USER ")
 }
 
+// isWritten reports whether the key is the PASS command in a call that strace shows, and its value at i ends the text: write(3, "PASS x\r\n", 8).
+func (a *assignment) isWritten(i int) bool {
+	if a.s[a.key:a.end] != "PASS" || !strings.HasSuffix(a.s[:a.key], `, "`) {
+		return false
+	}
+	value, _, ok := strings.Cut(lineAt(a.s, i), `\r\n"`)
+	return ok && value != "" && !strings.Contains(value, " ")
+}
+
 // typedValue returns the start of the string after a type and an = that begin at i, or 0: `: String = "x"`.
 func typedValue(s string, i int) int {
 	const longest = 40
@@ -615,6 +666,10 @@ func (a *assignment) value() (from, to int) {
 			if basic, err := base64.StdEncoding.DecodeString(v); isMixed(v) || err == nil && bytes.IndexByte(basic, ':') > 0 || v == masked {
 				return start, end
 			}
+			if a.isCredential(start, end) {
+				a.equal = true // so that a word is no explanation
+				return start, end
+			}
 		}
 		return from, a.argumentEnd(from, to)
 	}
@@ -634,6 +689,16 @@ func (a *assignment) value() (from, to int) {
 		to = a.lineEnd(from)
 	}
 	return from, to
+}
+
+// isCredential reports whether the letters at [from, to) after a scheme are a token, as the name of a variable or of a header says:
+// API_TOKEN=Bearer x, X-Auth-Token: Bearer x. Nothing may follow a short one.
+func (a *assignment) isCredential(from, to int) bool {
+	const short, long = 8, 16
+	key, v := a.s[a.key:a.end], a.s[from:to]
+	isLast := to == len(a.s) || a.s[to] != ' ' && a.s[to] != '\t'
+	isSaid := a.equal || len(v) >= short && strings.ContainsAny(key, "-_")
+	return isSaid && (isLast || len(v) >= long) && !strings.HasSuffix(v, ":") && (kindOf(lowerASCII(v)) == notSecret || isPlaceholder(v))
 }
 
 // skipScheme returns where the credentials begin after a scheme that is followed by nothing else, or i.

@@ -12,7 +12,7 @@ type commandSecret struct {
 
 // passwordOptions are options whose argument is a secret.
 var passwordOptions = []commandSecret{
-	{"-p", " login |sshpass |mongo|cqlsh |twine upload |poetry publish |useradd |usermod |security unlock|beeline |steghide ", 1, ""},
+	{"-p", " login |sshpass |mongo|cqlsh |twine upload |poetry publish |useradd |usermod |security unlock|beeline |steghide |snowsql ", 1, ""},
 	{"-P", "zip |sqlcmd |bcp |ipmitool |ssh-keygen |mosquitto_|security import ", 1, ""},
 	{"-N", "ssh-keygen ", 1, ""},
 	{"-a", "redis-cli ", 1, ""},
@@ -32,6 +32,9 @@ var passwordOptions = []commandSecret{
 // gluedTo are commands whose option -p is followed by a password without a blank.
 const gluedTo = "mysql|mariadb|sshpass |7z |7za |7zz |7zr |rar |mongo|docker login |podman login "
 
+// gluedToCapital are those whose option -P is.
+const gluedToCapital = "bcp |sqlcmd |isql |zip |ipmitool "
+
 // userOptions are commands whose option for a user is followed by a name, this sign and a password.
 var userOptions = []struct{ commands, sign string }{
 	{"curl|etcdctl|http |https |xh ", ":"}, {"smbclient |rpcclient |winexe |net ", "%"}, {"lftp ", ","},
@@ -45,6 +48,7 @@ var commandWords = []commandSecret{
 	{"add_user", "rabbitmqctl ", 2, ""}, {"change_password", "rabbitmqctl ", 2, ""}, {"authenticate_user", "rabbitmqctl ", 2, ""}, {"wpa_passphrase", "+ |$ ", 2, ""}, {"auth", "redis-cli ", 0, ""}, {"auth", "stats ", 1, ":"},
 	{"rootpw", "", 1, ""}, {"bindpw", "", 1, ""}, {"auth-pass", "sentinel ", 2, ""}, {"psk", ": ", 1, ""}, {"eap", ": ", 1, ""}, {"password", "enable |neighbor ", 1, ""},
 	{"obscure", "rclone ", 1, ""}, {"encrypt_string", "ansible-vault ", 1, ""}, {"setapikey", "nuget ", 1, ""}, {"passwd", "openssl ", 1, ""},
+	{"set", "mc alias ", 4, ""}, {"add", "mc config host ", 4, ""}, {"add", "mc admin user ", 3, ""},
 	{"set", "secrets ", 1, "="}, {"put", "vault kv ", 2, "="}, {"patch", "vault kv ", 2, "="}, {"write", "vault ", 2, "="},
 	{"sqlplus", "", 1, "/"}, {"expdp", "", 1, "/"}, {"impdp", "", 1, "/"},
 }
@@ -71,7 +75,7 @@ func optionValue(s, low string, key, end int) (from, to int, ok bool) {
 	case strings.HasPrefix(option, "-u") && end < len(s) && s[end] == ':' && runs(low, key, "curl"):
 		from = key + len("-u")
 		return from, wordEnd(s, from), true
-	case option == "-p" && end < len(s) && isQuote(s[end]) && !isQuote(s[key-1]) && runs(low, key, gluedTo):
+	case key > 0 && end < len(s) && isQuote(s[end]) && !isQuote(s[key-1]) && (option == "-p" && runs(low, key, gluedTo) || option == "-P" && runs(low, key, gluedToCapital)):
 		from, to = valueAt(s, end)
 		return from, to, true
 	case option == "--secret" && runs(low, key, "config set "): // pulumi's: the name and the value follow
@@ -79,7 +83,8 @@ func optionValue(s, low string, key, end int) (from, to int, ok bool) {
 	case strings.HasPrefix(option, "-hp") && runs(low, key, "rar "):
 		from = key + len("-hp")
 		return from, wordEnd(s, from), true
-	case strings.HasPrefix(option, "-p") && len(option) > len("-p") && option != "-port" && runs(low, key, gluedTo):
+	case strings.HasPrefix(option, "-p") && len(option) > len("-p") && option != "-port" && runs(low, key, gluedTo),
+		strings.HasPrefix(option, "-P") && len(option) > len("-P") && runs(low, key, gluedToCapital):
 		from = key + len("-p")
 		return from, wordEnd(s, from), true
 	}
@@ -167,8 +172,9 @@ func isAfterUser(s string, i int) bool {
 // runs reports whether one of the commands, which are separated by bars, stands in the line of s before i.
 func runs(s string, i int, commands string) bool { return containsAny(commandLine(s, i), commands) }
 
-// listSeparators are those of a list of arguments: ['docker', 'login', '-p'.
-var listSeparators = strings.NewReplacer("', '", " ", `" "`, " ", `", "`, " ", `","`, " ", "['", " ", `["`, " ")
+// listSeparators are those of a list of arguments: ['docker', 'login', '-p', and a0="docker" a1="login" a2="-p" of auditd.
+var listSeparators = strings.NewReplacer("', '", " ", `" "`, " ", `", "`, " ", `","`, " ", "['", " ", `["`, " ",
+	` a0="`, " ", `" a1="`, " ", `" a2="`, " ", `" a3="`, " ", `" a4="`, " ", `" a5="`, " ", `" a6="`, " ", `" a7="`, " ", `" a8="`, " ", `" a9="`, " ")
 
 // commandLine returns the line of s before i, with blanks between its arguments.
 func commandLine(s string, i int) string {
@@ -252,6 +258,33 @@ func (a *assignment) argument(low string) (from, to int) {
 				return from, to
 			}
 		}
+	}
+	return 0, 0
+}
+
+// afterShare returns the place of the password that smbclient, whose name is at [key, end), takes after the share, or an empty place:
+// smbclient //h/s x. In prose, it must have letters and digits.
+func afterShare(s string, key, end int) (from, to int) {
+	const (
+		most = 6 // arguments before the share
+		far  = 4 << 10
+	)
+	s = s[:min(end+far, len(s))]
+	for i, n := end, 0; n < most; n++ {
+		at := nextArgument(s, i)
+		start, stop := valueAt(s, at)
+		if start >= stop || s[stop-1] == ':' { // smbclient: x
+			return 0, 0
+		}
+		isShare := strings.HasPrefix(s[start:], "//") || strings.HasPrefix(s[start:], `\\`)
+		if i = stop; !isShare {
+			continue
+		}
+		from, to = valueAt(s, nextArgument(s, i))
+		if v := s[from:to]; v == "" || strings.IndexByte("-|&;<>", v[0]) >= 0 || strings.HasPrefix(v, "2>") || isPlaceholder(v) || !isMixed(v) && !isTrace(s, key) {
+			return 0, 0
+		}
+		return from, to
 	}
 	return 0, 0
 }

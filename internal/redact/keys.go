@@ -42,7 +42,7 @@ var keyEnds = ['z' + 1][]keyEnd{
 	'x': {{"unsealkeyshex", isToken, true}, {"recoverykeyshex", isToken, true}},
 	'g': {{"encryptstring", isCommand, true}, {"sig", isSignature, false}, {"secretstring", isPassword, false}, {"converttosecurestring", isPassword, true}},
 	'k': {{"unlock", isCommand, true}, {"authtok", isPassword, false}, {"psk", isToken, false}, {"addmask", isPassword, true}},
-	'd': {{"secretid", isKey, true}, {"jsessionid", isKey, true}, {"phpsessid", isKey, true}, {"connectsid", isKey, true}, {"password", isPassword, false}, {"nopasswd", notSecret, false}, {"passwd", isPassword, false}, {"pwd", isPwd, false}, {"seed", isSeed, false}},
+	'd': {{"add", isCommand, true}, {"secretid", isKey, true}, {"jsessionid", isKey, true}, {"phpsessid", isKey, true}, {"connectsid", isKey, true}, {"password", isPassword, false}, {"nopasswd", notSecret, false}, {"passwd", isPassword, false}, {"pwd", isPwd, false}, {"seed", isSeed, false}},
 	'm': {{"passwordconfirm", isPassword, false}},
 	'h': {{"patch", isCommand, true}, {"rediscliauth", isPassword, true}, {"auth", isBasic, true}, {"masterauth", isPassword, true}, {"auth", isKey, false}},
 	'r': {{"bearer", isKey, false}, {"codeverifier", isKey, false}, {"adduser", isCommand, true}, {"authenticateuser", isCommand, true}},
@@ -61,7 +61,7 @@ var keyEnds = ['z' + 1][]keyEnd{
 		{"requirepass", isPassword, true}, {"askpass", notSecret, false}, {"pass", isPass, false}, {"words", isSeed, false},
 	},
 	't': {
-		{"passwordrepeat", isPassword, false}, {"passwort", isPassword, false}, {"kennwort", isPassword, false}, {"set", isCommand, true}, {"put", isCommand, true},
+		{"passwordrepeat", isPassword, false}, {"passwort", isPassword, false}, {"kennwort", isPassword, false}, {"set", isCommand, true}, {"smbclient", isCommand, true}, {"put", isCommand, true},
 		{"existingsecret", notSecret, false}, {"pullsecret", notSecret, false}, {"secret", isPassword, false}, {"authsalt", isPassword, true}, {"noncesalt", isPassword, true}, {"loggedinsalt", isPassword, true},
 		{"jwt", isKey, false}, {"githubpat", isKey, true}, {"ghpat", isKey, true}, {"azurepat", isKey, true}, {"azuredevopsextpat", isKey, true}, {"devopspat", isKey, false}, {"azdopat", isKey, true}, {"adopat", isKey, true},
 	},
@@ -113,6 +113,12 @@ var otherKeys = []string{
 
 // otherEnds end the names of things about a secret, which are none.
 var otherEnds = []string{"name", "names", "file", "path", "id", "url", "uri", "arn", "type", "version", "count", "ref", "hash", "length", "size", "limit", "at", "key_id", "expiry", "expires", "expiration"}
+
+// isPATName reports whether a lower-case key is that of a personal access token: my_pat. Words end like this, too.
+func isPATName(key string) bool {
+	name, ok := strings.CutSuffix(key, "pat")
+	return ok && (name == "" || strings.IndexByte("_-.", name[len(name)-1]) >= 0)
+}
 
 // hasSecretPart reports whether a lower-case key is that of a secret, with something after it: github_token_ci.
 func hasSecretPart(key string) bool {

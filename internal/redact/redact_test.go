@@ -213,6 +213,7 @@ func TestRedactIsLinear(t *testing.T) {
 		"headings": fill("a  password\n"), "columns": strings.Repeat("password  ", 19) + "\n" + fill(strings.Repeat("a  ", 19)+"\n"), "many columns": fill("password\t\n"),
 		"seeds": fill("seed: abc "), "seed words": "seed: " + fill("abcd "), "cookies": fill("\tTRUE\t/\tTRUE\t1\ta\t"), "duplicates": fill("Duplicate entry 'a"),
 		"inputs": fill(`<input type="password" a `), "IMAP": fill("a1 LOGIN 'a "), "printf": fill("printf 'a"), "slashes": fill("credentials a / "),
+		"shares": fill("smbclient '"), "arrows": fill("token → "), "applied": fill("password("), "audit": fill(`"--token" a1=`),
 		"elements": fill("<token>"), "names": fill("token name value "), "calls": fill(`token("`), "types": fill("token a "), "lines": fill("token:\n"), "escapes": fill(`\"password\":\"`),
 	} {
 		took := testhost.CPUTime(func() { _ = r.Redact(in) })

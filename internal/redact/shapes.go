@@ -187,12 +187,26 @@ func findWords(s, low string, add func(from, to int)) {
 					to++
 				}
 			}
-			if v := s[from:to]; looksRandom(v) || a.word == "bearer " && isRandom(v) || a.word == " plain " && isSASL(v) {
+			if v := s[from:to]; looksRandom(v) || a.word == "bearer " && isRandom(v) || a.word == " plain " && isSASL(v) || a.word == "bearer " && isHeaderValue(low[:i], low[from:to]) {
 				add(from, to)
 			}
 			i = indexFrom(low, a.word, to)
 		}
 	}
+}
+
+// isHeaderValue reports whether v, after Bearer, is a token as the name of the header before that says, though it may have letters alone.
+// Both are in lower case.
+func isHeaderValue(before, v string) bool {
+	const (
+		least = 16 // bytes; authentication and other words are shorter
+		far   = 40
+	)
+	if len(v) < least || strings.Contains(v, "_") || kindOf(v) != notSecret { // YOUR_ACCESS_TOKEN
+		return false
+	}
+	before = strings.TrimRight(before[max(len(before)-far, 0):], " \t|:=,>\"'(")
+	return strings.HasSuffix(before, "authorization") || strings.HasSuffix(before, "auth_header")
 }
 
 // isSASL reports whether v is the base64 of a login by the mechanism PLAIN, whose name and password follow zeros.
