@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"syscall"
 )
 
@@ -107,5 +108,18 @@ func IsFull(err error) bool {
 }
 
 func notDir(path string) error {
+	for at := path; ; at = filepath.Dir(at) {
+		info, err := os.Stat(at)
+		if err == nil && info.Mode()&fs.ModeDevice != 0 {
+			where := path + ": it is a device"
+			if at != path {
+				where = path + ": " + at + " is a device"
+			}
+			return fmt.Errorf("%w: %s; choose another pause directory", ErrNotDir, where)
+		}
+		if err == nil || at == filepath.Dir(at) {
+			break
+		}
+	}
 	return fmt.Errorf("%w: %s; move away the file at this path or above it, or choose another pause directory", ErrNotDir, path)
 }

@@ -128,7 +128,7 @@ func (d Dir) init(fresh Sentinel, outdated func(Sentinel) bool) error {
 func (f *Folder) Sentinel() (Sentinel, error) {
 	path := f.dir.sentinelPath()
 	damaged := func(what string) error {
-		return fmt.Errorf("%w: %s %s; remove it, then, if all flags are in place: touch %[2]s", ErrBadSentinel, path, what)
+		return fmt.Errorf("%w: %s %s; remove it, then, if all flags are in place, as the directory's owner: touch %[2]s", ErrBadSentinel, path, what)
 	}
 	entry, err := f.root.Lstat(SentinelName)
 	if err == nil && !entry.Mode().IsRegular() {
@@ -140,7 +140,7 @@ func (f *Folder) Sentinel() (Sentinel, error) {
 	}
 	switch sentinel, ok := parseSentinel(string(content)); {
 	case errors.Is(err, fs.ErrNotExist):
-		return Sentinel{}, fmt.Errorf("%w: %s is missing, so the directory may be unmounted or emptied; if all flags are in place: touch %[2]s",
+		return Sentinel{}, fmt.Errorf("%w: %s is missing, so the directory may be unmounted or emptied; if all flags are in place, as the directory's owner: touch %[2]s",
 			ErrNoSentinel, path)
 	case err != nil:
 		return Sentinel{}, failed("read the sentinel", path, err, needRead)

@@ -88,6 +88,15 @@ func TestNotDir(t *testing.T) {
 	}
 }
 
+// A device cannot be moved away.
+func TestDirIsADevice(t *testing.T) {
+	for path, device := range map[string]string{"/dev/null": "it", "/dev/null/below/it": "/dev/null"} {
+		_, err := pause.New(path).Paused("odilo")
+		require.ErrorIs(t, err, pause.ErrNotDir)
+		require.EqualError(t, err, "the pause directory is not a directory: "+path+": "+device+" is a device; choose another pause directory")
+	}
+}
+
 func TestMissingSentinel(t *testing.T) {
 	d, path := newDir(t)
 	require.NoError(t, os.Remove(filepath.Join(path, pause.SentinelName)))
@@ -127,7 +136,7 @@ func TestMissingSentinelError(t *testing.T) {
 	require.NoError(t, os.Remove(sentinel))
 	_, err := d.Paused("odilo")
 	require.ErrorContains(t, err, "may be unmounted or emptied")
-	require.ErrorContains(t, err, "touch "+sentinel)
+	require.ErrorContains(t, err, "as the directory's owner: touch "+sentinel)
 
 	put(t, sentinel, "")
 	paused, err := d.Paused("odilo")

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/terraphim/adfbot/internal/bot"
+	"github.com/terraphim/adfbot/internal/class"
 	"github.com/terraphim/adfbot/internal/config"
 	"github.com/terraphim/adfbot/internal/status"
 	"github.com/terraphim/adfbot/internal/store"
@@ -126,6 +127,11 @@ func (a *app) listRuns(cmd *cobra.Command, names []string, filter store.RunFilte
 	if err != nil {
 		return err
 	}
+	if len(out.Runs) == 0 && filter.Class != "" {
+		if err := a.warnOfClass(filter.Class); err != nil {
+			return err
+		}
+	}
 	for n, r := range out.Runs {
 		out.Runs[n].Output = lastLines(r.Output, f.output)
 	}
@@ -135,6 +141,27 @@ func (a *app) listRuns(cmd *cobra.Command, names []string, filter store.RunFilte
 	a.printRuns(out, len(names) == 1 && !config.IsPattern(names[0]))
 	if out.Next != nil {
 		a.printf("older ones: the same with --after %s\n", *out.Next)
+	}
+	return nil
+}
+
+// warnOfClass says that no rule has the class of this name, if so. The history may still have runs of it.
+func (a *app) warnOfClass(name string) error {
+	cfg, err := a.load()
+	if err != nil {
+		return err
+	}
+	names := class.BuiltinNames()
+	rules := slices.Clone(cfg.Classes)
+	for _, p := range cfg.Projects {
+		rules = append(rules, p.Classes...)
+	}
+	for _, r := range rules {
+		names = append(names, r.Name)
+	}
+	if !slices.Contains(names, name) {
+		slices.Sort(names)
+		a.warnf("--class %q: there is no class of this name%s\n", masked(name), meant(similar(name, slices.Compact(names)), ""))
 	}
 	return nil
 }

@@ -205,6 +205,7 @@ func TestSeparatedDaemonAway(t *testing.T) {
 	_, stderr, code := s.run(agentUser, "record", "--project", "odilo", "--failure")
 	require.Zero(t, code)
 	require.Contains(t, stderr, "sent 2 kept results")
+	require.NotContains(t, stderr, "is paused", "the new result has tripped, and is printed")
 	require.FileExists(t, s.path("pause/odilo"))
 	require.Equal(t, 1, s.issues("open"))
 }

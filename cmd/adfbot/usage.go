@@ -94,6 +94,13 @@ func (o *once) Set(s string) error {
 		return &twiceError{*o.given, s}
 	}
 	o.given = &s
+	if o.Type() == "int" { // which package flag reads like a number in Go: 010 would be 8
+		n, err := strconv.Atoi(s)
+		if err != nil {
+			return err
+		}
+		s = strconv.Itoa(n)
+	}
 	return o.Value.Set(s)
 }
 
@@ -130,6 +137,12 @@ var flagValues = map[string]string{
 	"int":      "a number",
 }
 
+// maxDuration is the longest duration, in whole hours.
+const maxDuration = "2562047h"
+
+// longDuration matches a duration, which is refused if it is longer than that.
+var longDuration = regexp.MustCompile(`^[-+]?([0-9.]+(h|m|s|ms|us|µs|ns))+$`)
+
 // flagError says in plain words what is wrong with a flag: which one may have been meant, and which value would be right.
 func flagError(cmd *cobra.Command, err error) error {
 	var bad *pflag.InvalidValueError
@@ -142,6 +155,9 @@ func flagError(cmd *cobra.Command, err error) error {
 		return fmt.Errorf("--%s: %w", bad.GetFlag().Name, twice)
 	case errors.As(err, &bad):
 		must := cmp.Or(flagValues[bad.GetFlag().Value.Type()], "something else: see the help text")
+		if bad.GetFlag().Value.Type() == "duration" && longDuration.MatchString(bad.GetValue()) {
+			must = "at most " + maxDuration
+		}
 		if bad.GetFlag().Name == "exit-code" {
 			must += "; after a signal that is 128 and the signal's number, e.g. 137 after KILL"
 		}

@@ -241,9 +241,9 @@ func TestCheckFindings(t *testing.T) {
 			}
 		}, "pause_dir", bot.Warn, []string{"p000, p001, p002 and 97 more have a flag but are not configured projects: add them to projects, or remove their flags from "}},
 		"a changed pause_dir": {func(w *world) { w.fail("odilo", 2); w.change("DIR/pause", "DIR/new") },
-			"pause_dir", bot.Fail, []string{"pause_dir was changed", "run `adfbot restore`"}},
+			"pause_dir", bot.Fail, []string{"pause_dir was changed", "run `adfbot restore --config "}},
 		"a changed gitea.url": {func(w *world) { w.fail("odilo", 2); w.change("http://gitea.example", "http://new.example") },
-			"gitea", bot.Fail, []string{"gitea.url was changed", "adfbot sweep --confirm-gitea-url"}},
+			"gitea", bot.Fail, []string{"gitea.url was changed", "adfbot sweep --confirm-gitea-url --config "}},
 		"a project's token that is the one for everything": {func(w *world) {
 			require.NoError(w, os.WriteFile(w.Dir+"/http-token", []byte("one-token-for-everything"), 0o600))
 			w.change("projects:", "http:\n  token_file: DIR/http-token\nprojects:", "  - id: odilo\n", "  - id: odilo\n    token_file: DIR/http-token\n")

@@ -253,12 +253,14 @@ func (b *Bot) checkMoved(ctx context.Context, mode Mode) error {
 		meta, key, now string
 		depending      func() (int, error)
 		refuse         func(error)
-		fix            string
+		fix            string // %s is the command
+		command        string
 	}{
 		{metaURL, "gitea.url", b.cfg.Gitea.URL, unsettled, b.rec.SetTrackerError,
-			"if the server has moved, or the issues are to be opened again on a new one, confirm it with `adfbot sweep --confirm-gitea-url`; else set gitea.url back"},
+			"if the server has moved, or the issues are to be opened again on a new one, confirm it with `%s`; else set gitea.url back",
+			"adfbot sweep --confirm-gitea-url"},
 		{b.hostKey(metaPauseDir), "pause_dir", b.cfg.PauseDir, paused, b.rec.SetDirError,
-			"run `adfbot restore` to write the flags of paused projects to the new directory; else set pause_dir back"},
+			"run `%s` to write the flags of paused projects to the new directory; else set pause_dir back", "adfbot restore"},
 	} {
 		was, err := b.store.Meta(ctx, place.meta)
 		if err != nil {
@@ -274,7 +276,8 @@ func (b *Bot) checkMoved(ctx context.Context, mode Mode) error {
 			}
 		}
 		if n > 0 {
-			place.refuse(fmt.Errorf("%s was changed from %s to %s while %s: %s", place.key, was, place.now, dependents(n), place.fix))
+			command := hostlocal.BotUser(b.cfg.OwnPath()).RunAs(b.env.Getenv("PATH")) + place.command + b.cfg.ShellFlag()
+			place.refuse(fmt.Errorf("%s was changed from %s to %s while %s: %s", place.key, was, place.now, dependents(n), fmt.Sprintf(place.fix, command)))
 		} else if mode != ReadOnly {
 			if err := b.store.SetMeta(ctx, place.meta, place.now); err != nil {
 				return err

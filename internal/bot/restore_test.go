@@ -14,6 +14,7 @@ import (
 	"github.com/terraphim/adfbot/escalate/giteatest"
 	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/internal/fault"
+	"github.com/terraphim/adfbot/internal/hostlocal"
 	"github.com/terraphim/adfbot/internal/store"
 	"github.com/terraphim/adfbot/internal/testhost"
 	"github.com/terraphim/adfbot/internal/testworld"
@@ -416,11 +417,14 @@ func TestChangedPauseDir(t *testing.T) {
 	w := newWorld(t)
 	w.fail("odilo", 3)
 	old := w.flag("odilo")
+	w.vars["PATH"] = t.TempDir()
+	require.NoError(t, os.WriteFile(w.vars["PATH"]+"/sudo", nil, 0o755))
+	command := hostlocal.BotUser(w.cfg.OwnPath()).RunAs(w.vars["PATH"]) + "adfbot restore --config " + w.Path("config.yaml") // with sudo, unless this is a person
 	w.change("DIR/pause", "DIR/elsewhere")
 	w.with(bot.Daemon, func(*bot.Bot) {})
 	for range 2 {
 		rep, err := w.sweep()
-		require.ErrorContains(t, err, "pause_dir was changed from "+w.Dir+"/pause to "+w.Dir+"/elsewhere while 1 incident or hold depends on it: run `adfbot restore`")
+		require.ErrorContains(t, err, "pause_dir was changed from "+w.Dir+"/pause to "+w.Dir+"/elsewhere while 1 incident or hold depends on it: run `"+command+"`")
 		require.Empty(t, rep.Actions)
 	}
 	require.Equal(t, bot.ExitNotStarted, w.exec("odilo", "true").code)

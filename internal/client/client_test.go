@@ -224,6 +224,19 @@ func TestKeptResultsOfRefusedProject(t *testing.T) {
 	require.Equal(t, []string{"sent 2 kept results"}, r.Messages)
 }
 
+// A kept result that trips is said as a new one is, unless the project was resumed since it was first sent.
+func TestKeptResultTrips(t *testing.T) {
+	d := newDaemon(t)
+	c, _ := newClient(t, d.socket)
+	for _, project := range []string{"odilo", "atlas"} {
+		keep(t, c, result(project, project))
+		paused := map[string]string{"odilo": status.Yes, "atlas": status.No}[project]
+		d.bodies[project] = fmt.Sprintf(`{"project":%q,"agent":"project-meta","failures":3,"tripped":true,"is_paused":%q}`, project, paused)
+	}
+	r := c.Report(t.Context(), result("twins", "one"))
+	require.Equal(t, []string{"sent 2 kept results", "project-meta failed 3 times in a row on odilo: the project is paused"}, r.Messages)
+}
+
 func TestKeptResultsNeverAccepted(t *testing.T) {
 	d := newDaemon(t)
 	c, spool := newClient(t, d.socket)

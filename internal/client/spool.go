@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/terraphim/adfbot/internal/hostlocal"
+	"github.com/terraphim/adfbot/internal/status"
 	"github.com/terraphim/adfbot/internal/text"
 )
 
@@ -50,6 +51,7 @@ func (c *Client) sendKept(ctx context.Context, m *messages) (left map[string]err
 	ctx, cancel := context.WithTimeout(ctx, keptTimeout)
 	defer cancel()
 	sent := 0
+	var tripped []string
 	left = map[string]error{}
 	var stopped error // the daemon accepts nothing from this user now
 	for _, e := range c.spools.List() {
@@ -65,11 +67,14 @@ func (c *Client) sendKept(ctx context.Context, m *messages) (left map[string]err
 			continue
 		}
 		// The clock may have been set back since: the daemon, which has the same one, would refuse the result for ever.
-		_, _, err := c.send(ctx, e.Result.ByClock(c.moment()).Bounded(c.now()))
+		recorded, _, err := c.send(ctx, e.Result.ByClock(c.moment()).Bounded(c.now()))
 		var no *refusal
 		switch {
 		case err == nil:
 			sent++
+			if recorded != nil && recorded.Tripped && recorded.Paused != status.No { // somebody may have resumed it since it was first sent
+				tripped = append(tripped, recorded.TripText())
+			}
 		case !errors.As(err, &no), no.status >= 500, no.status == http.StatusTooManyRequests:
 			left[project], stopped = err, err
 			if sent == 0 && no == nil {
@@ -94,5 +99,6 @@ func (c *Client) sendKept(ctx context.Context, m *messages) (left map[string]err
 	if sent > 0 {
 		m.addf("sent %s", text.Plural(sent, "kept result"))
 	}
+	*m = append(*m, tripped...)
 	return left, silent
 }
