@@ -95,6 +95,7 @@ func (r *reader) checkEntries(c *Config) {
 	var patterns []int
 	entries := r.entries
 	r.entries = make([]entry, 0, len(entries))
+	c.Projects, c.globs, c.places = make([]Project, 0, len(entries)), make([]glob, 0, len(entries)), make([]Place, 0, len(entries))
 	for _, e := range entries {
 		if was, twice := first[e.ID]; twice {
 			what := fmt.Sprintf("%s is already the project %s", e.ID, was.place(e.file))

@@ -17,16 +17,21 @@ type metric[T any] struct {
 	series map[string]*T // by the labels as written
 }
 
+// key returns the label values as written.
+func (m *metric[T]) key(values []string) string {
+	var all []string
+	for i, l := range m.labels {
+		all = append(all, l, values[i])
+	}
+	return pairs(all)
+}
+
 // update calls f with the series with these label values, which it creates if necessary.
 func (m *metric[T]) update(values []string, f func(*T)) {
 	if len(values) != len(m.labels) {
 		panic(fmt.Sprintf("%s: %d values for the labels %s", m.name, len(values), strings.Join(m.labels, ", ")))
 	}
-	var all []string
-	for i, l := range m.labels {
-		all = append(all, l, values[i])
-	}
-	key := pairs(all)
+	key := m.key(values)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	v := m.series[key]
@@ -56,6 +61,17 @@ func (c *Counter) Add(n float64, values ...string) {
 		panic(c.name + ": a counter cannot decrease")
 	}
 	c.update(values, func(v *float64) { *v += n })
+}
+
+// PutZero adds the series with these label values to a page at 0, unless the counter has it. A rate needs a series before its first event,
+// and this way thousands of them take no memory before they have one.
+func (c *Counter) PutZero(p *Page, values ...string) {
+	labels := c.key(values)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.series[labels] == nil {
+		p.add(c.name, c.help, "counter", labels, line(c.name, labels, 0))
+	}
 }
 
 // Put adds the counter to a page.

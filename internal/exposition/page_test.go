@@ -121,3 +121,24 @@ func TestMistakesPanic(t *testing.T) {
 	require.Panics(t, func() { h.Observe(1) })
 	require.PanicsWithValue(t, "c_total: a counter cannot decrease", func() { c.Add(-1, "x", "y") })
 }
+
+// A series that has counted nothing yet is on the page, and takes no memory.
+func TestPutZero(t *testing.T) {
+	c := NewCounter("results_total", "Results.", "outcome")
+	c.Add(2, "failure")
+	page := func() string {
+		p := NewPage()
+		c.PutZero(p, "failure")
+		c.PutZero(p, "success")
+		c.Put(p)
+		var out bytes.Buffer
+		require.NoError(t, p.Write(&out))
+		return out.String()
+	}
+	const before = "# HELP results_total Results.\n# TYPE results_total counter\nresults_total{outcome=\"failure\"} 2\nresults_total{outcome=\"success\"} 0\n"
+	require.Equal(t, before, page())
+	require.Equal(t, before, page(), "nothing was counted")
+	c.Add(1, "success")
+	require.Contains(t, page(), "\nresults_total{outcome=\"success\"} 1\n")
+	require.NotContains(t, page(), "success\"} 0")
+}

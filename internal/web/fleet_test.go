@@ -59,7 +59,7 @@ func TestMetricsOfADaemonInAFleet(t *testing.T) {
 	m := NewMetrics("", "")
 	scrape := func(c config.Config) string {
 		p := exposition.NewPage()
-		m.put(p, &c)
+		m.put(p, &c, nil)
 		return written(t, p)
 	}
 	shared := config.Config{State: "postgres://adfbot@db/adfbot"}

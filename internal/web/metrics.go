@@ -62,14 +62,21 @@ func newCounters(labels ...string) counters {
 	}
 }
 
-// begin makes the series of a project, or of all projects together, with these classes: a rate needs a series before its first event.
-func (c counters) begin(classOutcomes map[string]string, labels ...string) {
-	c.add(0, "", store.Success, labels...)
-	c.add(0, "", store.Ignored, labels...)
+// put adds what was counted.
+func (c counters) put(p *exposition.Page) {
+	c.results.Put(p)
+	c.classed.Put(p)
+	c.trips.Put(p)
+}
+
+// putZeros adds what was not counted yet of a project, or of all projects together, with these classes.
+func (c counters) putZeros(p *exposition.Page, classOutcomes map[string]string, labels ...string) {
+	c.results.PutZero(p, append([]string{store.Success}, labels...)...)
+	c.results.PutZero(p, append([]string{store.Ignored}, labels...)...)
 	for name, outcome := range classOutcomes {
-		c.add(0, name, outcome, labels...)
+		c.classed.PutZero(p, append([]string{name, outcome}, labels...)...)
 	}
-	c.trips.Add(0, labels...)
+	c.trips.PutZero(p, labels...)
 }
 
 // add counts results of a class, or "" of none.
@@ -157,8 +164,8 @@ func (m *Metrics) pinged(signal string, ok bool) {
 	m.pings.Add(1, result, signal)
 }
 
-// put adds what this process has counted.
-func (m *Metrics) put(p *exposition.Page, c *config.Config) {
+// put adds what this process has counted, with series for the projects with these ids.
+func (m *Metrics) put(p *exposition.Page, c *config.Config, ids []string) {
 	if c.Shared() {
 		m.spread.Put(p)
 		m.lost.Put(p)
@@ -166,17 +173,36 @@ func (m *Metrics) put(p *exposition.Page, c *config.Config) {
 	if c.Shared() && c.StateListen != config.ListenOff {
 		p.Gauge("adfbot_listen_up", "Whether this host hears at once of pauses and resumes on others; else it notices them by polling.", boolValue(m.listen.Load()))
 	}
-	recorded := m.together
-	if c.Metrics.PerProject {
-		recorded = m.byProject
-	}
-	for _, metric := range []interface{ Put(*exposition.Page) }{recorded.results, recorded.classed, recorded.trips, m.sweeps, m.errors, m.requests, m.took, m.called, m.pings} {
+	m.putRecorded(p, c, ids)
+	for _, metric := range []interface{ Put(*exposition.Page) }{m.sweeps, m.errors, m.requests, m.took, m.called, m.pings} {
 		metric.Put(p)
 	}
 	p.Gauge("adfbot_build_info", "The version of adfbot; always 1.", 1,
 		"goversion", runtime.Version(), "revision", m.revision, "version", m.version)
 	p.Runtime()
 	p.Process()
+}
+
+// putRecorded adds the results and trips.
+func (m *Metrics) putRecorded(p *exposition.Page, c *config.Config, ids []string) {
+	common := c.ClassOutcomes("") // of all projects without classes of their own
+	every := maps.Clone(common)
+	for _, id := range ids {
+		outcomes := common
+		if len(c.ProjectOrDefault(id).Classes) > 0 {
+			outcomes = c.ClassOutcomes(id)
+			maps.Copy(every, outcomes)
+		}
+		if c.Metrics.PerProject {
+			m.byProject.putZeros(p, outcomes, id)
+		}
+	}
+	if c.Metrics.PerProject {
+		m.byProject.put(p)
+		return
+	}
+	m.together.putZeros(p, every)
+	m.together.put(p)
 }
 
 // Sweeping is [bot.Observer.Sweeping].
@@ -237,19 +263,6 @@ const countRounds = 500
 func (m *Metrics) count(ctx context.Context, p *setup) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	ids, err := p.bot.ProjectIDs(ctx)
-	if err != nil {
-		return err
-	}
-	every := map[string]string{}
-	for _, id := range ids {
-		outcomes := p.cfg.ClassOutcomes(id)
-		maps.Copy(every, outcomes)
-		if p.cfg.Metrics.PerProject {
-			m.byProject.begin(outcomes, id)
-		}
-	}
-	m.together.begin(every)
 	if file := p.bot.StateFile(); file == nil && m.place != p.cfg.State || file != nil && !os.SameFile(m.state, file) {
 		last, err := p.bot.LastResult(ctx)
 		if err != nil {
@@ -275,7 +288,7 @@ func (m *Metrics) count(ctx context.Context, p *setup) error {
 				continue
 			}
 			m.byProject.add(float64(c.Results), name, outcome, id)
-			if c.Trips > 0 || id != otherProject {
+			if c.Trips > 0 {
 				m.byProject.trips.Add(float64(c.Trips), id)
 			}
 		}

@@ -124,7 +124,7 @@ func TestWebhookCalls(t *testing.T) {
 		m.WebhookCalled(ok)
 	}
 	p := exposition.NewPage()
-	m.put(p, &config.Config{})
+	m.put(p, &config.Config{}, nil)
 	page := written(t, p)
 	require.Contains(t, page, `adfbot_step_webhook_requests_total{result="delivered"} 1`)
 	require.Contains(t, page, `adfbot_step_webhook_requests_total{result="failed"} 2`)

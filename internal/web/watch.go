@@ -56,7 +56,11 @@ func (s *Server) getMetrics(w http.ResponseWriter, r *request) error {
 		putFleet(out, figures.Fleet)
 	}
 	out.Gauge("adfbot_state_up", "Whether the state could be read for this scrape.", boolValue(err == nil))
-	s.metrics.put(out, r.cfg)
+	var ids []string
+	for _, x := range figures.Projects {
+		ids = append(ids, x.ID)
+	}
+	s.metrics.put(out, r.cfg, ids)
 	w.Header().Set("Content-Type", exposition.ContentType)
 	_ = out.Write(w) // on an error the client has left
 	return nil
