@@ -61,6 +61,22 @@ systemctl enable --now adfbot; journalctl -u adfbot`)
 	run(m, here("export PING=http://127.0.0.1:9753/ping/KEY/odilo RESULT=fail; ")+step[1])
 	failures(m, "3", "a step in Actions")
 
+	agent := func(script string) {
+		require.NoError(t, os.WriteFile(m.root+"/bin/project-meta", []byte("#!/usr/bin/env bash\n"+script+"\n"), 0o755))
+	}
+	others := map[string]func(){
+		"too long an output": func() { agent("head -c 17000000 /dev/zero; exit 1") }, // the daemon refuses it
+		"not found":          func() { require.NoError(t, os.Remove(m.root+"/bin/project-meta")) },
+	}
+	for how, other := range others {
+		other()
+		run(m, "adfbot record --project odilo --success; trap - ERR; export "+cron)
+		failures(m, "1", "cron, "+how)
+		run(m, "adfbot record --project odilo --success; trap - ERR\n"+here(clients["sh"]))
+		failures(m, "1", "sh, "+how)
+	}
+	agent(standIns["project-meta"])
+
 	for _, c := range []struct{ program, script string }{
 		{"python3", "python3 - <<'end' || true\n" + here(clients["python"]) + "\nend"},
 		{"runitor", strings.TrimSpace(here(clients["runitor"])) + " || true"},
@@ -78,6 +94,12 @@ systemctl enable --now adfbot; journalctl -u adfbot`)
 			}
 			run(&m, "adfbot record --project odilo --success; "+c.script)
 			failures(&m, "1", c.program)
+			for how, other := range others {
+				other()
+				run(&m, "adfbot record --project odilo --success; trap - ERR; "+c.script)
+				failures(&m, "1", c.program+", "+how)
+			}
+			agent(standIns["project-meta"])
 		})
 	}
 	require.NotContains(t, document(t, m.root+"/log"), key)

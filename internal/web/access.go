@@ -191,6 +191,8 @@ func (r *request) refuse(w http.ResponseWriter, level access) error {
 			"%s may not report for any project: add the user to projects[].users in the bot's configuration and reload it", r.caller.name)
 	case r.socket, r.caller.known:
 		return r.caller.notAllowed(": use http.token_file, or the socket as the bot's user or root")
+	case !r.keys.open(level) && (level == accessPublic || level == accessGate) && hostOf(r.Host) == "": // as HTTP/1.0 allows
+		return refused(http.StatusMisdirectedRequest, "Unknown host", "this bot answers only to its own names: send the header Host, e.g. localhost")
 	case !r.keys.open(level) && (level == accessPublic || level == accessGate): // on loopback, so it is the name
 		return refused(http.StatusMisdirectedRequest, "Unknown host",
 			"this bot answers only to its own names: use an IP address, localhost or this machine's host name, or add %s to http.hosts and reload the bot",

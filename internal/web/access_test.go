@@ -1,7 +1,10 @@
 package web
 
 import (
+	"bufio"
 	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"os"
 	"strings"
@@ -139,7 +142,24 @@ func TestHostHeaderWithoutToken(t *testing.T) {
 	s := newStation(t, noTokens, "projects:\n  - id: odilo\n", "    token_file: DIR/twins-token\n", "")
 	for _, path := range []string{"/api/v1/projects/odilo/gate", "/", "/metrics"} {
 		require.Contains(t, s.problem(s.get(path, host("adfbot.example.org")), 421), `add "adfbot.example.org" to http.hosts`)
+		require.Contains(t, s.problem(s.unnamed(path), 421), "send the header Host, e.g. localhost")
 	}
+}
+
+// unnamed asks as a client of HTTP/1.0 may: without a Host, which Go's client always sends.
+func (s *station) unnamed(path string) answered {
+	s.Helper()
+	c, err := net.Dial("tcp", s.http.Listener.Addr().String())
+	require.NoError(s, err)
+	defer func() { _ = c.Close() }()
+	_, err = fmt.Fprintf(c, "GET %s HTTP/1.0\r\n\r\n", path)
+	require.NoError(s, err)
+	a, err := http.ReadResponse(bufio.NewReader(c), nil)
+	require.NoError(s, err)
+	defer func() { _ = a.Body.Close() }()
+	body, err := io.ReadAll(a.Body)
+	require.NoError(s, err)
+	return answered{a, string(body)}
 }
 
 // A token of a project opens the gate, but no page: asking for one there would be in vain.

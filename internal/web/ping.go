@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"math"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -63,15 +64,17 @@ func (s *Server) ping(w http.ResponseWriter, r *request) error {
 	case signalLog:
 		res.Agent, res.RunID, res.Outcome, res.Detail = logAgent, "", store.Ignored, s.firstLine(r)
 	default:
-		code, err := strconv.ParseUint(signal, 10, 31)
-		if errors.Is(err, strconv.ErrSyntax) {
+		// Windows has codes of 32 bits, which programs show with a sign or without one: a crash is 0xC0000005, and a failure as any other.
+		code, err := strconv.ParseInt(signal, 10, 64)
+		if errors.Is(err, strconv.ErrSyntax) || signal[0] == '+' {
 			return errPing(http.StatusNotFound, "not found")
 		}
-		if err != nil || code > 255 {
-			return errPing(http.StatusBadRequest, "invalid url format: an exit code is at most 255")
+		if err != nil || code < math.MinInt32 || code > math.MaxUint32 {
+			return errPing(http.StatusBadRequest, "invalid url format: an exit code has at most 32 bits")
 		}
 		p, _ := r.cfg.Project(project)
-		res.Outcome, res.ExitCode = bot.OutcomeOf(p, int(code)), int(code)
+		res.ExitCode = int(int32(code))
+		res.Outcome = bot.OutcomeOf(p, res.ExitCode)
 	}
 	if res.Outcome == store.Failure {
 		res.Output = s.output(r)

@@ -50,6 +50,10 @@ func TestPing(t *testing.T) {
 		{"/7", store.Failure, 7},
 		{"/0", store.Success, 0},
 		{"/255", store.Failure, 255},
+		{"/256", store.Failure, 256}, // of Windows, as are those that follow
+		{"/-1", store.Failure, -1},
+		{"/-1073741819", store.Failure, -1073741819},
+		{"/3221225477", store.Failure, -1073741819},
 		{"?create=1", store.Success, 0}, // runitor may send that
 		{"/75", store.Ignored, 75},      // as the configuration has it
 	} {
@@ -112,7 +116,8 @@ func TestPingRefused(t *testing.T) {
 		"/ping/" + adminToken + "/nobody/300",
 		"/ping/wrong/odilo/start",
 		odiloPing + "/stop",
-		odiloPing + "/-1",
+		odiloPing + "/+1",
+		odiloPing + "/-",
 		odiloPing + "/1.5",
 	} {
 		a := s.get(path, as(adminToken))
@@ -121,7 +126,7 @@ func TestPingRefused(t *testing.T) {
 		require.Equal(t, "text/plain; charset=utf-8", a.Header.Get("Content-Type"))
 	}
 	for path, says := range map[string]string{
-		"/256": "invalid url format", "/99999999999999999999": "invalid url format", "?rid=7": "invalid uuid format", "/start?rid=": "invalid uuid format",
+		"/4294967296": "invalid url format", "/-2147483649": "invalid url format", "/99999999999999999999": "invalid url format", "?rid=7": "invalid uuid format", "/start?rid=": "invalid uuid format",
 	} {
 		a := s.get(odiloPing + path)
 		require.Equal(t, http.StatusBadRequest, a.StatusCode, path)
