@@ -47,6 +47,44 @@ func TestResultsPerSecond(t *testing.T) {
 	require.Equal(t, 422, report(odiloToken, "odilo").StatusCode)
 }
 
+// Many jobs that report at once are told different times to come again: a client that tries again only a few times gets its turn.
+func TestResultsTakeTurns(t *testing.T) {
+	s := newStation(t)
+	now := time.Now()
+	s.srv.now = func() time.Time { return now }
+	report := func() (accepted bool, after int) {
+		a := s.post("/api/v1/results", `{"project":"odilo"}`, as(odiloToken)) // refused, but only once it was looked at
+		if a.StatusCode == 422 {
+			return true, 0
+		}
+		after, err := strconv.Atoi(a.Header.Get("Retry-After"))
+		require.NoError(t, err)
+		return false, after
+	}
+	at := map[int]int{} // how many come again after so many seconds
+	for n := range 250 {
+		if accepted, after := report(); !accepted {
+			require.GreaterOrEqual(t, n, 100)
+			at[after]++
+		}
+	}
+	for second := 1; second <= 15; second++ {
+		now = now.Add(time.Second)
+		require.Equal(t, 10, at[second])
+		for range at[second] {
+			accepted, _ := report()
+			require.True(t, accepted, "after %d s", second)
+		}
+	}
+	for range 2000 { // of a client that does not wait
+		_, after := report()
+		require.LessOrEqual(t, after, 60)
+	}
+	now = now.Add(-time.Hour) // the clock is set back
+	_, after := report()
+	require.Equal(t, 1, after)
+}
+
 // The client sends again what comes too fast. Root may report as much as it likes.
 func TestResultsPerSecondOfAUser(t *testing.T) {
 	t.Parallel()

@@ -25,8 +25,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/time/rate"
-
 	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/internal/config"
 	"github.com/terraphim/adfbot/internal/web/page"
@@ -98,7 +96,7 @@ func New(o Options) (*Server, error) {
 		failed: make(chan error, 1), drainTimeout: drainTimeout, socketCheck: socketCheck,
 		tcpLimits: newLimits(), socketLimits: newLimits(), placeWait: placeWait, tripWait: tripWait, storeWait: storeWait, operateWait: operateWait,
 		parsing: make(semaphore, maxParsing), flagReads: make(semaphore, maxFlagReads),
-		resultRates: resultRates{of: map[string]*rate.Limiter{}}, holding: make(semaphore, maxHolding), holdRates: resultRates{of: map[string]*rate.Limiter{}},
+		resultRates: resultRates{of: map[string]*callerRate{}}, holding: make(semaphore, maxHolding), holdRates: resultRates{of: map[string]*callerRate{}},
 		unread: unread{most: maxUnread},
 	}
 	if s.now == nil {
