@@ -152,8 +152,12 @@ func (r *request) authenticate(w http.ResponseWriter, level access) error {
 	if c.cfg = r.cfg; ok {
 		r.caller = c
 	} else if _, _, login := r.BasicAuth(); !login || !r.permitted(level) {
+		hint := ""
+		if r.permitted(level) {
+			hint = "; none is needed here: if a proxy adds the header Authorization, let it leave that out"
+		}
 		return unauthorized(w, "the request has no valid token: send Authorization: Bearer TOKEN, with the token from http.token_file or "+
-			"from the project's token_file; a token that was replaced there is valid after the bot's next reload")
+			"from the project's token_file; a token that was replaced there is valid after the bot's next reload"+hint)
 	}
 	return nil
 }

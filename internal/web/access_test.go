@@ -146,6 +146,14 @@ func TestHostHeaderWithoutToken(t *testing.T) {
 	}
 }
 
+// A proxy with a login of its own may add a token of its own, as oauth2-proxy does.
+func TestForeignTokenWhereNoneIsNeeded(t *testing.T) {
+	s := newStation(t)
+	const says = "if a proxy adds the header Authorization, let it leave that out"
+	require.Contains(t, s.problem(s.get("/", as("eyJhbGciOi.J9.x")), 401), says)
+	require.NotContains(t, s.problem(s.get("/api/v1/projects", as("eyJhbGciOi.J9.x")), 401), says)
+}
+
 // unnamed asks as a client of HTTP/1.0 may: without a Host, which Go's client always sends.
 func (s *station) unnamed(path string) answered {
 	s.Helper()

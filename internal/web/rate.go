@@ -15,8 +15,8 @@ const (
 	resultsPerSecond = 10
 	resultBurst      = 100
 
-	// maxTurn is how far ahead callers are told to come again. Whoever comes then finds the places that were free meanwhile.
-	maxTurn = time.Minute
+	// maxTurn is how far ahead callers are told to come again: exec and record wait for 20 s.
+	maxTurn = 15 * time.Second
 )
 
 // callerRate is the limit of one caller, and when the next of its results that is refused may come again. Each gets a time of its own: of

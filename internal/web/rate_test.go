@@ -78,7 +78,7 @@ func TestResultsTakeTurns(t *testing.T) {
 	}
 	for range 2000 { // of a client that does not wait
 		_, after := report()
-		require.LessOrEqual(t, after, 60)
+		require.LessOrEqual(t, after, 15)
 	}
 	now = now.Add(-time.Hour) // the clock is set back
 	_, after := report()
