@@ -148,6 +148,7 @@ func TestHostHeaderWithoutToken(t *testing.T) {
 
 // A proxy with a login of its own may add a token of its own, as oauth2-proxy does.
 func TestForeignTokenWhereNoneIsNeeded(t *testing.T) {
+	t.Parallel()
 	s := newStation(t)
 	const says = "if a proxy adds the header Authorization, let it leave that out"
 	require.Contains(t, s.problem(s.get("/", as("eyJhbGciOi.J9.x")), 401), says)

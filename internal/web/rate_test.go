@@ -49,6 +49,7 @@ func TestResultsPerSecond(t *testing.T) {
 
 // Many jobs that report at once are told different times to come again: a client that tries again only a few times gets its turn.
 func TestResultsTakeTurns(t *testing.T) {
+	t.Parallel()
 	s := newStation(t)
 	now := time.Now()
 	s.srv.now = func() time.Time { return now }
