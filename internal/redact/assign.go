@@ -543,8 +543,11 @@ func (a *assignment) isTerm(i int) bool {
 	}
 	at := skipBlanks(a.s, i+1)
 	at += len("<<") * strings.Count(a.s[at:min(at+len("<<"), len(a.s))], "<<")
+	if !isString(a.s, at) {
+		return false
+	}
 	_, to := valueAt(a.s, at)
-	return isString(a.s, at) && strings.HasPrefix(strings.TrimLeft(a.s[skipCloser(a.s, to):], "> "), "}")
+	return strings.HasPrefix(strings.TrimLeft(a.s[skipCloser(a.s, to):], "> "), "}")
 }
 
 // isStatement reports whether the key and the quoted text at i are a statement in a line of several: { user 'bob'; password 'x' }.

@@ -60,17 +60,21 @@ func optionValue(s, low string, key, end int) (from, to int, ok bool) {
 	case option[len(option)-1] == '-', key > 0 && s[key-1] == '[': // a usage text
 		return 0, 0, false
 	case isUserOption(option):
-		if from, to = valueAt(s, optionArgument(s, end)); !isUserAndPassword(low, key, option, s[from:to]) {
+		at := optionArgument(s, end)
+		if !isUserAndPassword(low, key, option, startOf(s, at)) {
 			break
 		}
+		from, to = valueAt(s, at)
 		if to < len(s) && isQuote(s[to]) && !isQuote(s[from-1]) { // bob:'x'
 			_, to = valueAt(s, to)
 		}
 		return from, to, true
 	case option == "-b" && runs(low, key, "curl"):
-		if from, to = valueAt(s, nextArgument(s, end)); !strings.Contains(s[from:to], "=") {
+		at := nextArgument(s, end)
+		if !strings.Contains(startOf(s, at), "=") {
 			return 0, 0, true // a file
 		}
+		from, to = valueAt(s, at)
 		return from, to, true
 	case strings.HasPrefix(option, "-u") && end < len(s) && s[end] == ':' && runs(low, key, "curl"):
 		from = key + len("-u")
@@ -199,6 +203,9 @@ func containsAny(line, commands string) bool {
 // assignment, so may those after it.
 func (c *commandSecret) find(s string, i int) (from, to int) {
 	if i < len(s) && s[i] == '=' {
+		if isPlaceholder(startOf(s, i+1)) {
+			return 0, 0
+		}
 		from, to = valueAt(s, i+1)
 	} else {
 		from, to = argumentAt(s, i, c.place)

@@ -455,6 +455,9 @@ func TestFormats(t *testing.T) {
 			got := New().Redact(in)
 			require.Equal(t, want, got)
 			require.Equal(t, got, New().Redact(got), "masking twice")
+			for i := range in {
+				require.NotPanics(t, func() { _ = New().Redact(in[i:]) }, in[i:])
+			}
 		})
 	}
 }

@@ -102,6 +102,7 @@ func FuzzRedactFragments(f *testing.F) {
 		`invalid port ":`, "login ",
 		"kind: Secret\n", "data:\n", "  ", "- ", "</name><value>", "auth", "tokens", "PASSWORD", "#define ", "!!str ", "requirepass ", "password 7 ", "[]", "is ", "unseal key 1", "0x",
 		"-p", "-P", "mysql bcp ", "→ ", "smbclient ", " //h/s ", `" a1="`, `, "PASS `, `\r\n"`, "mc alias set ", "select ", "_pat", "Hunter22",
+		"-u", "<<<", "printf",
 	}
 	f.Add([]byte{0, 19, 47, 21, 10, 47})
 	f.Add([]byte{54, 55, 56, 57, 54, 23, 56, 55})

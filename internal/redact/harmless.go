@@ -18,6 +18,9 @@ func (a *assignment) isHarmless(from, to int) bool {
 	if isPlaceholder(v) || isPath(v) || a.isState(v) || !a.equal && isComplaint(v) || option && (isOptionValue(v) || a.isOptionName(v)) || !quoted && (a.isCode(from, to) || a.isProse(v, to) || a.isCmdlet(v)) {
 		return true
 	}
+	if (a.random || a.kind == isKey) && isObject(v) || a.isRename(v) {
+		return true
+	}
 	switch a.kind {
 	case isToken:
 		return len(v) < 7 && isNumber(v) || len(v) < 3 && !hasAlnum(v) || isVersion(v) || isMeasure(v) || v[0] == '/' && !looksRandom(v) || !quoted && isDottedName(v)
@@ -49,6 +52,21 @@ func (a *assignment) isCmdlet(v string) bool {
 		}
 	}
 	return false
+}
+
+// isObject reports whether v is the name of an object of Kubernetes with a hash at its end, which has no vowels: db-login-7h2k9m5t8b.
+func isObject(v string) bool {
+	const short, long = 5, 10
+	n := strings.LastIndexByte(v, '-')
+	hash := v[n+1:]
+	return n > 0 && (len(hash) == short || len(hash) == long) && strings.Trim(hash, "bcdfghjklmnpqrstvwxz2456789") == "" &&
+		strings.Trim(v[:n], "abcdefghijklmnopqrstuvwxyz-") == ""
+}
+
+// isRename reports whether the key and the value are names of a file that was renamed, as git shows it: src/{token => auth}/store.go.
+func (a *assignment) isRename(v string) bool {
+	name, rest, ok := strings.Cut(v, "}")
+	return ok && rest != "" && strings.IndexByte("/.", rest[0]) >= 0 && a.key > 0 && a.s[a.key-1] == '{' && strings.HasPrefix(a.s[a.end:], " => ") && !isRandom(name)
 }
 
 // isARN reports whether the key is a part of the name of a secret: arn:aws:secretsmanager:eu-west-1:1:secret:db.

@@ -15,6 +15,11 @@ func TestNoSecret(t *testing.T) {
 		"paths":    {"tls-secret: /etc/tls", "db-password: /run/secrets/db2", "--password=/run/secrets/x", "secret: ./a/b", `secret = "~/x/Y"`, "password: ../x"},
 		"references": {"existingSecret: db-cred1", "imagePullSecret: regcred1", "password: op://vault/x1/password", "password: arn:aws:secretsmanager:eu-west-1:12:secret:x1",
 			`password: "@Microsoft.KeyVault(SecretUri=https://x)"`, "password: file:///run/x1", "user bob123 password reset"},
+		"objects of Kubernetes": {
+			`MountVolume.SetUp failed for volume "x": secret "app-secrets-7h2k9m5t8b" not found`, `secret "default-token-x7k2p" not found`,
+			"Tokens:              default-token-x7k2p\nMountable secrets:   default-token-x7k2p",
+		},
+		"renames": {" rename src/{secret => secrets}/store.go (98%)", " {password => auth}/hash.go | 12 ++--", "rename {token => auth2}.go (90%)"},
 		"tests": {
 			"✓ password: validates length", "  ✔ password: is longer (3 ms)", "  × password: refuses short ones", "password: validates length", "ok 12 - password: has digits", "PASS password: length of it",
 			"  - password: rejects empty values",

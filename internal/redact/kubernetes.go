@@ -32,22 +32,22 @@ func findKubernetes(s string, add func(from, to int)) {
 				continue
 			}
 			if colon := skipCloser(s, end); strings.HasPrefix(s[colon:to], ":\n") {
-				addLines(s[:to], key, colon+len(":\n"), add)
+				at = max(at, addLines(s[:to], key, colon+len(":\n"), add)-1)
 			} else if colon < to && s[colon] == ':' {
-				addFields(s[:to], skipBlanks(s, colon+1), add)
+				at = max(at, addFields(s[:to], skipBlanks(s, colon+1), add)-1)
 			}
 		}
 	}
 }
 
-// addLines adds the values in the lines of YAML from i on that are indented below the key.
-func addLines(s string, key, i int, add func(from, to int)) {
+// addLines adds the values in the lines of YAML from i on that are indented below the key. It returns where these end.
+func addLines(s string, key, i int, add func(from, to int)) int {
 	column := key - 1 - strings.LastIndexByte(s[:key], '\n')
 	for i < len(s) {
 		line, _, _ := strings.Cut(s[i:], "\n")
 		text := strings.TrimLeft(line, " ")
 		if text != "" && len(line)-len(text) <= column {
-			return
+			return i
 		}
 		_, value, ok := strings.Cut(text, ": ")
 		if !ok && !strings.HasSuffix(text, ":") {
@@ -63,16 +63,17 @@ func addLines(s string, key, i int, add func(from, to int)) {
 		}
 		i = end + 1
 	}
+	return len(s)
 }
 
-// addFields adds the values of the object of JSON that begins at i.
-func addFields(s string, i int, add func(from, to int)) {
+// addFields adds the values of the object of JSON that begins at i. It returns where the last one ends.
+func addFields(s string, i int, add func(from, to int)) int {
 	for i < len(s) && (s[i] == '{' || s[i] == ',') {
 		i = len(s) - len(strings.TrimLeft(s[i+1:], " \t\n"))
 		_, to := valueAt(s, i)
 		i = skipBlanks(s, skipCloser(s, to))
 		if i == len(s) || s[i] != ':' {
-			return
+			break
 		}
 		from, to := valueAt(s, skipBlanks(s, i+1))
 		if from < to && !isPlaceholder(s[from:to]) {
@@ -80,4 +81,5 @@ func addFields(s string, i int, add func(from, to int)) {
 		}
 		i = skipCloser(s, to)
 	}
+	return i
 }

@@ -40,6 +40,7 @@ func TestNestedValuesAreLinear(t *testing.T) {
 		strings.Repeat("Ab1/", 20) + "-----END PRIVATE " + "KEY-----\n", "x:" + strings.Repeat("Ab1/", 20) + "\n-----END PRIVATE " + "KEY-----\n", "LS0tLS1CRUdJTiBSU0EgUFJJVkFURSBLRVktLS0tLQpN\n", "LS0tLS1CRUdJTiBSU0EgUFJJVkFURSBLRVktLS0tLQpN", `-----BEGIN PRIVATE ` + `KEY-----\n"`, "-----BEGIN PRIVATE " + "KEY-----Ab1 ",
 		"token (a): a1b2c3 ", "token is a1b2c3 ", `Private-Lines: \n"`, "Version: Private-Lines: \n", "web | -----BEGIN PRIVATE " + "KEY-----\ndb | x\ndb | y\n",
 		"%40", "https%3A%2F%2Fa%40", "sed ", "sed s/", "s/TOKEN/", "UGFzc3dvcmQ6 ", "UGFzc3dvcmQ6\n", "://:x", `:\/\/a:`, "token: bearer ", "(token,", "(token -> ",
+		"-u=:", "curl:-u=${", "curl:-b:", "mongo:-p=${", "<", "chpasswd<<<${", "printf:|chpasswd|", "{token,$", "password=" + strings.Repeat("a1", 35) + "b\n", `kind: Secret` + "\n" + strings.Repeat(`,"data":`, 1000),
 		"web | Private-Lines: \nx\n", "web | " + strings.Repeat("Ab1/", 20) + "\nx\nweb | -----END PRIVATE " + "KEY-----\nx\n",
 	} {
 		texts[unit] = strings.Repeat(unit, size/len(unit))

@@ -104,6 +104,7 @@ type span struct{ from, to int }
 // find returns the secrets in s, in order and without overlaps.
 func (r *Redactor) find(s string, found *foundValues) []span {
 	var all []span
+	var wrapped span // the lines on which the last one that was looked at goes on, so that this takes linear time
 	add := func(from, to int) {
 		if from >= to || s[from:to] == masked {
 			return
@@ -114,7 +115,10 @@ func (r *Redactor) find(s string, found *foundValues) []span {
 		if _, i, ok := aroundMask(s, to); ok {
 			to = i
 		}
-		all = append(all, span{from, wrapEnd(s, to)})
+		if to < wrapped.from || to >= wrapped.to {
+			wrapped = span{to, wrapEnd(s, to)}
+		}
+		all = append(all, span{from, max(to, wrapped.to)})
 	}
 	for _, n := range r.known() {
 		n.find(s, add)

@@ -202,8 +202,8 @@ func findPiped(s string, add func(from, to int)) {
 		add(echoed(s, at, at+len(echo)-1))
 	}
 	for at := strings.Index(s, here); at >= 0; at = indexFrom(s, here, at+len(here)) {
-		if from, to := valueAt(s, skipBlanks(s, at+len(here))); from < to && runs(s, at, pipedTo) && !isPlaceholder(s[from:to]) {
-			add(from, to)
+		if text := skipBlanks(s, at+len(here)); runs(s, at, pipedTo) && !isPlaceholder(startOf(s, text)) {
+			add(valueAt(s, text))
 		} else {
 			add(echoed(s, at, at+len(here)))
 		}
@@ -224,10 +224,11 @@ func echoed(s string, at, end int) (from, to int) {
 	}
 	stop := at + len(text)
 	from = skipBlanks(s, end)
+	s = s[:min(stop+1, len(s))]
 	for from < stop && s[from] == '-' {
 		from = skipBlanks(s, wordEnd(s, from))
 	}
-	if from, to = valueAt(s, from); to > stop || isPlaceholder(s[from:to]) {
+	if from, to = valueAt(s, min(from, len(s))); to > stop || isPlaceholder(s[from:to]) {
 		return 0, 0
 	}
 	return from, to

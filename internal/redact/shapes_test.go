@@ -57,6 +57,7 @@ var services = map[string][]string{
 	"RubyGems": {`rubygems_[0-9a-f]{48}`}, "Sentry": {`sntry[su]_[0-9a-f]{64}`}, "Shopify": {`shp(at|ca|pa|ss)_[0-9a-fA-F]{32}`}, "Stripe": {`[rs]k_(live|test|prod)_[0-9A-Za-z]{24}`},
 	"Supabase": {`sbp_[0-9a-f]{40}`, `sb_secret_[\w-]{31}`}, "Tailscale": {`tskey-(auth|api|client)-[0-9A-Za-z]{12}-[0-9A-Za-z]{32}`}, "Telegram": {`[0-9]{10}:AA[\w-]{33}`},
 	"Terraform": {`[0-9A-Za-z]{14}\.atlasv1\.[\w-]{67}`}, "Together": {`tgp_v1_[\w-]{43}`}, "Vault": {`hv[sb]\.CAESI[0-9A-Za-z]{16}[\w-]{120}`}, "Vercel": {`vc[kpiar]_[\w-]{56}`},
+	"E2B": {`e2b_[0-9a-f]{40}`}, "Jina": {`jina_[0-9a-f]{32}[0-9A-Za-z]{28}`}, "Netlify": {`nfp_[0-9A-Za-z]{36}`}, "Snyk": {`snyk_(uat|sat)\.[0-9a-f]{8}\.[0-9A-Za-z_-]{60}`},
 	"Weights & Biases": {`wandb_v1_\w{77}`}, "xAI": {`xai-[0-9A-Za-z]{80}`},
 }
 

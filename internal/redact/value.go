@@ -31,6 +31,14 @@ func valueAt(s string, i int) (from, to int) {
 	return i, wordEnd(s, i)
 }
 
+// startOf returns the start of the value that begins at i, which is enough to see that it is no secret. Long values that are none may
+// overlap, and looking for the end of each would take quadratic time.
+func startOf(s string, i int) string {
+	const enough = 200
+	from, to := valueAt(s[:min(i+enough, len(s))], i)
+	return s[from:to]
+}
+
 // maxEncoded limits the length of a value in encoded quotes.
 const maxEncoded = 2 << 10
 
