@@ -48,6 +48,7 @@ func makeDirs(path string) error {
 // DeadLink returns an [ErrDeadLink] that names the link by which a path leads
 // nowhere, the path itself or one above it, and nil if there is none.
 func DeadLink(path string) error {
+	path = filepath.Clean(path) // with a slash at its end, a link is followed
 	for {
 		target, err := os.Readlink(path)
 		switch _, statErr := os.Stat(path); {

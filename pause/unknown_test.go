@@ -48,7 +48,7 @@ func TestDanglingDir(t *testing.T) {
 	require.NoError(t, os.Symlink("nowhere", path))
 	unknown(t, pause.New(path), pause.ErrNoDir)
 	unknown(t, pause.New(path+"/deep"), pause.ErrNoDir)
-	for _, dir := range []string{path, path + "/deep", path + "/very/deep"} {
+	for _, dir := range []string{path, path + "/", path + "/deep", path + "/very/deep"} {
 		d := pause.New(dir)
 		_, writeErr := d.Write("odilo", "")
 		_, lookErr := d.Look("odilo")

@@ -111,7 +111,10 @@ func adviseIncluded(e *Error) *Error {
 }
 
 func unreadableDir(dir string, err error) *fault {
+	link := pause.DeadLink(dir)
 	switch {
+	case link != nil:
+		return faultf("", "names files in %s: %v", dir, link)
 	case errors.Is(err, fs.ErrNotExist):
 		return faultf("create it, or remove include", "names files in %s, which does not exist", dir)
 	case errors.Is(err, fs.ErrPermission):
