@@ -2,7 +2,6 @@ package pause
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -134,7 +133,7 @@ func (d Dir) Open() (*Folder, error) {
 	case err == nil:
 		return &Folder{dir: d, root: root}, nil
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, fmt.Errorf("%w: %s; mount the file system it is on, or create it again with its flags", ErrNoDir, d.Path())
+		return nil, noDir(d.Path())
 	case errors.Is(err, syscall.ENOTDIR):
 		return nil, notDir(d.Path())
 	default:

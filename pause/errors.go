@@ -23,6 +23,10 @@ var (
 	// file system is not mounted. This never means "not paused".
 	ErrNoDir = errors.New("the pause directory does not exist")
 
+	// ErrDeadLink: a link leads nowhere, most likely to a file system that is not
+	// mounted. See [DeadLink].
+	ErrDeadLink = errors.New("does not exist: mount the file system that it leads to, or correct the link")
+
 	// ErrNotDir: the path of the pause directory, or one of its parents, is not
 	// a directory.
 	ErrNotDir = errors.New("the pause directory is not a directory")
@@ -105,6 +109,17 @@ func fix(err error, need string) string {
 // still be possible.
 func IsFull(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG)
+}
+
+// noDir returns the error for a directory that does not exist.
+func noDir(path string) error {
+	if err := DeadLink(path); err != nil {
+		if _, lstatErr := os.Lstat(path); lstatErr == nil { // the link is named once
+			return fmt.Errorf("%w: %w", ErrNoDir, err)
+		}
+		return fmt.Errorf("%w: %s: %w", ErrNoDir, path, err)
+	}
+	return fmt.Errorf("%w: %s; mount the file system it is on, or create it again with its flags", ErrNoDir, path)
 }
 
 func notDir(path string) error {

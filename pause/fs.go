@@ -2,6 +2,7 @@ package pause
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -29,7 +30,10 @@ func makeDirs(path string) error {
 	}
 	err := step("mkdir", func() error { return os.Mkdir(path, dirMode) })
 	if errors.Is(err, fs.ErrExist) {
-		return nil // another process was first, or it is a dangling link
+		if DeadLink(path) != nil {
+			return noDir(path)
+		}
+		return nil // another process was first
 	}
 	if err == nil {
 		inheritDir(path, parent)
@@ -39,6 +43,24 @@ func makeDirs(path string) error {
 		return failed(attempt, path, err, needWrite)
 	}
 	return nil
+}
+
+// DeadLink returns an [ErrDeadLink] that names the link by which a path leads
+// nowhere, the path itself or one above it, and nil if there is none.
+func DeadLink(path string) error {
+	path = filepath.Clean(path) // with a slash at its end, a link is followed
+	for {
+		target, err := os.Readlink(path)
+		switch _, statErr := os.Stat(path); {
+		case statErr == nil:
+			return nil
+		case err == nil && errors.Is(statErr, fs.ErrNotExist):
+			return fmt.Errorf("%s is a link to %s, which %w", path, target, ErrDeadLink)
+		case path == filepath.Dir(path):
+			return nil
+		}
+		path = filepath.Dir(path)
+	}
 }
 
 func inheritDir(path, parent string) {

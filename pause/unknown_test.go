@@ -47,8 +47,16 @@ func TestDanglingDir(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "pause")
 	require.NoError(t, os.Symlink("nowhere", path))
 	unknown(t, pause.New(path), pause.ErrNoDir)
-	_, err := pause.New(path).Write("odilo", "")
-	require.ErrorIs(t, err, pause.ErrNoDir)
+	unknown(t, pause.New(path+"/deep"), pause.ErrNoDir)
+	for _, dir := range []string{path, path + "/", path + "/deep", path + "/very/deep"} {
+		d := pause.New(dir)
+		_, writeErr := d.Write("odilo", "")
+		_, lookErr := d.Look("odilo")
+		for _, err := range []error{writeErr, lookErr, d.Create()} {
+			require.ErrorIs(t, err, pause.ErrNoDir)
+			require.ErrorContains(t, err, path+" is a link to nowhere, which does not exist: mount the file system that it leads to, or correct the link")
+		}
+	}
 }
 
 func TestDirLinkLoop(t *testing.T) {

@@ -218,6 +218,16 @@ func TestCheckFindings(t *testing.T) {
 		}, "pause_dir", bot.Fail, []string{"belongs to another installation", "set pause_dir to this installation's own directory"}},
 		"a pause directory that is a file": {func(w *world) { w.Remove(w.cfg.PauseDir); w.Touch(w.cfg.PauseDir) },
 			"pause_dir", bot.Fail, []string{"is not a directory"}},
+		"a link to no pause directory": {func(w *world) {
+			w.wipe()
+			require.NoError(w, os.RemoveAll(w.cfg.PauseDir))
+			require.NoError(w, os.Symlink("/no/where", w.cfg.PauseDir))
+		}, "pause_dir", bot.Fail, []string{"/pause is a link to /no/where, which does not exist: mount the file system that it leads to"}},
+		"a link to no directory for the state": {func(w *world) {
+			dir := filepath.Dir(w.cfg.State)
+			require.NoError(w, os.Rename(dir, dir+".away"))
+			require.NoError(w, os.Symlink("/no/where", dir))
+		}, "state", bot.Fail, []string{"is missing", "/state is a link to /no/where, which does not exist: mount the file system that it leads to"}},
 		"a pause directory for everybody": {func(w *world) { require.NoError(w, os.Chmod(w.cfg.PauseDir, 0o777)) },
 			"pause_dir", bot.Warn, []string{"every user can remove flags from", "which resumes projects", "run chmod o-w "}},
 		"a pause directory for everybody, with the sticky bit": {func(w *world) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -151,6 +152,30 @@ func TestGateErrorExplained(t *testing.T) {
 	require.NoFileExists(t, w.cfg.State)
 	other := bot.Gate(ctx, w.cfg, "../x").Err
 	require.Equal(t, other, bot.AdviseRestore(ctx, w.cfg, w.env(), other, time.Minute))
+}
+
+// Nothing that adfbot does makes what a link leads to: the disk is not mounted.
+func TestLinkToNoPauseDir(t *testing.T) {
+	t.Parallel()
+	link := func(w *world) {
+		w.Remove(w.cfg.PauseDir)
+		require.NoError(t, os.Symlink("/no/where", w.cfg.PauseDir))
+	}
+	says := "/pause is a link to /no/where, which does not exist: mount the file system that it leads to, or correct the link"
+	for name, c := range map[string]struct {
+		failures int
+		end      string
+	}{"never paused": {1, says}, "paused": {3, says + "\npaused: odilo"}} {
+		w := newWorld(t)
+		w.fail("odilo", c.failures)
+		link(w)
+		err := bot.Gate(ctx, w.cfg, "odilo").Err
+		explained := bot.AdviseRestore(ctx, w.cfg, w.env(), err, time.Minute)
+		require.ErrorIs(t, explained, pause.ErrNoDir)
+		require.True(t, strings.HasSuffix(explained.Error(), c.end), "%s: %v", name, explained)
+		w.Remove(w.cfg.State)
+		require.NotContains(t, bot.AdviseRestore(ctx, w.cfg, w.env(), err, time.Minute).Error(), "adfbot restore")
+	}
 }
 
 // A mistake in the configuration may leave open where the state is. The sentinel of some other installation proves nothing then, and its

@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"gopkg.in/yaml.v3"
+
+	"github.com/terraphim/adfbot/pause"
 )
 
 // source is an included file: the content, or why it cannot be read.
@@ -99,7 +101,7 @@ func readIncluded(pattern string) (out []source, f *fault) {
 func adviseIncluded(e *Error) *Error {
 	for n := range e.Problems {
 		switch p := &e.Problems[n]; {
-		case errors.Is(e, fs.ErrNotExist):
+		case errors.Is(e, fs.ErrNotExist) && !errors.Is(e, pause.ErrDeadLink):
 			p.Fix = "create it, or correct include"
 		case p.Fix == fixMapping:
 			p.Fix = "write projects: and a list of them, or remove the file"
@@ -109,7 +111,10 @@ func adviseIncluded(e *Error) *Error {
 }
 
 func unreadableDir(dir string, err error) *fault {
+	link := pause.DeadLink(dir)
 	switch {
+	case link != nil:
+		return faultf("", "names files in %s: %v", dir, link)
 	case errors.Is(err, fs.ErrNotExist):
 		return faultf("create it, or remove include", "names files in %s, which does not exist", dir)
 	case errors.Is(err, fs.ErrPermission):

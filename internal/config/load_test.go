@@ -126,6 +126,21 @@ func TestUnreadableFile(t *testing.T) {
 			require.ErrorContains(t, read(below), "a part of this path before its end is a file: correct the path")
 		}
 	})
+	t.Run("a link to nothing", func(t *testing.T) {
+		link, dir := filepath.Join(dir, "to-nothing"), filepath.Join(dir, "to-no-directory")
+		require.NoError(t, os.Symlink("/no/where", link))
+		require.NoError(t, os.Symlink("/no/where", dir))
+		for path, from := range map[string]string{link: link, filepath.Join(dir, "config.yaml"): dir} {
+			_, err := Load(path)
+			_, secretErr := ReadSecretFile(path)
+			for _, err := range []error{err, secretErr} {
+				require.ErrorIs(t, err, fs.ErrNotExist)
+				require.ErrorContains(t, err, from+" is a link to /no/where, which does not exist: mount the file system that it leads to, or correct the link")
+				require.NotContains(t, err.Error(), "adfbot init", "it overwrites no link")
+				require.NotContains(t, err.Error(), "write the secret to it", "there may be no directory for it")
+			}
+		}
+	})
 	t.Run("forbidden", func(t *testing.T) {
 		err := readError("/c.yaml", &fs.PathError{Op: "open", Path: "/c.yaml", Err: fs.ErrPermission})
 		require.ErrorIs(t, err, fs.ErrPermission)

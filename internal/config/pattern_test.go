@@ -164,6 +164,15 @@ func TestIncludeRefused(t *testing.T) {
 	}
 }
 
+// What a link leads to is not there while its disk is not mounted, and no mkdir can make it.
+func TestIncludeFromLinkToNothing(t *testing.T) {
+	path := configOf(t, map[string]string{"config.yaml": "include: x/*.yaml\n" + rest})
+	require.NoError(t, os.Symlink("/no/where", filepath.Join(filepath.Dir(path), "x")))
+	_, err := Load(path)
+	require.ErrorContains(t, err, "/x is a link to /no/where, which does not exist: mount the file system that it leads to, or correct the link")
+	require.NotContains(t, err.Error(), "create it")
+}
+
 // A mistake of one team does not stop the projects of another.
 func TestMistakesInIncludedFiles(t *testing.T) {
 	for _, more := range []string{"projects: [\n", "", "projects:\n  - id: ../x\n", "projects:\n  - id: a\n    threshold: x\n", "x: 1\n", "projects:\n  - id: odilo\n"} {

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/terraphim/adfbot/internal/text"
+	"github.com/terraphim/adfbot/pause"
 )
 
 // maxSecret is the largest file that is read as a secret, in bytes.
@@ -115,7 +116,7 @@ func pathOf(err error) string {
 // secretError adds a fix to an error of the operating system, which names the file.
 func secretError(err error) error {
 	switch {
-	case errors.Is(err, fs.ErrNotExist):
+	case errors.Is(err, fs.ErrNotExist) && !errors.Is(err, pause.ErrDeadLink):
 		return fmt.Errorf("%w: write the secret to it, then chown it to the bot's user and chmod it to 600", err)
 	case errors.Is(err, fs.ErrPermission) && mountedReadOnly(pathOf(err)):
 		return fmt.Errorf("%w: uid %d cannot read it: %s", err, os.Geteuid(), mountFix)

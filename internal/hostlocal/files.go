@@ -9,6 +9,7 @@ import (
 	"syscall"
 
 	"github.com/terraphim/adfbot/internal/store"
+	"github.com/terraphim/adfbot/pause"
 )
 
 // noLink keeps an open from following a symbolic link and from blocking on a FIFO. Any member of the group may put either
@@ -19,6 +20,9 @@ const noLink = syscall.O_NOFOLLOW | syscall.O_NONBLOCK
 func MakeDirs(dir string) error {
 	if _, err := os.Stat(dir); err == nil || !errors.Is(err, fs.ErrNotExist) {
 		return err
+	}
+	if err := pause.DeadLink(dir); err != nil {
+		return store.Unusable(dir, err.Error(), fs.ErrNotExist)
 	}
 	if err := MakeDirs(filepath.Dir(dir)); err != nil {
 		return err

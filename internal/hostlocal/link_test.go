@@ -82,3 +82,16 @@ func useAll(d *hostlocal.Dir) map[string]error {
 	done["tidy"] = d.Tidy(ctx, func(context.Context) ([]store.Run, error) { return nil, errors.New("not asked") })
 	return done
 }
+
+// A state may lie behind a link, whose disk may not be mounted.
+func TestLinkAboveToNothing(t *testing.T) {
+	link := filepath.Join(t.TempDir(), "adfbot")
+	require.NoError(t, os.Symlink("/no/where", link))
+	const says = " is a link to /no/where, which does not exist: mount the file system that it leads to, or correct the link"
+	for _, dir := range []string{link, filepath.Join(link, "below")} {
+		require.Equal(t, link+says, hostlocal.NotCreatable(dir))
+		err := hostlocal.Beside(filepath.Join(dir, "adfbot.db")).Create(t.Context())
+		require.ErrorIs(t, err, store.ErrUnusable)
+		require.ErrorContains(t, err, link+says)
+	}
+}

@@ -86,7 +86,7 @@ func BotUser(path string) Account {
 func OtherOwner(path string) (owner Account, other bool) {
 	me, owner := Me(), BotUser(path)
 	other = me.IsPerson() || owner.UID != 0 && !owner.IsPerson()
-	return owner, other && me.UID != owner.UID && NotCreatable(path) != ""
+	return owner, other && me.UID != owner.UID && notCreatable(path) != ""
 }
 
 func sys(info fs.FileInfo) (*syscall.Stat_t, bool) {

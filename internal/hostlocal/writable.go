@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/terraphim/adfbot/internal/text"
+	"github.com/terraphim/adfbot/pause"
 )
 
 // DirWritable returns why this user cannot write to a directory.
@@ -26,6 +27,13 @@ func DirWritable(path string) error {
 // NotCreatable returns why this user may not create a path, with the fix, or "": it must be able to write the nearest
 // directory that exists.
 func NotCreatable(path string) string {
+	if err := pause.DeadLink(path); err != nil {
+		return err.Error()
+	}
+	return notCreatable(path)
+}
+
+func notCreatable(path string) string {
 	dir := path
 	for {
 		if _, err := os.Stat(dir); err == nil || dir == filepath.Dir(dir) {

@@ -125,7 +125,7 @@ func OtherPauseDir(err error) bool {
 // AdviseRestore adds the fix to an error about lost flags, for callers that cannot read the state.
 func AdviseRestore(cfg *config.Config, err error) error {
 	switch {
-	case !FlagsLost(err):
+	case !FlagsLost(err), errors.Is(err, pause.ErrDeadLink): // restore makes nothing that a link leads to
 		return err
 	case errors.Is(err, pause.ErrOtherDirectory):
 		return fmt.Errorf("%w\nif this is to be the pause directory from now on: adfbot restore writes the flags of all paused projects to it%s",
@@ -164,6 +164,10 @@ func (r *Reader) AdviseRestore(ctx context.Context, err error) error {
 	switch readErr = errors.Join(readErr, readErr2); {
 	case readErr != nil:
 		return errors.Join(AdviseRestore(r.from.Config, err), readErr)
+	case errors.Is(err, pause.ErrDeadLink) && len(projects) == 0:
+		return err
+	case errors.Is(err, pause.ErrDeadLink):
+		return fmt.Errorf("%w\npaused: %s", err, strings.Join(projects, ", "))
 	case len(projects) == 0 && !everPaused && !errors.Is(err, pause.ErrBadSentinel):
 		return fmt.Errorf("%w\nno pause flag was ever written here: adfbot serve creates the directory when it starts, and so does adfbot restore%s",
 			err, runRestore(r.from.Config))
