@@ -111,12 +111,10 @@ func (c *checker) socket(ctx context.Context, path string) {
 	}
 }
 
-// runtimeDir is a directory that RuntimeDirectory= names, of the system's units or of a user's.
-var runtimeDir = regexp.MustCompile(`^(?:/var)?/run/(?:user/\d+/)?(.+)$`)
-
 // MakeSocketDir says how to make the directory of the socket, which is missing.
 func MakeSocketDir(dir string) string {
 	create := "create it for the daemon's user"
+	runtimeDir := regexp.MustCompile(`^(?:/var)?/run/(?:user/\d+/)?(.+)$`) // what RuntimeDirectory= names, in units of the system or of a user
 	if below := runtimeDir.FindStringSubmatch(dir); below != nil {
 		return "start the daemon by a unit with RuntimeDirectory=" + below[1] + ", or " + create
 	}
