@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -141,7 +142,7 @@ var flagValues = map[string]string{
 const maxDuration = "2562047h"
 
 // longDuration matches a duration, which is refused if it is longer than that.
-var longDuration = regexp.MustCompile(`^[-+]?([0-9.]+(h|m|s|ms|us|µs|ns))+$`)
+var longDuration = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[-+]?([0-9.]+(h|m|s|ms|us|µs|ns))+$`) })
 
 // flagError says in plain words what is wrong with a flag: which one may have been meant, and which value would be right.
 func flagError(cmd *cobra.Command, err error) error {
@@ -155,7 +156,7 @@ func flagError(cmd *cobra.Command, err error) error {
 		return fmt.Errorf("--%s: %w", bad.GetFlag().Name, twice)
 	case errors.As(err, &bad):
 		must := cmp.Or(flagValues[bad.GetFlag().Value.Type()], "something else: see the help text")
-		if bad.GetFlag().Value.Type() == "duration" && longDuration.MatchString(bad.GetValue()) {
+		if bad.GetFlag().Value.Type() == "duration" && longDuration().MatchString(bad.GetValue()) {
 			must = "at most " + maxDuration
 		}
 		if bad.GetFlag().Name == "exit-code" {

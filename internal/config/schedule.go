@@ -96,7 +96,7 @@ func parseSchedule(s string) (cron.Schedule, *fault) {
 		return cron.Every(d), nil
 	}
 	schedule, err := cron.ParseStandard(sundays(s))
-	if err != nil || !strings.HasPrefix(s, "@") && oddField.MatchString(s) {
+	if err != nil || !strings.HasPrefix(s, "@") && oddField().MatchString(s) {
 		return nil, cronFault(s)
 	}
 	if spec, ok := schedule.(*cron.SpecSchedule); ok {
@@ -115,7 +115,7 @@ var cronFields = []struct{ name, takes string }{
 }
 
 // oddField matches a field in which the library sees nothing, or a star and not the number behind it.
-var oddField = regexp.MustCompile(`(?:^|\s),+(?:\s|$)|[*?]-`)
+var oddField = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`(?:^|\s),+(?:\s|$)|[*?]-`) })
 
 // cronFault says what is wrong with a schedule that cannot be parsed. The library's messages are for those who know its code.
 func cronFault(s string) *fault {
@@ -133,7 +133,7 @@ func cronFault(s string) *fault {
 	for n, field := range cronFields {
 		alone := []string{"*", "*", "*", "*", "*"}
 		alone[n] = fields[n]
-		if _, err := cron.ParseStandard(sundays(strings.Join(alone, " "))); err != nil || oddField.MatchString(fields[n]) {
+		if _, err := cron.ParseStandard(sundays(strings.Join(alone, " "))); err != nil || oddField().MatchString(fields[n]) {
 			return faultf("write *, or numbers and ranges from "+field.takes+", such as 1,3-5; a step is */2", "is not a cron schedule: its %s is %s", field.name, quote(fields[n]))
 		}
 	}
