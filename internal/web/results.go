@@ -90,10 +90,10 @@ func (s *Server) record(w http.ResponseWriter, r *request, res store.Result) (co
 func (s *Server) follow(ctx context.Context, r *request, out bot.Recorded) bot.Recorded {
 	ctx, end := context.WithTimeout(ctx, s.tripWait)
 	defer end()
-	followed, err := within(r, s.tripWait+time.Second, func() (bot.Recorded, error) {
-		followed := out
+	followed := out
+	_, err := within(r, s.tripWait+time.Second, func() (struct{}, error) {
 		r.bot.Follow(ctx, &followed)
-		return followed, nil
+		return struct{}{}, nil
 	})
 	if err == nil {
 		return followed
