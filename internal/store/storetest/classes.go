@@ -46,7 +46,7 @@ func testClassTrips(t *testing.T, s *state) {
 	require.Equal(t, 2, s.incident(a.Incident).Failures)
 	require.Equal(t, 3, s.incident(a.Incident).Threshold)
 	require.False(t, s.record(r).Tripped, "it is paused")
-	require.Len(t, must(s.IncidentPage(t.Context(), store.IncidentFilter{Projects: []string{"odilo"}, Limit: 10, Evidence: true}))(t), 1)
+	require.Len(t, s.incidentsOf("odilo", 10), 1)
 
 	require.True(t, s.resume("odilo", a.Incident, noon))
 	other := r

@@ -317,5 +317,5 @@ func testConcurrent(t *testing.T, s *state) {
 	}
 	require.Equal(t, 1, trips)
 	require.Len(t, counts, 20, "each counts once")
-	require.Len(t, must(s.IncidentPage(t.Context(), store.IncidentFilter{Projects: []string{"odilo"}, Limit: 9, Evidence: true}))(t), 1)
+	require.Len(t, s.incidentsOf("odilo", 9), 1)
 }

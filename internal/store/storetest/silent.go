@@ -156,7 +156,7 @@ func testListsOfAllKinds(t *testing.T, s *state) {
 	all := []string{"twins#1", "twins#silent-1", "odilo#1", "odilo#silent-1"}
 	require.Equal(t, all, names(s.IncidentPage(t.Context(), store.IncidentFilter{Limit: 10, Evidence: true})))
 	require.Equal(t, all[:3], names(s.IncidentPage(t.Context(), store.IncidentFilter{Limit: 3, Evidence: true})))
-	odilo := must(s.IncidentPage(t.Context(), store.IncidentFilter{Projects: []string{"odilo"}, Limit: 10, Evidence: true}))(t)
+	odilo := s.incidentsOf("odilo", 10)
 	require.Equal(t, all[2:], names(odilo, nil))
 	require.Equal(t, store.Success, odilo[1].Evidence.Runs[0].Outcome)
 	require.Equal(t, first.ID, odilo[1].ID)

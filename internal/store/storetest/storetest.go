@@ -157,6 +157,11 @@ func (s *state) resumed(project string) {
 
 func (s *state) incident(id string) incident.Incident { return oneIncident(s.t, s, id) }
 
+// incidentsOf returns the newest incidents of a project, with their evidence.
+func (s *state) incidentsOf(project string, limit int) []incident.Incident {
+	return must(s.IncidentPage(s.t.Context(), store.IncidentFilter{Projects: []string{project}, Limit: limit, Evidence: true}))(s.t)
+}
+
 func oneIncident(t testing.TB, s incident.IncidentReader, id string) incident.Incident {
 	t.Helper()
 	list := must(s.Incidents(t.Context(), id))(t)

@@ -59,7 +59,7 @@ func testTripEvidence(t *testing.T, s *state) {
 		}
 		s.record(r)
 	}
-	list := must(s.IncidentPage(t.Context(), store.IncidentFilter{Projects: []string{"odilo"}, Limit: 10, Evidence: true}))(t)
+	list := s.incidentsOf("odilo", 10)
 	require.Len(t, list, 1)
 	i := list[0]
 	require.Len(t, i.ID, 32)
@@ -92,7 +92,7 @@ func testEvidenceStays(t *testing.T, s *state) {
 	require.Equal(t, before, must(s.Evidence(t.Context(), i.ID))(t))
 	i = s.incident(i.ID)
 	i.Evidence = before
-	require.Equal(t, []incident.Incident{i}, must(s.IncidentPage(t.Context(), store.IncidentFilter{Projects: []string{"odilo"}, Limit: 9, Evidence: true}))(t))
+	require.Equal(t, []incident.Incident{i}, s.incidentsOf("odilo", 9))
 }
 
 func testTripHost(t *testing.T, s *state) {
@@ -125,7 +125,7 @@ func testNoSecondIncident(t *testing.T, s *state) {
 		require.Equal(t, i.ID, a.Incident)
 		require.Nil(t, a.Opened)
 	}
-	require.Len(t, must(s.IncidentPage(t.Context(), store.IncidentFilter{Projects: []string{"odilo"}, Limit: 10, Evidence: true}))(t), 1)
+	require.Len(t, s.incidentsOf("odilo", 10), 1)
 	ended := newIncident("odilo", 0)
 	ended.Ended = noon
 	must(s.Insert(t.Context(), ended))(t)
@@ -206,7 +206,7 @@ func testImpossibleTimes(t *testing.T, s *state) {
 		s.recordWith(r, limits)
 		a := s.recordWith(r, limits)
 		require.True(t, a.Tripped)
-		list := must(s.IncidentPage(t.Context(), store.IncidentFilter{Projects: []string{r.Project}, Limit: 10, Evidence: true}))(t)
+		list := s.incidentsOf(r.Project, 10)
 		require.Len(t, list, 1)
 		require.Len(t, list[0].Evidence.Runs, 3)
 		runs := must(s.Runs(t.Context(), r.Project, 10))(t)
