@@ -186,20 +186,22 @@ func (m *Metrics) put(p *exposition.Page, c *config.Config, ids []string) {
 // putRecorded adds the results and trips.
 func (m *Metrics) putRecorded(p *exposition.Page, c *config.Config, ids []string) {
 	common := c.ClassOutcomes("") // of all projects without classes of their own
-	every := maps.Clone(common)
-	for _, id := range ids {
-		outcomes := common
-		if len(c.ProjectOrDefault(id).Classes) > 0 {
-			outcomes = c.ClassOutcomes(id)
-			maps.Copy(every, outcomes)
+	of := func(id string) map[string]string {
+		if len(c.ProjectOrDefault(id).Classes) == 0 {
+			return common
 		}
-		if c.Metrics.PerProject {
-			m.byProject.putZeros(p, outcomes, id)
-		}
+		return c.ClassOutcomes(id)
 	}
 	if c.Metrics.PerProject {
+		for _, id := range ids {
+			m.byProject.putZeros(p, of(id), id)
+		}
 		m.byProject.put(p)
 		return
+	}
+	every := maps.Clone(common)
+	for _, id := range ids {
+		maps.Copy(every, of(id))
 	}
 	m.together.putZeros(p, every)
 	m.together.put(p)
