@@ -65,7 +65,7 @@ func (r *Reconciler) ClosedByCommit(ctx context.Context, i incident.Incident, at
 }
 
 // resumeClosed ends an incident whose issue an operator closed. Everything is read again before the flag is removed.
-func (r *Reconciler) resumeClosed(ctx context.Context, s step) (progress, error) {
+func (r *Reconciler) resumeClosed(ctx context.Context, s *step) (progress, error) {
 	i := s.incident
 	closed, err := r.confirmState(ctx, plan.IssueClosed, s)
 	if !closed {
@@ -108,7 +108,7 @@ func (r *Reconciler) endClosed(ctx context.Context, of, i incident.Incident, clo
 }
 
 // stillPaused is the comment on a reopening. It names an operator's way to resume, and why the closing was none.
-func (r *Reconciler) stillPaused(ctx context.Context, s step, key string) string {
+func (r *Reconciler) stillPaused(ctx context.Context, s *step, key string) string {
 	i := s.incident
 	var hint string
 	if closing, ok := s.cache.closings.get(keyOf(i)); ok {

@@ -209,7 +209,7 @@ func (run *commandRun) answer(ctx context.Context) (progress, error) {
 }
 
 func (run *commandRun) comment(ctx context.Context, key, body string) (progress, error) {
-	return run.commentOnce(ctx, step{incident: run.incident, cache: run.cache}, run.cmd.Issue, key, body)
+	return run.commentOnce(ctx, &step{incident: run.incident, cache: run.cache}, run.cmd.Issue, key, body)
 }
 
 // result is what a step of a command did.

@@ -18,7 +18,7 @@ import (
 //
 // It returns complete where nothing is left to do, later where it is too early to know, and an error where the comment is
 // in doubt.
-func (r *Reconciler) commentOnce(ctx context.Context, s step, ref tracker.IssueRef, key, body string) (progress, error) {
+func (r *Reconciler) commentOnce(ctx context.Context, s *step, ref tracker.IssueRef, key, body string) (progress, error) {
 	i := s.incident
 	saved := i.Comments[key]
 	if saved.Done {
@@ -61,7 +61,7 @@ func (r *Reconciler) commentOnce(ctx context.Context, s step, ref tracker.IssueR
 }
 
 // sendComment saves the attempt and makes the request once. Where sent is false no request was made.
-func (r *Reconciler) sendComment(ctx context.Context, s step, ref tracker.IssueRef, key, body string) (sent bool, err error) {
+func (r *Reconciler) sendComment(ctx context.Context, s *step, ref tracker.IssueRef, key, body string) (sent bool, err error) {
 	ctx, release, err := r.announce(ctx, func() error { return r.saveComment(ctx, s.incident.ID, key, r.newComment(false)) })
 	if err != nil {
 		return false, err

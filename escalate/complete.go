@@ -27,7 +27,7 @@ func (r *Reconciler) lacksParts(i incident.Incident, issue tracker.Issue) bool {
 
 // completeIssue adds to an issue what its creation left out, each part by itself, so that one which is refused costs only
 // itself.
-func (r *Reconciler) completeIssue(ctx context.Context, s step) (progress, error) {
+func (r *Reconciler) completeIssue(ctx context.Context, s *step) (progress, error) {
 	i := s.incident
 	issue, is, err := r.readIssue(ctx, s.cache, i)
 	if err != nil {
@@ -65,7 +65,7 @@ func worthAnotherTry(i incident.Incident, err error) bool {
 
 // addParts adds the missing parts, and returns a sentence for each that remains left out. An error means that it is worth
 // another try.
-func (r *Reconciler) addParts(ctx context.Context, s step, issue tracker.Issue) (leftOut []string, err error) {
+func (r *Reconciler) addParts(ctx context.Context, s *step, issue tracker.Issue) (leftOut []string, err error) {
 	missing, err := r.addLabels(ctx, s, issue, withoutScopesOf(r.labelsOf(s.incident), issue.Labels, nil))
 	if worthAnotherTry(s.incident, err) {
 		return nil, err
@@ -86,7 +86,7 @@ func (r *Reconciler) addParts(ctx context.Context, s step, issue tracker.Issue) 
 
 // addAssignees assigns people beside those who are, one by one, and returns a sentence for each who is not. An error means that it is
 // worth another try.
-func (r *Reconciler) addAssignees(ctx context.Context, s step, issue tracker.Issue, add []string) (notAssigned []string, err error) {
+func (r *Reconciler) addAssignees(ctx context.Context, s *step, issue tracker.Issue, add []string) (notAssigned []string, err error) {
 	has := issue.Assignees
 	for _, login := range add {
 		if slices.ContainsFunc(has, func(a tracker.Account) bool { return strings.EqualFold(a.Login, login) }) {
@@ -111,7 +111,7 @@ func (r *Reconciler) addAssignees(ctx context.Context, s step, issue tracker.Iss
 
 // addLabels adds the labels that an issue lacks, and returns those that it lacks still. Ids that do not work are asked for
 // again: labels and repositories are deleted and made anew.
-func (r *Reconciler) addLabels(ctx context.Context, s step, issue tracker.Issue, names []string) (missing []string, err error) {
+func (r *Reconciler) addLabels(ctx context.Context, s *step, issue tracker.Issue, names []string) (missing []string, err error) {
 	missing = without(names, issue.Labels)
 	for try := 0; len(missing) > 0 && try < 2; try++ {
 		ids, listErr := r.labelIDs(ctx, s.cache, issue.Repo, missing)

@@ -16,7 +16,7 @@ import (
 
 // create opens the incident's issue. The attempt is on disk before the request, so that whoever comes after a crash knows
 // that there may be an issue already.
-func (r *Reconciler) create(ctx context.Context, s step) (progress, error) {
+func (r *Reconciler) create(ctx context.Context, s *step) (progress, error) {
 	i := s.incident
 	if over, err := r.awaitAttempt(ctx, i); !over || err != nil {
 		return later, err
@@ -46,7 +46,7 @@ func (r *Reconciler) create(ctx context.Context, s step) (progress, error) {
 const shortEvery = 3
 
 // createIssue makes the request, once more without an optional part that the server refused, and saves what came of it.
-func (r *Reconciler) createIssue(ctx context.Context, s step, repo tracker.Repo) (progress, error) {
+func (r *Reconciler) createIssue(ctx context.Context, s *step, repo tracker.Repo) (progress, error) {
 	i := s.incident
 	data, err := r.issueData(ctx, s, repo)
 	if err != nil {
@@ -89,7 +89,7 @@ func (r *Reconciler) createIssue(ctx context.Context, s step, repo tracker.Repo)
 	case err != nil:
 		return later, errors.Join(err, r.saveFailedCreate(context.WithoutCancel(ctx), i, err))
 	}
-	p, err := r.saveIssue(context.WithoutCancel(ctx), s, issue, data, shared)
+	p, err := r.saveIssue(context.WithoutCancel(ctx), s, issue, data.FlagError, shared.Members)
 	if p == changed && labelErr != nil && !tracker.IsPermanent(labelErr) {
 		return complete, err // a job may wait for a trip: the next sweep asks for labels again
 	}
@@ -98,13 +98,13 @@ func (r *Reconciler) createIssue(ctx context.Context, s step, repo tracker.Repo)
 
 // sendCreate saves the attempt and makes the request once. A resume does not take the claim on the issue, so the incident may
 // have ended since it was observed, and be settled as one that never had an issue. Then nothing is sent.
-func (r *Reconciler) sendCreate(ctx context.Context, s step, repo tracker.Repo, n tracker.NewIssue) (issue tracker.Issue, sent bool, err error) {
-	i, open := s.incident, true
+func (r *Reconciler) sendCreate(ctx context.Context, s *step, repo tracker.Repo, n tracker.NewIssue) (issue tracker.Issue, sent bool, err error) {
+	id, lost, open := s.incident.ID, s.incident.Create.Lost, true
 	needed := func(i incident.Incident) bool { return i.IsOpen() || !i.Settled && s.othersOpen() }
 	ctx, release, err := r.announce(ctx, func() error {
 		attempt := r.newAttempt() // not in the transaction, which others wait for
-		attempt.Lost = i.Create.Lost + 1
-		now, err := r.opt.State.Change(ctx, i.ID, func(i *incident.Incident) {
+		attempt.Lost = lost + 1
+		now, err := r.opt.State.Change(ctx, id, func(i *incident.Incident) {
 			if needed(*i) {
 				i.Create, i.Target = attempt, repo
 			}
@@ -136,15 +136,16 @@ func (r *Reconciler) saveFailedCreate(ctx context.Context, i incident.Incident, 
 	return err
 }
 
-func (r *Reconciler) saveIssue(ctx context.Context, s step, issue tracker.Issue, data issuetext.IssueData, shared issuetext.SharedData) (progress, error) {
+// saveIssue saves a new issue, why its text says that the project is not paused, if it does, and whom it lists.
+func (r *Reconciler) saveIssue(ctx context.Context, s *step, issue tracker.Issue, flagError string, listed []issuetext.SharedMember) (progress, error) {
 	// The account comes first: an issue that is known and an account that is not would look like somebody else's issue.
 	err := r.saveAccount(ctx, s.cache, tracker.Account{ID: issue.AuthorID, Login: issue.Author})
 	i, err2 := r.opt.State.Change(ctx, s.incident.ID, func(i *incident.Incident) {
 		i.Issue, i.Create, i.Target = issue.IssueRef, incident.Attempt{}, tracker.Repo{}
-		i.HeadedNotPaused, i.NamedFlag = data.FlagError != "", ""
+		i.HeadedNotPaused, i.NamedFlag = flagError != "", ""
 		i.Incomplete = r.lacksParts(*i, issue)
 		i.Escalation.AddAssigned(r.opt.Target(i.Project).Assignees...)
-		r.setShown(i, shared)
+		r.setShown(i, listed)
 		clearRetry(i)
 	})
 	if err := errors.Join(err, err2); err != nil {
@@ -195,7 +196,7 @@ func (r *Reconciler) dropOptional(n *tracker.NewIssue, data *issuetext.IssueData
 }
 
 // issueData collects what the issue's body is made from.
-func (r *Reconciler) issueData(ctx context.Context, s step, repo tracker.Repo) (issuetext.IssueData, error) {
+func (r *Reconciler) issueData(ctx context.Context, s *step, repo tracker.Repo) (issuetext.IssueData, error) {
 	i := s.incident
 	data := issuetext.IssueData{
 		Installation: r.opt.Installation, Repo: repo, PauseFlag: r.opt.Dir.FlagPath(i.Project), RunAs: r.runAs(), ConfigFlag: r.opt.ConfigFlag,

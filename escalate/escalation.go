@@ -23,7 +23,7 @@ func (r *Reconciler) observeAssignees(o *plan.Observation, c *sweepCache) {
 		return
 	}
 	o.Assignees = map[string]tracker.Account{}
-	for _, i := range o.Incidents {
+	for i := range inAll(o.Incidents) {
 		for _, issue := range o.Open {
 			if issue.ID == i.Issue.ID && issue.Number == i.Issue.Number {
 				o.Assignees[i.ID] = r.assignee(c, issue, o.Carried(i))
@@ -53,7 +53,7 @@ func (r *Reconciler) assignee(c *sweepCache, issue tracker.Issue, carried []inci
 }
 
 // noteAssignee stores whom people have assigned, as the issue is now.
-func (r *Reconciler) noteAssignee(ctx context.Context, s step) (progress, error) {
+func (r *Reconciler) noteAssignee(ctx context.Context, s *step) (progress, error) {
 	issue, is, err := r.readIssue(ctx, s.cache, s.incident)
 	switch {
 	case err != nil:
@@ -66,7 +66,7 @@ func (r *Reconciler) noteAssignee(ctx context.Context, s step) (progress, error)
 }
 
 // saveAssignee reports whether somebody is assigned, if that was not known.
-func (r *Reconciler) saveAssignee(ctx context.Context, s step, issue tracker.Issue) (isNew bool, err error) {
+func (r *Reconciler) saveAssignee(ctx context.Context, s *step, issue tracker.Issue) (isNew bool, err error) {
 	by := r.assignee(s.cache, issue, s.carried)
 	was := s.incident.Escalation.Assignee
 	if was == nil && by.ID == 0 || was != nil && was.By.ID == by.ID {
@@ -82,7 +82,7 @@ func (r *Reconciler) saveAssignee(ctx context.Context, s step, issue tracker.Iss
 }
 
 // escalate begins the step that is due, or goes on with the last one. The issue is read first: somebody may be assigned by now.
-func (r *Reconciler) escalate(ctx context.Context, s step) (progress, error) {
+func (r *Reconciler) escalate(ctx context.Context, s *step) (progress, error) {
 	issue, is, err := r.readIssue(ctx, s.cache, s.incident)
 	switch {
 	case err != nil:
@@ -119,14 +119,14 @@ func asNow(carried []incident.Incident, lead incident.Incident) []incident.Incid
 }
 
 // stepParts carries out the parts of a step. What could not be done and is not worth another try is said in problems.
-var stepParts = map[incident.StepPart]func(*Reconciler, context.Context, step, tracker.Issue) (problems []string, p progress, err error){
+var stepParts = map[incident.StepPart]func(*Reconciler, context.Context, *step, tracker.Issue) (problems []string, p progress, err error){
 	incident.CommentPart: (*Reconciler).stepComment,
 	incident.LabelsPart:  (*Reconciler).stepLabels,
 	incident.AssignPart:  (*Reconciler).stepAssign,
 }
 
 // finishStep does what is left of a step. A part that has to wait keeps no other one waiting.
-func (r *Reconciler) finishStep(ctx context.Context, s step, issue tracker.Issue) (progress, error) {
+func (r *Reconciler) finishStep(ctx context.Context, s *step, issue tracker.Issue) (progress, error) {
 	var errs []error
 	begun := *s.incident.Escalation.Step
 	for _, part := range begun.Left {
@@ -153,7 +153,7 @@ func (r *Reconciler) finishStep(ctx context.Context, s step, issue tracker.Issue
 }
 
 // stepData collects what a comment says.
-func (r *Reconciler) stepData(s step, of string, mention []string) issuetext.StepData {
+func (r *Reconciler) stepData(s *step, of string, mention []string) issuetext.StepData {
 	d := issuetext.StepData{Of: s.incident, Resume: r.HowToResume(s.incident.Project), Mention: mention}
 	for _, i := range s.carried {
 		if i.ID == of {
@@ -168,7 +168,7 @@ func (r *Reconciler) stepData(s step, of string, mention []string) issuetext.Ste
 	return d
 }
 
-func (r *Reconciler) stepComment(ctx context.Context, s step, _ tracker.Issue) ([]string, progress, error) {
+func (r *Reconciler) stepComment(ctx context.Context, s *step, _ tracker.Issue) ([]string, progress, error) {
 	begun := *s.incident.Escalation.Step
 	body := issuetext.StepComment(begun.Key(), r.stepData(s, begun.Of, begun.Mention), begun)
 	p, err := r.commentOnce(ctx, s, s.incident.Issue, begun.Key(), body)
@@ -179,7 +179,7 @@ func (r *Reconciler) stepComment(ctx context.Context, s step, _ tracker.Issue) (
 }
 
 // refusal returns why the server has refused a comment, if it has.
-func (r *Reconciler) refusal(ctx context.Context, s step, key string) ([]string, progress, error) {
+func (r *Reconciler) refusal(ctx context.Context, s *step, key string) ([]string, progress, error) {
 	found, err := r.opt.State.Incidents(ctx, s.incident.ID)
 	if err != nil || len(found) == 0 || found[0].Comments[key].Refused == "" {
 		return nil, complete, err
@@ -187,7 +187,7 @@ func (r *Reconciler) refusal(ctx context.Context, s step, key string) ([]string,
 	return []string{"Gitea refuses the comment: " + found[0].Comments[key].Refused}, complete, nil
 }
 
-func (r *Reconciler) stepLabels(ctx context.Context, s step, issue tracker.Issue) ([]string, progress, error) {
+func (r *Reconciler) stepLabels(ctx context.Context, s *step, issue tracker.Issue) ([]string, progress, error) {
 	var bots []string
 	for _, i := range s.carried {
 		bots = append(bots, r.opt.Target(i.Project).Labels...)
@@ -205,7 +205,7 @@ func (r *Reconciler) stepLabels(ctx context.Context, s step, issue tracker.Issue
 	return nil, complete, nil
 }
 
-func (r *Reconciler) stepAssign(ctx context.Context, s step, issue tracker.Issue) ([]string, progress, error) {
+func (r *Reconciler) stepAssign(ctx context.Context, s *step, issue tracker.Issue) ([]string, progress, error) {
 	notAssigned, err := r.addAssignees(ctx, s, issue, s.incident.Escalation.Step.Assign)
 	if err != nil {
 		return nil, later, err
@@ -214,7 +214,7 @@ func (r *Reconciler) stepAssign(ctx context.Context, s step, issue tracker.Issue
 }
 
 // remind comments that the project is still paused.
-func (r *Reconciler) remind(ctx context.Context, s step) (progress, error) {
+func (r *Reconciler) remind(ctx context.Context, s *step) (progress, error) {
 	_, is, err := r.readIssue(ctx, s.cache, s.incident)
 	switch {
 	case err != nil:

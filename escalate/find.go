@@ -69,7 +69,7 @@ func (r *Reconciler) listAll(ctx context.Context, repo tracker.Repo, c *sweepCac
 }
 
 // adopt takes over an issue of the incident that the state did not know.
-func (r *Reconciler) adopt(ctx context.Context, s step) (progress, error) {
+func (r *Reconciler) adopt(ctx context.Context, s *step) (progress, error) {
 	for _, issue := range r.projectIssues(s.cache, s.incident.Project) {
 		if issue.IssueRef == s.action.Issue {
 			return r.adoptIssue(ctx, s, issue)
@@ -78,7 +78,7 @@ func (r *Reconciler) adopt(ctx context.Context, s step) (progress, error) {
 	return replan, nil
 }
 
-func (r *Reconciler) adoptIssue(ctx context.Context, s step, issue tracker.Issue) (progress, error) {
+func (r *Reconciler) adoptIssue(ctx context.Context, s *step, issue tracker.Issue) (progress, error) {
 	if issue.Marker.Incident != s.incident.ID {
 		return r.joinAgain(ctx, s, issue)
 	}
@@ -100,7 +100,7 @@ func (r *Reconciler) adoptIssue(ctx context.Context, s step, issue tracker.Issue
 }
 
 // findLost looks whether the issue of an incident that has ended was created after all. The next step closes it then.
-func (r *Reconciler) findLost(ctx context.Context, s step) (progress, error) {
+func (r *Reconciler) findLost(ctx context.Context, s *step) (progress, error) {
 	i := s.incident
 	if over, err := r.awaitAttempt(ctx, i); !over || err != nil {
 		return later, err

@@ -17,7 +17,7 @@ import (
 
 // close comments on the issue of an incident that has ended, and closes it. It costs at most three requests: the issue is
 // read first, because a person may have closed it or taken it over.
-func (r *Reconciler) close(ctx context.Context, s step) (progress, error) {
+func (r *Reconciler) close(ctx context.Context, s *step) (progress, error) {
 	i := s.incident
 	issue, is, err := r.readIssue(ctx, s.cache, i)
 	if err != nil {
@@ -66,7 +66,7 @@ func (r *Reconciler) close(ctx context.Context, s step) (progress, error) {
 }
 
 // settleIssue marks an incident as one with nothing left to do, unless another one has joined its issue meanwhile.
-func (r *Reconciler) settleIssue(ctx context.Context, s step, issue tracker.Issue, is plan.IssueState) (progress, error) {
+func (r *Reconciler) settleIssue(ctx context.Context, s *step, issue tracker.Issue, is plan.IssueState) (progress, error) {
 	seen := s.incident.MemberIDs()
 	err := r.saveDone(ctx, s.incident, func(i *incident.Incident) {
 		i.Settled = !slices.ContainsFunc(i.MemberIDs(), func(id string) bool { return !slices.Contains(seen, id) && !issue.Carries(id) })
@@ -93,7 +93,7 @@ func (r *Reconciler) saveDone(ctx context.Context, i incident.Incident, mark fun
 
 // reopen opens the issue of a project that is still paused, and says why. That it was begun is on disk first, so that a crash
 // neither repeats the comment nor forgets one of the three times.
-func (r *Reconciler) reopen(ctx context.Context, s step) (progress, error) {
+func (r *Reconciler) reopen(ctx context.Context, s *step) (progress, error) {
 	i := s.incident
 	closed, err := r.confirmState(ctx, plan.IssueClosed, s)
 	if !closed {
@@ -149,7 +149,7 @@ func (r *Reconciler) reopen(ctx context.Context, s step) (progress, error) {
 func endReopening(i *incident.Incident) { i.ReopenPending = false }
 
 // confirmReopened ends a reopening that has happened. A comment whose answer was lost is settled first.
-func (r *Reconciler) confirmReopened(ctx context.Context, s step) (progress, error) {
+func (r *Reconciler) confirmReopened(ctx context.Context, s *step) (progress, error) {
 	i := s.incident
 	key := incident.ReopenedKey(i)
 	if inDoubt(i.Comments[key]) {
@@ -161,7 +161,7 @@ func (r *Reconciler) confirmReopened(ctx context.Context, s step) (progress, err
 }
 
 // commentOnOpen writes a comment on the incident's issue if that is still open.
-func (r *Reconciler) commentOnOpen(ctx context.Context, s step, key, body string) (progress, error) {
+func (r *Reconciler) commentOnOpen(ctx context.Context, s *step, key, body string) (progress, error) {
 	if open, err := r.confirmState(ctx, plan.IssueOpen, s); !open {
 		return replan, err
 	}
@@ -170,7 +170,7 @@ func (r *Reconciler) commentOnOpen(ctx context.Context, s step, key, body string
 }
 
 // announcePaused corrects an issue that is headed NOT PAUSED.
-func (r *Reconciler) announcePaused(ctx context.Context, s step) (progress, error) {
+func (r *Reconciler) announcePaused(ctx context.Context, s *step) (progress, error) {
 	i := s.incident
 	key := incident.PausedKey(i)
 	if p, err := r.commentOnOpen(ctx, s, key, issuetext.NowPausedComment(key, i, r.opt.Dir.FlagPath(i.Project))); p != complete || err != nil {
@@ -180,19 +180,19 @@ func (r *Reconciler) announcePaused(ctx context.Context, s step) (progress, erro
 }
 
 // announceUnpaused says once that a host of the fleet cannot write the flag.
-func (r *Reconciler) announceUnpaused(ctx context.Context, s step) (progress, error) {
+func (r *Reconciler) announceUnpaused(ctx context.Context, s *step) (progress, error) {
 	key := incident.UnpausedKey(s.incident, s.action.Host.ID)
 	return r.commentOnOpen(ctx, s, key, issuetext.UnpausedComment(key, s.incident, s.action.Host))
 }
 
 // announcePausedThere corrects that.
-func (r *Reconciler) announcePausedThere(ctx context.Context, s step) (progress, error) {
+func (r *Reconciler) announcePausedThere(ctx context.Context, s *step) (progress, error) {
 	key := incident.PausedThereKey(s.incident, s.action.Host.ID)
 	return r.commentOnOpen(ctx, s, key, issuetext.PausedThereComment(key, s.incident, s.action.Host))
 }
 
 // leaveOpen says once that the bot leaves an issue open which a person reopened after its incident had ended.
-func (r *Reconciler) leaveOpen(ctx context.Context, s step) (progress, error) {
+func (r *Reconciler) leaveOpen(ctx context.Context, s *step) (progress, error) {
 	key := incident.LeftOpenKey(s.incident)
 	if p, err := r.commentOnOpen(ctx, s, key, issuetext.LeftOpenComment(key, s.incident)); p != complete || err != nil {
 		return p, err
@@ -202,7 +202,7 @@ func (r *Reconciler) leaveOpen(ctx context.Context, s step) (progress, error) {
 
 // closeDuplicate closes a second issue of an incident. Both are read first: the one that stays must be open while the
 // project is paused.
-func (r *Reconciler) closeDuplicate(ctx context.Context, s step) (progress, error) {
+func (r *Reconciler) closeDuplicate(ctx context.Context, s *step) (progress, error) {
 	i, duplicate := s.incident, s.action.Issue
 	other := i
 	other.Issue = duplicate
@@ -235,7 +235,7 @@ const lostAgain = "its issues disappear again and again, or lose the hidden last
 	"perhaps another bot; until then each further issue comes later, up to a day, and adfbot sweep opens it at once"
 
 // replace takes leave of an incident's issue that is lost; another one is created by the next step.
-func (r *Reconciler) replace(ctx context.Context, s step) (progress, error) {
+func (r *Reconciler) replace(ctx context.Context, s *step) (progress, error) {
 	_, err := r.opt.State.Change(ctx, s.incident.ID, func(i *incident.Incident) {
 		i.Lost, i.Issue = append(i.Lost, i.Issue), tracker.IssueRef{}
 		i.ReopenPending, i.IgnoredClosing, i.Title = false, 0, "" // of the lost one
@@ -252,7 +252,7 @@ func (r *Reconciler) replace(ctx context.Context, s step) (progress, error) {
 
 // nameFlag names the pause flag's path in the text of the issue, where the pause directory has moved since it was written.
 // All else in the text stays as people may have left it. A refusal for good is no reason to try for ever.
-func (r *Reconciler) nameFlag(ctx context.Context, s step) (progress, error) {
+func (r *Reconciler) nameFlag(ctx context.Context, s *step) (progress, error) {
 	i := s.incident
 	open, err := r.confirmState(ctx, plan.IssueOpen, s)
 	if !open {

@@ -230,7 +230,7 @@ func (r *Reconciler) noticeRemoval(ctx context.Context, v *localVisit, a plan.Ac
 		how += " on " + r.opt.HostName
 	}
 	if _, open := v.Pause(); open.ID != "" {
-		how += "; noticed " + r.opt.Now().UTC().Format(time.RFC3339) + endsHold(&open, v.Hold)
+		how += "; noticed " + r.opt.Now().UTC().Format(time.RFC3339) + endsHold(open, v.Hold)
 	}
 	end := incident.Resumption{Project: v.Project, Pause: cmp.Or(a.Incident, v.Confirmed.Pause), How: how, FlagRemoved: true}
 	if a.Kind == plan.ReleaseHold {

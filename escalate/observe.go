@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"maps"
 	"net/http"
 	"slices"
@@ -29,7 +30,7 @@ func (r *Reconciler) observe(ctx context.Context, project string, c *sweepCache,
 		return plan.Observation{}, err
 	}
 	flag := look(ctx, project)
-	known, err := r.knownIncidents(ctx, slices.Concat(state.Unsettled, state.Silent), append(markersOf(open), flag.Info.Incident))
+	known, err := r.knownIncidents(ctx, append(markersOf(open), flag.Info.Incident), state.Unsettled, state.Silent)
 	if err != nil {
 		return plan.Observation{}, err
 	}
@@ -52,11 +53,24 @@ func markersOf(issues []tracker.Issue) []string {
 	return ids
 }
 
+// inAll yields the incidents of some lists. They are large: it copies none.
+func inAll(lists ...[]incident.Incident) iter.Seq[*incident.Incident] {
+	return func(yield func(*incident.Incident) bool) {
+		for _, list := range lists {
+			for n := range list {
+				if !yield(&list[n]) {
+					return
+				}
+			}
+		}
+	}
+}
+
 // knownIncidents returns the incidents that were read already, those that they lead or are led by, and those of the given ids that exist.
-func (r *Reconciler) knownIncidents(ctx context.Context, have []incident.Incident, ids []string) (map[string]incident.Incident, error) {
+func (r *Reconciler) knownIncidents(ctx context.Context, ids []string, have ...[]incident.Incident) (map[string]incident.Incident, error) {
 	known := map[string]incident.Incident{}
-	for _, i := range have {
-		known[i.ID] = i
+	for i := range inAll(have...) {
+		known[i.ID] = *i
 		ids = append(append(ids, i.Lead), i.MemberIDs()...)
 	}
 	var missing []string
@@ -79,7 +93,7 @@ func (r *Reconciler) knownIncidents(ctx context.Context, have []incident.Inciden
 func (r *Reconciler) observation(project string, c *sweepCache, flag incident.FlagView, state incident.ProjectState, open []tracker.Issue,
 	known map[string]incident.Incident) plan.Observation {
 	o := plan.Observation{
-		Now: r.opt.Now(), Project: project, Flag: flag, Hold: state.Hold, Incidents: slices.Clone(state.Unsettled), Silent: slices.Clone(state.Silent), Open: open,
+		Now: r.opt.Now(), Project: project, Flag: flag, Hold: state.Hold, Incidents: slices.Clip(state.Unsettled), Silent: slices.Clip(state.Silent), Open: open,
 		Confirmed: state.Confirmed, Generation: state.Generation, Fleet: r.opt.Fleet != nil, Unpaused: c.unpaused,
 		Others: map[string]incident.Incident{}, Joins: r.opt.StormWindow > 0,
 		Issues: map[string]plan.IssueState{}, Closings: map[string]incident.Closing{}, Force: c.force,
@@ -89,7 +103,7 @@ func (r *Reconciler) observation(project string, c *sweepCache, flag incident.Fl
 		o.Unstored = r.opt.Unstored(project)
 	}
 	have := map[string]bool{}
-	for _, i := range slices.Concat(state.Unsettled, state.Silent) {
+	for i := range inAll(state.Unsettled, state.Silent) {
 		have[i.ID] = true
 	}
 	for _, i := range open {
@@ -104,7 +118,7 @@ func (r *Reconciler) observation(project string, c *sweepCache, flag incident.Fl
 			}
 		}
 	}
-	for _, i := range o.Incidents {
+	for i := range inAll(o.Incidents) {
 		for _, id := range append(i.MemberIDs(), i.Lead) {
 			if k, ok := known[id]; ok {
 				o.Others[id] = k
@@ -112,10 +126,10 @@ func (r *Reconciler) observation(project string, c *sweepCache, flag incident.Fl
 		}
 	}
 	r.observeAssignees(&o, c)
-	for _, i := range slices.Concat(o.Incidents, o.Silent) {
-		o.Issues[i.ID] = r.cachedState(c, i)
+	for i := range inAll(o.Incidents, o.Silent) {
+		o.Issues[i.ID] = r.cachedState(c, *i)
 		// An issue that is seen open has no closing any more.
-		if closing, ok := c.closings.get(keyOf(i)); ok && o.Issues[i.ID] == plan.IssueClosed {
+		if closing, ok := c.closings.get(keyOf(*i)); ok && o.Issues[i.ID] == plan.IssueClosed {
 			o.Closings[i.ID] = closing
 		}
 	}

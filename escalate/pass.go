@@ -131,13 +131,13 @@ func (p *pass) run(ctx context.Context, projects []string) (visits map[string]*l
 
 // observe joins what was read of projects with the incidents that their flags and issues name.
 func (p *pass) observe(ctx context.Context, seen map[string]pauseState) (map[string]plan.Observation, error) {
-	var have []incident.Incident
+	var have [][]incident.Incident
 	var named []string
 	for project, s := range seen {
-		have = append(have, s.Unsettled...)
+		have = append(have, s.Unsettled)
 		named = append(append(named, s.Flag.Info.Incident), markersOf(p.r.projectIssues(p.cache, project))...)
 	}
-	known, err := p.r.knownIncidents(ctx, have, named)
+	known, err := p.r.knownIncidents(ctx, named, have...)
 	if err != nil {
 		return nil, err
 	}

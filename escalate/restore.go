@@ -55,7 +55,7 @@ func (r *Reconciler) fillDirectory(ctx context.Context, was pause.Dir) (paused [
 		paused = append(paused, project)
 		err = errors.Join(err, v.notWritten, v.err)
 		if open.ID != "" {
-			err = errors.Join(err, r.flagMoved(ctx, open, was.FlagPath(project)))
+			err = errors.Join(err, r.flagMoved(ctx, *open, was.FlagPath(project)))
 		}
 	}
 	return paused, err

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"slices"
 	"time"
 
 	"github.com/terraphim/adfbot/escalate/incident"
@@ -35,7 +34,7 @@ type step struct {
 }
 
 // trackerSteps carries out the kinds of a plan that talk to Gitea, under the claim on the project's issue.
-var trackerSteps = map[plan.Kind]func(*Reconciler, context.Context, step) (progress, error){
+var trackerSteps = map[plan.Kind]func(*Reconciler, context.Context, *step) (progress, error){
 	plan.Join:                (*Reconciler).join,
 	plan.ShowMembers:         (*Reconciler).showMembers,
 	plan.TellJoined:          (*Reconciler).tellJoined,
@@ -192,19 +191,19 @@ func actionKey(a plan.Action) string {
 
 // take takes one step.
 func (r *Reconciler) take(ctx context.Context, v *visit, o plan.Observation, a plan.Action) (progress, error) {
-	s := step{action: a, flag: o.Flag, cache: v.cache}
+	s := &step{action: a, flag: o.Flag, cache: v.cache}
 	fresh := v.fresh != nil && v.fresh.ID == a.Incident
 	s.incident = o.Others[a.Incident] // one that another incident's issue carries
 	s.incident.Issue = a.Issue
-	for _, i := range slices.Concat(o.Incidents, o.Silent) {
+	for i := range inAll(o.Incidents, o.Silent) {
 		if i.ID == a.Incident {
-			s.incident = i
+			s.incident = *i
 		}
 	}
 	if lead, ok := o.Others[s.incident.Lead]; ok && lead.Issue == a.Issue { // it may be the project's own, of a pause before
 		s.incident.Issue = a.Issue
 	}
-	s.carried = o.Carried(s.incident)
+	s.carried = o.Carried(&s.incident)
 	if fresh {
 		s.incident.Evidence = v.fresh.Evidence
 		*v.fresh = s.incident
@@ -225,7 +224,7 @@ func (r *Reconciler) take(ctx context.Context, v *visit, o plan.Observation, a p
 }
 
 // blocked returns why no request may be made for the incident now: the bot may not, or its repository cannot be listed.
-func (r *Reconciler) blocked(s step) error {
+func (r *Reconciler) blocked(s *step) error {
 	if r.trackerErr != nil {
 		return r.trackerErr
 	}
@@ -300,7 +299,7 @@ func clearRetry(i *incident.Incident) { i.Tries, i.NextTry, i.LastErr = 0, time.
 
 // confirmState reads an incident's issue before a step that needs it in one state. Where it is in another, the step is off,
 // and what was seen is planned anew.
-func (r *Reconciler) confirmState(ctx context.Context, want plan.IssueState, s step) (bool, error) {
+func (r *Reconciler) confirmState(ctx context.Context, want plan.IssueState, s *step) (bool, error) {
 	_, is, err := r.readIssue(ctx, s.cache, s.incident)
 	if err != nil {
 		return false, r.failed(ctx, s.incident, err)

@@ -65,7 +65,7 @@ func (r *Reconciler) issueOf(ctx context.Context, i incident.Incident) (tracker.
 }
 
 // othersOpen reports whether the issue carries another incident that is open.
-func (s step) othersOpen() bool {
+func (s *step) othersOpen() bool {
 	return slices.ContainsFunc(s.carried, func(m incident.Incident) bool { return m.ID != s.incident.ID && m.IsOpen() })
 }
 
@@ -86,7 +86,7 @@ func (r *Reconciler) carriesMore(ctx context.Context, i incident.Incident, issue
 }
 
 // endComment says how the incident ended, or all that it leads.
-func (s step) endComment(key string) string {
+func (s *step) endComment(key string) string {
 	switch {
 	case s.incident.IsSilent():
 		return issuetext.SilenceEndedComment(key, s.incident)
@@ -98,7 +98,7 @@ func (s step) endComment(key string) string {
 
 // join has the issue of another incident of the same cause carry this one, if there is one. Where the state may be older than an issue
 // that carries it already, that is looked for first.
-func (r *Reconciler) join(ctx context.Context, s step) (progress, error) {
+func (r *Reconciler) join(ctx context.Context, s *step) (progress, error) {
 	if s.fresh == nil {
 		found, ok, err := r.findIssue(ctx, s.incident, r.targetRepo(s.incident), s.cache)
 		switch {
@@ -127,7 +127,7 @@ func (r *Reconciler) join(ctx context.Context, s step) (progress, error) {
 }
 
 // joinAgain has an incident join the issue that carries it already. If that is closed, it is reopened for it; then its lead has to be known.
-func (r *Reconciler) joinAgain(ctx context.Context, s step, issue tracker.Issue) (progress, error) {
+func (r *Reconciler) joinAgain(ctx context.Context, s *step, issue tracker.Issue) (progress, error) {
 	lead := issue.Marker.Incident
 	known, err := r.opt.State.Incidents(ctx, lead)
 	switch {
@@ -175,7 +175,7 @@ func (r *Reconciler) rebuildLead(ctx context.Context, issue tracker.Issue) (bool
 }
 
 // joinedLead notes what has to be done in the issue for an incident that has joined it: its labels and assignees are added.
-func (r *Reconciler) joinedLead(ctx context.Context, s step, i incident.Incident) error {
+func (r *Reconciler) joinedLead(ctx context.Context, s *step, i incident.Incident) error {
 	found, err := r.opt.State.Incidents(ctx, i.Lead)
 	if err != nil || len(found) == 0 {
 		return err
@@ -285,12 +285,12 @@ func (r *Reconciler) withMembers(n tracker.NewIssue, d issuetext.SharedData) tra
 }
 
 // setShown notes what an issue says by now.
-func (r *Reconciler) setShown(i *incident.Incident, d issuetext.SharedData) {
-	if len(d.Members) < 2 {
+func (r *Reconciler) setShown(i *incident.Incident, listed []issuetext.SharedMember) {
+	if len(listed) < 2 {
 		return
 	}
 	i.Members, i.Edited = slices.Clone(i.Members), r.opt.Now().UTC()
-	for _, m := range d.Members {
+	for _, m := range listed {
 		for n := range i.Members {
 			if i.Members[n].ID == m.ID {
 				i.Members[n].Show(m.Shows(), i.Edited)
@@ -300,7 +300,7 @@ func (r *Reconciler) setShown(i *incident.Incident, d issuetext.SharedData) {
 }
 
 // showMembers writes whom the issue carries, and how it is with them.
-func (r *Reconciler) showMembers(ctx context.Context, s step) (progress, error) {
+func (r *Reconciler) showMembers(ctx context.Context, s *step) (progress, error) {
 	issue, is, err := r.readIssue(ctx, s.cache, s.incident)
 	switch {
 	case err != nil:
@@ -325,7 +325,7 @@ var errNotJoined = errors.New("the issue carries an incident that is about to jo
 
 // writeMembers edits the issue and stores what it says then. It may be done again at any time: where nothing has changed it writes
 // nothing.
-func (r *Reconciler) writeMembers(ctx context.Context, s step, issue tracker.Issue) error {
+func (r *Reconciler) writeMembers(ctx context.Context, s *step, issue tracker.Issue) error {
 	lead, err := r.withCarried(ctx, s.incident, issue)
 	if err != nil {
 		return err
@@ -370,7 +370,7 @@ func (r *Reconciler) saveShown(ctx context.Context, lead incident.Incident, d is
 		i.Members = slices.DeleteFunc(slices.Clone(i.Members), func(m incident.Member) bool {
 			return !listed[m.ID] && slices.ContainsFunc(lead.Members, func(was incident.Member) bool { return was.ID == m.ID })
 		})
-		r.setShown(i, d)
+		r.setShown(i, d.Members)
 		if i.Edited = r.opt.Now().UTC(); ours {
 			i.Title = title
 		}
@@ -412,7 +412,7 @@ func (r *Reconciler) withCarried(ctx context.Context, lead incident.Incident, is
 }
 
 // tellJoined comments on those who have joined since the last such comment.
-func (r *Reconciler) tellJoined(ctx context.Context, s step) (progress, error) {
+func (r *Reconciler) tellJoined(ctx context.Context, s *step) (progress, error) {
 	_, is, err := r.readIssue(ctx, s.cache, s.incident)
 	switch {
 	case err != nil:
@@ -457,7 +457,7 @@ func (r *Reconciler) beginTelling(i *incident.Incident) time.Time {
 }
 
 // resumeMembers ends those that a closed issue carries, as far as the closing can mean them.
-func (r *Reconciler) resumeMembers(ctx context.Context, s step, closing incident.Closing) (progress, error) {
+func (r *Reconciler) resumeMembers(ctx context.Context, s *step, closing incident.Closing) (progress, error) {
 	var errs []error
 	for _, m := range s.carried {
 		if plan.Resumes(closing, s.incident, m) {

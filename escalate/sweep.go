@@ -320,7 +320,7 @@ func (r *Reconciler) snapshot(ctx context.Context, c *sweepCache) (s snapshot, e
 		}
 	}
 	s.unsettled = all
-	if s.known, err = r.knownIncidents(ctx, slices.Concat(all, silent), ids); err != nil {
+	if s.known, err = r.knownIncidents(ctx, ids, all, silent); err != nil {
 		return s, err
 	}
 	flags, err := r.Flags()
@@ -343,7 +343,7 @@ func (r *Reconciler) observeListed(ctx context.Context, project string, c *sweep
 	if id := flag.Info.Incident; id != "" {
 		if _, ok := known[id]; !ok {
 			var err error
-			if known, err = r.knownIncidents(ctx, slices.Concat(state.Unsettled, state.Silent), append(markersOf(open), id)); err != nil {
+			if known, err = r.knownIncidents(ctx, append(markersOf(open), id), state.Unsettled, state.Silent); err != nil {
 				return plan.Observation{}, err
 			}
 		}

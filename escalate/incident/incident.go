@@ -6,7 +6,7 @@
 package incident
 
 import (
-	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/terraphim/adfbot/escalate/tracker"
@@ -154,9 +154,9 @@ func (i Incident) IsOpen() bool { return i.Ended.IsZero() }
 // Name returns the incident's name for people, e.g. odilo#3.
 func (i Incident) Name() string {
 	if i.IsSilent() {
-		return fmt.Sprintf("%s#silent-%d", i.Project, i.Seq)
+		return i.Project + "#silent-" + strconv.Itoa(i.Seq)
 	}
-	return fmt.Sprintf("%s#%d", i.Project, i.Seq)
+	return i.Project + "#" + strconv.Itoa(i.Seq)
 }
 
 // Ack says who takes care of an incident.

@@ -35,7 +35,7 @@ func RetryWait(tries int, jitter float64) time.Duration {
 }
 
 // due reports whether the incident's next try may be made.
-func (p *planner) due(i incident.Incident) bool { return p.o.Force || Due(p.o.Now, i) }
+func (p *planner) due(i *incident.Incident) bool { return p.o.Force || TimeCome(p.o.Now, i.NextTry, i.Wait) }
 
 // Due reports whether the wait before the next try is over. A longer wait than the one that was set comes from a clock that was
 // set back since; firstWait allows for clocks that differ a little.
@@ -63,7 +63,7 @@ func ReplaceWait(lost int) time.Duration {
 	return firstWait << (lost - 1)
 }
 
-func (p *planner) adopt(i incident.Incident) bool {
+func (p *planner) adopt(i *incident.Incident) bool {
 	issue := p.oldest(i.ID)
 	if !i.Issue.IsZero() || issue == nil || i.Leads() && issue.Marker.Incident != i.ID {
 		return false
@@ -73,7 +73,7 @@ func (p *planner) adopt(i incident.Incident) bool {
 }
 
 // open plans for an incident that pauses the project.
-func (p *planner) open(i incident.Incident) {
+func (p *planner) open(i *incident.Incident) {
 	due := p.due(i)
 	switch {
 	case p.adopt(i):
@@ -102,10 +102,10 @@ func (p *planner) open(i incident.Incident) {
 				continue
 			}
 			if m.Issue = i.Issue; m.IsOpen() {
-				p.elsewhere(m)
+				p.elsewhere(&m)
 			}
-			if m.Incomplete && p.due(m) {
-				p.add(Complete, m, "the issue lacks labels, assignees or its due date")
+			if m.Incomplete && p.due(&m) {
+				p.add(Complete, &m, "the issue lacks labels, assignees or its due date")
 			}
 		}
 		if i.NamedFlag != "" {
@@ -121,33 +121,33 @@ func (p *planner) open(i incident.Incident) {
 }
 
 // elsewhere plans the comments on hosts of the fleet that cannot write the flag, and on those that could later: one of each for a host.
-func (p *planner) elsewhere(i incident.Incident) {
+func (p *planner) elsewhere(i *incident.Incident) {
 	if p.o.Unpaused == nil {
 		return
 	}
 	unpaused := p.o.Unpaused.Projects[i.Project]
 	for _, h := range unpaused {
-		if !i.Comments[incident.UnpausedKey(i, h.ID)].Done {
+		if !i.Comments[incident.UnpausedKey(*i, h.ID)].Done {
 			p.add(AnnounceUnpaused, i, "the project is not paused on "+h.Name).Host = h
 		}
 	}
-	for _, id := range incident.UnpausedHosts(i) {
+	for _, id := range incident.UnpausedHosts(*i) {
 		still := slices.ContainsFunc(unpaused, func(h incident.UnpausedHost) bool { return h.ID == id })
-		if name, known := p.o.Unpaused.Names[id]; known && !still && !i.Comments[incident.PausedThereKey(i, id)].Done {
+		if name, known := p.o.Unpaused.Names[id]; known && !still && !i.Comments[incident.PausedThereKey(*i, id)].Done {
 			p.add(AnnouncePausedThere, i, "the project is paused on "+name+" now").Host = incident.UnpausedHost{ID: id, Name: name}
 		}
 	}
 }
 
 // closed plans for a paused project whose issue was closed: an operator's closing resumes it, without any wait.
-func (p *planner) closed(i incident.Incident, due bool) {
+func (p *planner) closed(i *incident.Incident, due bool) {
 	c, ok := p.o.Closings[i.ID]
-	if i.Leads() && ok && slices.ContainsFunc(p.o.Carried(i), func(m incident.Incident) bool { return Resumes(c, i, m) }) ||
-		!i.Leads() && ok && c.Resumes() && p.o.Flag.State == incident.FlagThere && !ClosedBeforeHold(i, c.At, p.o.Hold) {
+	if i.Leads() && ok && slices.ContainsFunc(p.o.Carried(i), func(m incident.Incident) bool { return Resumes(c, *i, m) }) ||
+		!i.Leads() && ok && c.Resumes() && p.o.Flag.State == incident.FlagThere && !ClosedBeforeHold(*i, c.At, p.o.Hold) {
 		p.add(ResumeClosed, i, "the issue was "+c.String())
 		return
 	}
-	if quiet, now := reopening(p.o.Now, i); now && due {
+	if quiet, now := reopening(p.o.Now, *i); now && due {
 		p.add(Reopen, i, "the issue was closed, but the project is still paused").Quiet = quiet
 	}
 }
@@ -181,7 +181,7 @@ func ReopenAt(now time.Time, i incident.Incident) time.Time {
 }
 
 // ended plans for an incident that has ended.
-func (p *planner) ended(i incident.Incident) {
+func (p *planner) ended(i *incident.Incident) {
 	open := p.o.Issues[i.ID] == IssueOpen
 	switch {
 	case p.o.Flag.State == incident.FlagUnknown:
@@ -201,13 +201,13 @@ func (p *planner) ended(i incident.Incident) {
 
 // duplicates plans to close all open issues of an incident except the one that the state knows. For an open incident,
 // that one must be seen open first, so that the last open issue of a paused project is never closed.
-func (p *planner) duplicates(i incident.Incident) {
+func (p *planner) duplicates(i *incident.Incident) {
 	if i.Issue.IsZero() || p.o.Flag.State == incident.FlagUnknown || !p.due(i) || p.needed(i) && p.o.Issues[i.ID] != IssueOpen {
 		return
 	}
 	for _, d := range p.o.Open {
 		known := d.ID == i.Issue.ID && d.Number == i.Issue.Number
-		if d.Marker.Incident == i.ID && !known && !i.Comments[incident.DuplicateClosedKey(i, d.IssueRef)].Done {
+		if d.Marker.Incident == i.ID && !known && !i.Comments[incident.DuplicateClosedKey(*i, d.IssueRef)].Done {
 			p.add(CloseDuplicate, i, fmt.Sprintf("a second issue of the incident; %s is kept", i.Issue)).Issue = d.IssueRef
 		}
 	}

@@ -32,7 +32,7 @@ func (p *planner) flagGone() (current string) {
 	confirmed := p.o.Confirmed.Stands()
 	switch {
 	case confirmed && p.o.Confirmed.Pause != pause:
-		p.add(ForgetFlag, incident.Incident{}, "the flag of an earlier pause was removed")
+		p.add(ForgetFlag, &incident.Incident{}, "the flag of an earlier pause was removed")
 	case confirmed && open.ID == "":
 		p.add(ReleaseHold, open, "a person's pause flag was removed")
 	case confirmed:
@@ -74,7 +74,7 @@ func (p *planner) flagThere() (current string) {
 	case p.besideLostHold(open) && p.o.Hold == nil:
 		p.recordNamedHold("the project tripped beside the pause by hand that the flag names, which this state does not know")
 	case p.besideLostHold(open) && p.later():
-		p.add(EndHold, incident.Incident{}, "the pause flag belongs to a later pause by hand, which this state does not know")
+		p.add(EndHold, &incident.Incident{}, "the pause flag belongs to a later pause by hand, which this state does not know")
 	case !p.o.Fleet && p.untouched() && !p.o.Named(pause) && p.o.Flag.Info.Incident == "" && p.noted() > p.o.Generation && !p.flagConfirmed(pause):
 		kind := ReleaseHold
 		if open.ID != "" {
@@ -105,7 +105,7 @@ func (p *planner) flagThere() (current string) {
 
 // besideLostHold reports whether the project tripped beside a pause by hand that the state has lost: the flag is that of the hold, and the
 // state has confirmed it neither for the hold nor for the incident. An incident that had its flag, on this host, would be an earlier pause.
-func (p *planner) besideLostHold(open incident.Incident) bool {
+func (p *planner) besideLostHold(open *incident.Incident) bool {
 	named, c := p.o.Flag.Info.Pause.ID, p.o.Confirmed.Pause
 	return open.ID != "" && (p.o.Fleet || open.FlagWritten.IsZero()) && c != open.ID && c != named &&
 		p.untouched() && p.o.Flag.Info.Incident == "" && !p.o.Named(open.ID) && p.noted() >= p.o.Generation
@@ -114,7 +114,7 @@ func (p *planner) besideLostHold(open incident.Incident) bool {
 // recordNamedHold plans to store the hold that the flag names.
 func (p *planner) recordNamedHold(why string) {
 	info := p.o.Flag.Info
-	a := p.add(RecordHold, incident.Incident{}, why)
+	a := p.add(RecordHold, &incident.Incident{}, why)
 	a.hold, a.at, a.until, a.stop = info.Pause.ID, p.noted(), info.Until, info.Stop
 }
 
@@ -149,7 +149,7 @@ func (p *planner) holdOver() bool {
 	if h.Until.Equal(incident.AtOnce) {
 		why = "the stop that paused the project is over"
 	}
-	p.add(EndHold, incident.Incident{}, why)
+	p.add(EndHold, &incident.Incident{}, why)
 	return true
 }
 
@@ -162,7 +162,7 @@ func (p *planner) inItsPlace(pause string) bool {
 
 // flagAlone plans for a flag of a project that nothing pauses according to the state.
 func (p *planner) flagAlone(unknown string) (current string) {
-	var none incident.Incident
+	none := &incident.Incident{}
 	c, named := p.o.Confirmed, p.o.Flag.Info.Pause
 	another := p.untouched() && named.ID != c.Pause
 	switch {
@@ -249,7 +249,7 @@ func (p *planner) rebuild(unknown string) string {
 		a.info, a.at = p.o.Flag.Info, p.noted()
 	case p.o.Unstored: // they tell more about the incident than the flag does
 	default:
-		a := p.add(Rebuild, incident.Incident{ID: id, Project: p.o.Project, Seq: p.o.Flag.Info.Seq},
+		a := p.add(Rebuild, &incident.Incident{ID: id, Project: p.o.Project, Seq: p.o.Flag.Info.Seq},
 			"the state does not know the incident that the pause flag names")
 		a.info, a.at = p.o.Flag.Info, p.noted()
 	}
@@ -314,7 +314,7 @@ func (p *planner) markers(i tracker.Issue) []tracker.Marker {
 // lost plans to restore an incident that an issue carries.
 func (p *planner) lost(k Kind, id string, issue tracker.Issue, why string) *Action {
 	m, _ := issue.MarkerOf(id)
-	a := p.add(k, incident.Incident{ID: id, Project: p.o.Project, Seq: m.Seq, Issue: issue.IssueRef}, why)
+	a := p.add(k, &incident.Incident{ID: id, Project: p.o.Project, Seq: m.Seq, Issue: issue.IssueRef}, why)
 	a.marker = m
 	if a.lead = issue.Marker.Incident; a.lead == id {
 		a.lead, a.members = "", issue.Members

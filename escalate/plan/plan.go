@@ -65,17 +65,17 @@ func (o Observation) ByState() Observation {
 	return o
 }
 
-// Pause returns the id of what pauses the project, "" if nothing does. The incident is zero if that is a hold.
-func (o Observation) Pause() (id string, open incident.Incident) {
-	for _, i := range o.Incidents {
-		if i.IsOpen() {
+// Pause returns the id of what pauses the project, "" if nothing does. The incident is never nil, and zero if that is a hold.
+func (o Observation) Pause() (id string, open *incident.Incident) {
+	for n := range o.Incidents {
+		if i := &o.Incidents[n]; i.IsOpen() {
 			return i.ID, i
 		}
 	}
 	if o.Hold != nil {
 		id = o.Hold.ID
 	}
-	return id, open
+	return id, &incident.Incident{}
 }
 
 // Named reports whether the flag, if the bot wrote it, is that of the pause. The flag of a hold stays while an incident pauses the project
@@ -97,7 +97,8 @@ func Next(o Observation) []Action {
 	if slices.ContainsFunc(p.out, func(a Action) bool { return a.Kind != WriteFlag }) {
 		return p.out
 	}
-	for _, i := range o.Incidents {
+	for n := range o.Incidents {
+		i := &o.Incidents[n]
 		switch {
 		case i.Lead != "":
 			p.member(i)
@@ -109,8 +110,8 @@ func Next(o Observation) []Action {
 		}
 		p.duplicates(i)
 	}
-	for _, i := range o.Silent {
-		p.silent(i)
+	for n := range o.Silent {
+		p.silent(&o.Silent[n])
 	}
 	slices.SortStableFunc(p.out, func(a, b Action) int { return cmp.Compare(phases[a.Kind], phases[b.Kind]) })
 	return p.out
@@ -122,7 +123,7 @@ type planner struct {
 	out []Action
 }
 
-func (p *planner) add(k Kind, i incident.Incident, why string) *Action {
+func (p *planner) add(k Kind, i *incident.Incident, why string) *Action {
 	a := Action{Kind: k, Project: p.o.Project, Incident: i.ID, Issue: i.Issue, Why: why}
 	if i.ID != "" {
 		a.Project, a.Name = i.Project, i.Name()

@@ -4,7 +4,7 @@ import "github.com/terraphim/adfbot/escalate/incident"
 
 // silent plans for an incident that pauses nothing. It opens and ends by the results of its project, so neither flags nor people decide
 // about it: an issue that somebody closes or deletes stays so.
-func (p *planner) silent(i incident.Incident) {
+func (p *planner) silent(i *incident.Incident) {
 	open, due := p.o.Issues[i.ID] == IssueOpen, p.due(i)
 	switch {
 	case p.adopt(i):
@@ -32,7 +32,7 @@ func (p *planner) lostSilent() {
 	for _, issue := range p.o.Open {
 		if m := issue.Marker; m.Silent && m.Project == p.o.Project && !p.o.Known(m.Incident) {
 			lost := incident.Incident{ID: m.Incident, Kind: incident.Silent, Project: m.Project, Seq: m.Seq, Issue: issue.IssueRef}
-			a := p.add(RebuildSilent, lost, "the state does not know this incident, which pauses nothing")
+			a := p.add(RebuildSilent, &lost, "the state does not know this incident, which pauses nothing")
 			a.marker, a.opened = m, issue.Created
 		}
 	}

@@ -106,9 +106,9 @@ func (e Escalation) DueReminder(carried []incident.Incident, now time.Time) (inc
 }
 
 // escalation plans what is due in an open issue for want of an answer.
-func (p *planner) escalation(i incident.Incident) {
+func (p *planner) escalation(i *incident.Incident) {
 	carried := p.o.Carried(i)
-	if by, listed := p.o.Assignees[i.ID]; listed && len(p.o.Escalation.Steps) > 0 && by.ID != assigneeOf(i) {
+	if by, listed := p.o.Assignees[i.ID]; listed && len(p.o.Escalation.Steps) > 0 && by.ID != assigneeOf(*i) {
 		why := "nobody is assigned any more who was not by the bot"
 		if by.ID != 0 {
 			why = fmt.Sprintf("%s is assigned", by.Login)
@@ -122,7 +122,7 @@ func (p *planner) escalation(i incident.Incident) {
 		p.add(Escalate, i, fmt.Sprintf("step %d of the escalation is not finished", i.Escalation.Step.Number))
 	}
 	last := i.Escalation.Reminder
-	if _, ok := p.o.Escalation.DueReminder(carried, p.o.Now); ok || last != nil && isBegun(i, last.Key()) {
+	if _, ok := p.o.Escalation.DueReminder(carried, p.o.Now); ok || last != nil && isBegun(*i, last.Key()) {
 		p.add(Remind, i, "it is still paused")
 	}
 }

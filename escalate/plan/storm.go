@@ -105,8 +105,8 @@ func (g group) before(h group) bool {
 }
 
 // Carried returns the incidents that the issue of an incident carries: itself and, if it leads, those of the others that are known.
-func (o Observation) Carried(i incident.Incident) []incident.Incident {
-	out := []incident.Incident{i}
+func (o Observation) Carried(i *incident.Incident) []incident.Incident {
+	out := []incident.Incident{*i}
 	for _, id := range i.MemberIDs() {
 		if m, ok := o.Others[id]; ok && id != i.ID && m.Lead == i.ID {
 			out = append(out, m)
@@ -116,12 +116,12 @@ func (o Observation) Carried(i incident.Incident) []incident.Incident {
 }
 
 // needed reports whether an incident's issue has to be open: it pauses its project, or one that it leads does.
-func (p *planner) needed(i incident.Incident) bool {
-	return slices.ContainsFunc(p.o.Carried(i), incident.Incident.IsOpen)
+func (p *planner) needed(i *incident.Incident) bool {
+	return i.IsOpen() || slices.ContainsFunc(p.o.Carried(i), incident.Incident.IsOpen)
 }
 
 // member plans for an incident whose issue is another one's: all is done for that one, in its project.
-func (p *planner) member(i incident.Incident) {
+func (p *planner) member(i *incident.Incident) {
 	lead, known := p.o.Others[i.Lead]
 	switch {
 	case i.Settled || known && !lead.Settled && slices.Contains(lead.MemberIDs(), i.ID):
@@ -138,7 +138,7 @@ func (p *planner) member(i incident.Incident) {
 }
 
 // carried plans what the issue of an incident has to say of those that it leads.
-func (p *planner) carried(i incident.Incident) {
+func (p *planner) carried(i *incident.Incident) {
 	if !i.Leads() {
 		return
 	}
@@ -151,11 +151,11 @@ func (p *planner) carried(i incident.Incident) {
 }
 
 // toShow returns why the issue's list has to be written, "" if it is right or was written a moment ago.
-func (p *planner) toShow(i incident.Incident) (why string) {
+func (p *planner) toShow(i *incident.Incident) (why string) {
 	for _, m := range i.Members {
 		is, known := p.o.Others[m.ID]
 		if m.ID == i.ID {
-			is, known = i, true
+			is, known = *i, true
 		}
 		if elsewhere := m.ID != i.ID && is.Lead != i.ID && (is.Lead != "" || !is.Issue.IsZero()); known && elsewhere {
 			why = fmt.Sprintf("the issue lists %s, which another one carries", is.Name())
@@ -174,11 +174,11 @@ func (p *planner) toShow(i incident.Incident) (why string) {
 
 // hasToTell reports whether a comment has to tell who has joined: it speaks of the list, so that comes first. Those who have resumed since
 // need none.
-func (p *planner) hasToTell(i incident.Incident) bool {
+func (p *planner) hasToTell(i *incident.Incident) bool {
 	var last time.Time
 	untold := false
 	for _, m := range i.Members[1:] {
-		if c, begun := i.Comments[incident.JoinedKey(i, m.Told)]; begun && !c.Done {
+		if c, begun := i.Comments[incident.JoinedKey(*i, m.Told)]; begun && !c.Done {
 			return true
 		}
 		if m.Told.After(last) {

@@ -240,18 +240,17 @@ func (b *Bot) knowsRepository(project string) bool {
 }
 
 func (b *Bot) logResult(r store.Result, a store.Answer) {
-	log := b.log.With("project", r.Project, "agent", r.Agent)
 	if a.Known {
-		log.Debug("result was recorded before", "run_id", r.RunID)
+		b.log.Debug("result was recorded before", "project", r.Project, "agent", r.Agent, "run_id", r.RunID)
 		return
 	}
-	log = log.With("failures", a.Failures, "threshold", a.Threshold)
+	of := []any{"project", r.Project, "agent", r.Agent, "failures", a.Failures, "threshold", a.Threshold}
 	if a.Class != "" {
-		log = log.With("class", a.Class)
+		of = append(of, "class", a.Class)
 	}
-	log.Info("result recorded", "outcome", r.Outcome, "counted", a.Counted)
+	b.log.Info("result recorded", slices.Concat(of, []any{"outcome", r.Outcome, "counted", a.Counted})...)
 	if a.Tripped {
-		log.Warn("breaker tripped", "incident", a.Incident)
+		b.log.Warn("breaker tripped", slices.Concat(of, []any{"incident", a.Incident})...)
 	}
 }
 

@@ -26,6 +26,15 @@ func lowerASCII(s string) string {
 	return string(b)
 }
 
+// isLowerWord reports whether a word of lower-case letters, and nothing else, is at i.
+func isLowerWord(s string, i int) bool {
+	to := i
+	for to < len(s) && 'a' <= s[to] && s[to] <= 'z' {
+		to++
+	}
+	return to > i && (to == len(s) || s[to] <= ' ')
+}
+
 func hasPrefixFold(s, prefix string) bool {
 	return len(s) >= len(prefix) && strings.EqualFold(s[:len(prefix)], prefix)
 }

@@ -290,7 +290,7 @@ func (a *assignment) separate() bool {
 	case i > end && s[end] != '`' && strings.HasPrefix(rest, ",") && !isOption(s, a.key, end) && (a.kind == isAuthorization || isString(s, skipBlanks(s, gap+1))): // Set("Token", "x")
 		a.equal = a.kind != isAuthorization
 		a.random, i = a.equal && !a.isHeader(gap+1) && !a.isSet() && !a.isPaired(gap+1), gap+1
-	case gap > i && isOption(s, a.key, end) && !strings.HasPrefix(rest, "-") && nextArgument(s, end) <= gap, gap > i && setsKey(s, a.key):
+	case gap > i && isOption(s, a.key, end) && !strings.HasPrefix(rest, "-") && nextArgument(s, end) <= gap, gap > i && !(a.kind == isKey && isLowerWord(s, gap)) && setsKey(s, a.key):
 		a.flag, i = true, gap
 	default:
 		if i = a.distant(i, gap); i < 0 {
@@ -355,6 +355,9 @@ func (a *assignment) isSet() bool {
 
 // operator returns the length of the operator that rest begins with, or 0.
 func (a *assignment) operator(rest string) int {
+	if rest == "" || isAlnum(rest[0]) {
+		return 0
+	}
 	for _, o := range operators {
 		if strings.HasPrefix(rest, o.text) {
 			a.compares = o.compares
@@ -396,10 +399,12 @@ func (a *assignment) distant(i, gap int) int {
 	if gap > i && (a.isSQL() || a.isSent() && !strings.ContainsAny(lineAt(s, gap), " ./") || a.isWritten(gap)) {
 		return gap
 	}
-	if at, _ := nextLine(s, i); at > 0 && strings.HasSuffix(s[:a.key], `form-data; name="`) {
-		return at
+	if strings.HasSuffix(s[:a.key], `form-data; name="`) {
+		if at, _ := nextLine(s, i); at > 0 {
+			return at
+		}
 	}
-	if level, rest, ok := strings.Cut(lineAt(s, gap), " "); gap > i && a.kind == isPassword && ok && len(level) == 1 && isDigit(level[0]) && isMixed(rest) {
+	if gap > i && a.kind == isPassword && gap+1 < len(s) && isDigit(s[gap]) && s[gap+1] == ' ' && isMixed(lineAt(s, gap+len("0 "))) {
 		return gap + len("0 ") // of Cisco: password 7 x
 	}
 	if at := a.purpose(gap); at > 0 {

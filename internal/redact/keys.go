@@ -83,7 +83,7 @@ func kindOf(key string) keyKind {
 		return notSecret
 	}
 	ends := keyEnds[key[last-1]]
-	if len(ends) == 0 {
+	if !mayEnd(key[first:last-1], ends) {
 		return notSecret
 	}
 	var buf [maxKey]byte
@@ -104,6 +104,23 @@ func kindOf(key string) keyKind {
 	return notSecret
 }
 
+// mayEnd reports whether one of the ends has, before its last letter, the one that key ends with. This rules out most words of a text.
+func mayEnd(key string, ends []keyEnd) bool {
+	n := len(key) - 1
+	for n >= 0 && !isAlnum(key[n]) {
+		n--
+	}
+	if n < 0 {
+		return false
+	}
+	for i := range ends {
+		if end := ends[i].end; end[len(end)-2] == key[n] {
+			return true
+		}
+	}
+	return false
+}
+
 // otherKeys are what stands before "key" in names of things that are no secrets, though they may look random.
 var otherKeys = []string{
 	"cache", "column", "dedup", "event", "file", "foreign", "group", "hash", "host", "idempotency", "index", "item", "job", "lookup", "map", "message",
@@ -122,7 +139,7 @@ func isPATName(key string) bool {
 
 // hasSecretPart reports whether a lower-case key is that of a secret, with something after it: github_token_ci.
 func hasSecretPart(key string) bool {
-	if len(key) < len("token_") {
+	if len(key) < len("token_") || strings.IndexByte(key, '_') < 0 && strings.IndexByte(key, '-') < 0 && strings.IndexByte(key, '.') < 0 {
 		return false
 	}
 	for _, p := range [...]string{"token", "secret", "password", "passwd", "apikey", "api_key"} {

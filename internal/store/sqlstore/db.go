@@ -140,7 +140,7 @@ func (p *Project) pauseByHand(ctx context.Context, tx Tx, h incident.Hold) error
 func (p *Project) setHold(h incident.Hold) { p.Hold, p.PausedAt = &h, h.Since }
 
 // open notes an incident that was opened.
-func (p *Project) open(i incident.Incident) {
+func (p *Project) open(i *incident.Incident) {
 	p.Open = i.ID
 	if p.Hold == nil {
 		p.PausedAt = i.Opened

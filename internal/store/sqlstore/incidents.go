@@ -61,13 +61,12 @@ func ScanStates(states map[string]incident.ProjectState) func(Row) (struct{}, er
 		s := states[project]
 		switch place {
 		case 1, 5:
-			var i incident.Incident
-			err = json.Unmarshal([]byte(text), &i)
-			if place == 1 {
-				s.Unsettled = append(s.Unsettled, i)
-			} else {
-				s.Silent = append(s.Silent, i)
+			list := &s.Unsettled
+			if place == 5 {
+				list = &s.Silent
 			}
+			*list = append(*list, incident.Incident{})
+			err = json.Unmarshal([]byte(text), &(*list)[len(*list)-1])
 		case 2:
 			s.Hold = &incident.Hold{ID: id, Project: project, Note: text, Since: since.Time, Until: until.Time, Stop: stop}
 		case 3:
@@ -103,17 +102,18 @@ func (s *State) Evidence(ctx context.Context, id string) (e incident.Evidence, e
 	return e, err
 }
 
-func (s *State) Change(ctx context.Context, id string, f func(*incident.Incident)) (i incident.Incident, err error) {
+func (s *State) Change(ctx context.Context, id string, f func(*incident.Incident)) (incident.Incident, error) {
+	i := &incident.Incident{}
 	change := func(ctx context.Context, tx Tx, p *Project) (err error) {
 		if i, err = getIncident(ctx, tx, id); err != nil {
 			return err
 		}
-		was := i
-		f(&i)
+		ended, wasOpen, wasSettled := i.Ended, i.IsOpen(), i.Settled
+		f(i)
 		switch {
-		case i.Ended.Equal(was.Ended) && i.Settled == was.Settled:
+		case i.Ended.Equal(ended) && i.Settled == wasSettled:
 			return setIncidentDoc(ctx, tx, i)
-		case i.IsOpen() == was.IsOpen(), i.IsSilent():
+		case i.IsOpen() == wasOpen, i.IsSilent():
 		case p == nil:
 			return errLockProject
 		case i.IsOpen():
@@ -123,19 +123,20 @@ func (s *State) Change(ctx context.Context, id string, f func(*incident.Incident
 		}
 		return updateIncident(ctx, tx, i)
 	}
-	err = s.db.Tx(ctx, func(ctx context.Context, tx Tx) error { return change(ctx, tx, nil) })
+	err := s.db.Tx(ctx, func(ctx context.Context, tx Tx) error { return change(ctx, tx, nil) })
 	if errors.Is(err, errLockProject) {
 		err = s.changeProject(ctx, i.Project, func(ctx context.Context, tx Tx, p *Project) (bool, error) { return true, change(ctx, tx, p) })
 	}
-	return i, err
+	return *i, err
 }
 
 // errLockProject means that a change ends an incident. Then the project has to be locked first, see the package comment.
 var errLockProject = errors.New("the project is not locked")
 
 // Join lets nobody else decide meanwhile: whoever decides has locked a row that is nobody's. In SQLite any transaction is alone.
-func (s *State) Join(ctx context.Context, id string, choose func(incident.Incident, []incident.Incident) incident.Joining) (i incident.Incident, err error) {
-	err = s.db.Tx(ctx, func(ctx context.Context, tx Tx) error {
+func (s *State) Join(ctx context.Context, id string, choose func(incident.Incident, []incident.Incident) incident.Joining) (incident.Incident, error) {
+	i := &incident.Incident{}
+	err := s.db.Tx(ctx, func(ctx context.Context, tx Tx) error {
 		var installation string
 		if err := First(ctx, tx, `SELECT value FROM adfbot.meta WHERE key = 'installation' FOR UPDATE`).Scan(&installation); err != nil {
 			return err
@@ -155,7 +156,7 @@ func (s *State) Join(ctx context.Context, id string, choose func(incident.Incide
 			i.KeepOwn(join.Continues)
 			return setIncidentDoc(ctx, tx, i)
 		}
-		var lead incident.Incident
+		var lead *incident.Incident
 		for _, lock := range slices.Sorted(slices.Values([]string{id, join.Lead})) {
 			found, err := getIncident(ctx, tx, lock)
 			if err != nil {
@@ -175,18 +176,19 @@ func (s *State) Join(ctx context.Context, id string, choose func(incident.Incide
 			return setIncidentDoc(ctx, tx, i)
 		}
 		i.JoinLead(lead.ID)
-		lead.TakeIn(i, join.Continues)
+		lead.TakeIn(*i, join.Continues)
 		if err := setIncidentDoc(ctx, tx, lead); err != nil {
 			return err
 		}
 		return setIncidentDoc(ctx, tx, i)
 	})
-	return i, err
+	return *i, err
 }
 
 func (s *State) Insert(ctx context.Context, new incident.Incident) (i incident.Incident, err error) {
 	err = s.changeProject(ctx, new.Project, func(ctx context.Context, tx Tx, p *Project) (bool, error) {
-		if i, err = getIncident(ctx, tx, new.ID); !errors.Is(err, sql.ErrNoRows) {
+		if known, err := getIncident(ctx, tx, new.ID); !errors.Is(err, sql.ErrNoRows) {
+			i = *known
 			return false, err
 		}
 		if i = new; i.IsOpen() && p.Open != "" {
@@ -203,18 +205,18 @@ func (s *State) Insert(ctx context.Context, new incident.Incident) (i incident.I
 		}
 		p.raiseGeneration(i.Generation)
 		if i.Generation = 0; i.IsOpen() {
-			p.open(i)
+			p.open(&i)
 		}
 		if len(i.Evidence.Runs) > 0 || i.Evidence.Output != "" {
 			if len(i.Evidence.Earlier) == 0 {
 				before, _ := earlier(ctx, tx, i.Project)
 				i.Evidence.Earlier = incident.EarlierOf(before)
 			}
-			if err := putEvidence(ctx, tx, i); err != nil {
+			if err := putEvidence(ctx, tx, &i); err != nil {
 				return false, err
 			}
 		}
-		return true, s.insertIncident(ctx, tx, i)
+		return true, s.insertIncident(ctx, tx, &i)
 	})
 	return i, err
 }
@@ -252,7 +254,7 @@ func (p *Project) resume(at time.Time) {
 }
 
 // tableOf is where an incident is stored.
-func tableOf(i incident.Incident) string {
+func tableOf(i *incident.Incident) string {
 	if i.IsSilent() {
 		return `adfbot.silence`
 	}
@@ -260,20 +262,22 @@ func tableOf(i incident.Incident) string {
 }
 
 // getIncident reads an incident and locks it.
-func getIncident(ctx context.Context, tx Tx, id string) (i incident.Incident, err error) {
+// With an error it returns one that is empty.
+func getIncident(ctx context.Context, tx Tx, id string) (*incident.Incident, error) {
+	i := &incident.Incident{}
 	var doc string
-	err = First(ctx, tx, `SELECT doc FROM adfbot.incident WHERE id = ? FOR UPDATE`, id).Scan(&doc)
+	err := First(ctx, tx, `SELECT doc FROM adfbot.incident WHERE id = ? FOR UPDATE`, id).Scan(&doc)
 	if errors.Is(err, sql.ErrNoRows) {
 		err = First(ctx, tx, `SELECT doc FROM adfbot.silence WHERE id = ? FOR UPDATE`, id).Scan(&doc)
 	}
 	if err != nil {
 		return i, fmt.Errorf("incident %s: %w", id, err)
 	}
-	return i, inContent(json.Unmarshal([]byte(doc), &i))
+	return i, inContent(json.Unmarshal([]byte(doc), i))
 }
 
 // insertIncident stores a new incident. If its flag was written already, that is confirmed: nobody has looked at it.
-func (s *State) insertIncident(ctx context.Context, tx Tx, i incident.Incident) error {
+func (s *State) insertIncident(ctx context.Context, tx Tx, i *incident.Incident) error {
 	if !i.FlagWritten.IsZero() && i.IsOpen() {
 		if err := s.confirmFlag(ctx, tx, i.Project, incident.Confirmation{Pause: i.ID}); err != nil {
 			return err
@@ -285,16 +289,16 @@ func (s *State) insertIncident(ctx context.Context, tx Tx, i incident.Incident) 
 
 // setIncidentDoc is updateIncident for one whose other columns have not changed: SQLite writes the pages of each index whose columns are
 // named, changed or not.
-func setIncidentDoc(ctx context.Context, tx Tx, i incident.Incident) error {
+func setIncidentDoc(ctx context.Context, tx Tx, i *incident.Incident) error {
 	return execDoc(ctx, tx, i, `UPDATE `+tableOf(i)+` SET doc = ? WHERE id = ?`, i.ID)
 }
 
-func updateIncident(ctx context.Context, tx Tx, i incident.Incident) error {
+func updateIncident(ctx context.Context, tx Tx, i *incident.Incident) error {
 	return execDoc(ctx, tx, i, `UPDATE `+tableOf(i)+` SET doc = ?, ended_at = ?, settled = ? WHERE id = ?`, At(i.Ended), i.Settled, i.ID)
 }
 
-func putEvidence(ctx context.Context, tx Tx, i incident.Incident) error {
-	return execDoc(ctx, tx, i.Evidence, `INSERT INTO adfbot.evidence (doc, incident) VALUES (?, ?)`, i.ID)
+func putEvidence(ctx context.Context, tx Tx, i *incident.Incident) error {
+	return execDoc(ctx, tx, &i.Evidence, `INSERT INTO adfbot.evidence (doc, incident) VALUES (?, ?)`, i.ID)
 }
 
 // earlier returns the last ended incidents of a project, the newest first.

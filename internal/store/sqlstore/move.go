@@ -49,11 +49,13 @@ func moveIncidents(ctx context.Context, tx Tx, from, to string) error {
 	if err != nil {
 		return err
 	}
-	for _, i := range append(incidents, silent...) {
+	moving := append(incidents, silent...)
+	for n := range moving {
+		i := &moving[n]
 		i.Target = moved(i.Target, from, to)
 		i.Issue = movedRef(i.Issue, from, to)
-		for n := range i.Lost {
-			i.Lost[n] = movedRef(i.Lost[n], from, to)
+		for lost := range i.Lost {
+			i.Lost[lost] = movedRef(i.Lost[lost], from, to)
 		}
 		if err := updateIncident(ctx, tx, i); err != nil {
 			return err

@@ -102,7 +102,7 @@ func (s *State) record(ctx context.Context, tx Tx, locked recording, r store.Res
 		}
 		p.open(i)
 		i.Generation = p.Generation
-		a.Incident, a.Tripped, a.Opened = i.ID, true, &i
+		a.Incident, a.Tripped, a.Opened = i.ID, true, i
 	}
 	if err := s.insertResult(ctx, tx, r, a, p); err != nil {
 		return a, err
@@ -114,12 +114,11 @@ func (s *State) record(ctx context.Context, tx Tx, locked recording, r store.Res
 }
 
 // openIncident stores the incident of a result that is not stored yet.
-func (s *State) openIncident(ctx context.Context, tx Tx, r store.Result, l store.Limits, a store.Answer, now time.Time) (
-	i incident.Incident, err error,
-) {
+func (s *State) openIncident(ctx context.Context, tx Tx, r store.Result, l store.Limits, a store.Answer, now time.Time) (*incident.Incident, error) {
 	// A trip never fails over its evidence: what cannot be read is missing from it. Some of the runs are of agents that do not count.
 	history, _ := results(ctx, tx, r.Project, 3*store.EvidenceRuns, noOutput)
-	i = store.NewIncident(r, l, a, history, now)
+	opened := store.NewIncident(r, l, a, history, now)
+	i := &opened
 	i.ID = pause.NewRandomID()
 	if l.Incident != "" {
 		if _, err := getIncident(ctx, tx, l.Incident); errors.Is(err, sql.ErrNoRows) {
@@ -127,7 +126,7 @@ func (s *State) openIncident(ctx context.Context, tx Tx, r store.Result, l store
 		}
 	}
 	before, _ := earlier(ctx, tx, r.Project)
-	i.Evidence.Earlier, i.Trend = incident.EarlierOf(before), incident.NewTrend(i, before)
+	i.Evidence.Earlier, i.Trend = incident.EarlierOf(before), incident.NewTrend(*i, before)
 	if err := First(ctx, tx, `SELECT coalesce(max(seq), 0) + 1 FROM adfbot.incident WHERE project = ?`, r.Project).Scan(&i.Seq); err != nil {
 		return i, err
 	}

@@ -25,11 +25,11 @@ func (s *State) OpenSilent(ctx context.Context, new incident.Incident) (i incide
 			return false, err
 		}
 		if len(i.Evidence.Runs) > 0 {
-			if err := putEvidence(ctx, tx, i); err != nil {
+			if err := putEvidence(ctx, tx, &i); err != nil {
 				return false, err
 			}
 		}
-		return true, execDoc(ctx, tx, i, `INSERT INTO adfbot.silence (doc, id, project, seq, opened_at, ended_at, settled) VALUES (?, ?, ?, ?, ?, ?, ?)`,
+		return true, execDoc(ctx, tx, &i, `INSERT INTO adfbot.silence (doc, id, project, seq, opened_at, ended_at, settled) VALUES (?, ?, ?, ?, ?, ?, ?)`,
 			i.ID, i.Project, i.Seq, stamp(i.Opened), At(i.Ended), i.Settled)
 	})
 	return i, opened, err
