@@ -261,29 +261,24 @@ func (s Spool) keepReady() error {
 		return err
 	}
 	defer func() { _ = folder.Close() }()
-	ready, err := s.files(readySuffix)
-	if err != nil {
-		return err
-	}
 	blank := bytes.Repeat([]byte(" "), reserveSize)
 	for n := range reserves {
-		name := filepath.Join(string(s), reserveName(n))
-		// An earlier version gave it a shorter name.
-		if old := filepath.Join(string(s), fmt.Sprintf("reserve-%d%s", n, readySuffix)); slices.Contains(ready, old) && !slices.Contains(ready, name) {
-			_ = os.Rename(old, name)
+		name := reserveName(n)
+		info, err := folder.Lstat(name)
+		if errors.Is(err, fs.ErrNotExist) && folder.Rename(fmt.Sprintf("reserve-%d%s", n, readySuffix), name) == nil { // of an earlier version
+			info, err = folder.Lstat(name)
 		}
-		info, err := os.Lstat(name)
 		switch {
-		case err == nil && info.Mode().IsRegular() && info.Size() == reserveSize && unix.Access(name, unix.W_OK) == nil:
+		case err == nil && info.Mode().IsRegular() && info.Size() == reserveSize && unix.Access(filepath.Join(string(s), name), unix.W_OK) == nil:
 			continue
 		case err == nil && info.IsDir(): // the only thing that a file cannot replace
-			if err := removeFile(name); err != nil {
+			if err := ifThere(folder.Remove(name)); err != nil {
 				return err
 			}
 		}
 		temp := pause.NewRandomID() + tempSuffix
 		if err = createIn(folder, temp, blank); err == nil {
-			err = os.Rename(filepath.Join(string(s), temp), name)
+			err = folder.Rename(temp, name)
 		}
 		if err != nil {
 			_ = folder.Remove(temp)
