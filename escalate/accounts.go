@@ -152,7 +152,7 @@ func (r *Reconciler) listIssues(ctx context.Context, repo tracker.Repo, login st
 		return issues, err
 	}
 	if r.opt.Login != "" {
-		return nil, fmt.Errorf("%w; if the token's account has another name now, set gitea.login to it", err)
+		return nil, fmt.Errorf("if the token's account has another name now, set gitea.login to it; else: %w", err) // first: a long text is cut
 	}
 	if login != "" {
 		// Gitea gives the same 404 for a login that nobody has: the account may have another name by now.

@@ -112,8 +112,8 @@ func TestUnknownConfiguredLogin(t *testing.T) {
 	playNew(t, func(w *world) {
 		w.rec.Options().Login = "adf-bto"
 		_, err := w.sweepAnd(escalate.SweepOptions{})
+		require.ErrorContains(w, err, "if the token's account has another name now, set gitea.login to it; else: gitea: list issues")
 		require.ErrorContains(w, err, `nobody has the login "adf-bto"`)
-		require.ErrorContains(w, err, "if the token's account has another name now, set gitea.login to it")
 	})
 }
 

@@ -143,6 +143,76 @@ func TestDeletedIssue(t *testing.T) {
 	})
 }
 
+// notGitea is the answer of a proxy that has no route to Gitea, for example while Gitea is started.
+func notGitea() giteatest.Effect {
+	return giteatest.Status(404, "404 page not found\n", "Content-Type", "text/plain; charset=utf-8")
+}
+
+// A proxy's 404 does not make an issue look deleted.
+func TestProxyWithoutRoute(t *testing.T) {
+	t.Run("to the issue of a paused project", func(t *testing.T) {
+		play(t, func(w *world) {
+			w.trip(project)
+			w.Gitea.As("alex").Close(fleet, 1)
+			undo := w.Gitea.Inject(giteatest.Fault{Match: giteatest.GetIssue(), Do: notGitea()})
+			w.sweepFor(5 * time.Minute)
+			undo()
+			w.sweepFor(5 * time.Minute)
+			require.Len(w, w.issues(fleet), 1)
+			require.Equal(w, "open", w.issue().State)
+		})
+	})
+	t.Run("to the issue of a project that was resumed", func(t *testing.T) {
+		play(t, func(w *world) {
+			id := w.trip(project)
+			w.rm(project)
+			undo := w.Gitea.Inject(giteatest.Fault{Match: giteatest.GetIssue(), Do: notGitea()})
+			w.sweepFor(5 * time.Minute)
+			require.False(w, w.incident(id).Settled)
+			undo()
+			w.sweepFor(5 * time.Minute)
+			require.Equal(w, "closed", w.issue().State)
+		})
+	})
+	t.Run("to what is written when it is closed", func(t *testing.T) {
+		play(t, func(w *world) {
+			w.trip(project)
+			w.rm(project)
+			undo := w.Gitea.Inject(giteatest.Fault{Match: giteatest.CommentIssue(), Do: notGitea()})
+			w.sweepFor(5 * time.Minute)
+			undo()
+			w.sweepFor(5 * time.Minute)
+			require.Len(w, comments(w.issue()), 1)
+			require.Equal(w, "closed", w.issue().State)
+		})
+	})
+	t.Run("to an operator's closing", func(t *testing.T) {
+		playClosing(t, func(w *world, _ string) {
+			w.Gitea.As("alex").Close(fleet, 1)
+			undo := w.Gitea.Inject(giteatest.Fault{Match: giteatest.ListTimeline(), Do: notGitea()})
+			w.sweepFor(5 * time.Minute)
+			require.Equal(w, "closed", w.issue().State)
+			undo()
+			w.sweepFor(5 * time.Minute)
+			require.False(w, w.paused(project))
+		})
+	})
+	t.Run("to the question who an operator is", func(t *testing.T) {
+		play(t, func(w *world) {
+			w.operated("alex")
+			undo := w.Gitea.Inject(giteatest.Fault{Match: giteatest.PathHas("/users/"), Do: notGitea()})
+			_, err := w.sweepAnd(escalate.SweepOptions{})
+			require.ErrorContains(w, err, "there is no Gitea API at")
+			undo()
+			w.sweep()
+			ops, err := w.store.Operators(w.Context(), w.rec.Options().Server)
+			require.NoError(w, err)
+			require.Empty(w, ops[0].Problem)
+			require.NotZero(w, ops[0].ID)
+		})
+	})
+}
+
 // The issue is closed, with a comment.
 func TestRemovedFlag(t *testing.T) {
 	play(t, func(w *world) {

@@ -161,7 +161,8 @@ func adviseAnswer(r request, base string, resp *http.Response, err error) string
 	case errors.Is(err, context.DeadlineExceeded):
 		return "see whether Gitea, or the way to it, is slow, or raise gitea.timeout"
 	case (status == http.StatusNotFound || status == http.StatusGone) && (!ours || r.where == base && r.op != opUser):
-		return "there is no Gitea API at " + strings.TrimSuffix(api, "/") + ": set gitea.url to the address of Gitea's start page, with its sub-path if it has one"
+		return "there is no Gitea API at " + strings.TrimSuffix(api, "/") + ": set gitea.url to the address of Gitea's start page, with its sub-path if it has one; " +
+			"if a proxy answers so while Gitea is down, this is retried automatically"
 	case status == http.StatusBadRequest && !ours && strings.HasPrefix(base, "http:"):
 		return "the server refuses plain http, or this host name: correct gitea.url"
 	case status == http.StatusProxyAuthRequired:

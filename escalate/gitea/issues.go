@@ -36,7 +36,7 @@ func (g *Client) List(ctx context.Context, repo tracker.Repo, login string, all 
 		})
 		if err != nil {
 			var te *tracker.Error
-			if login != "" && errors.As(err, &te) && te.Status == http.StatusNotFound {
+			if login != "" && errors.As(err, &te) && tracker.IsStatus(err, http.StatusNotFound) {
 				te.Detail += fmt.Sprintf(", or nobody has the login %q", login)
 			}
 			return nil, err

@@ -171,7 +171,11 @@ func (g *Client) send(ctx context.Context, r request, f func(context.Context) (*
 	e.RetryAfter = retryAfter(resp.Header.Get("Retry-After"))
 	e.Location = g.opt.Redact.Line(resp.Header.Get("Location"), 200)
 	e.Advice = g.opt.Redact.Line(adviseAnswer(r, g.opt.URL, resp, err), 300)
-	if e.Status/100 == 3 || e.Status/100 == 4 {
+	switch {
+	case (e.Status == http.StatusNotFound || e.Status == http.StatusGone) && !isJSON(resp):
+		// A proxy has no route to Gitea, perhaps because Gitea is being started: nothing is known of what was asked for.
+		e.Outcome = tracker.NotSent
+	case e.Status/100 == 3 || e.Status/100 == 4:
 		e.Outcome = tracker.Refused
 	}
 	return e

@@ -102,7 +102,7 @@ func TestListsWaitAsAsked(t *testing.T) {
 				g := New(Options{URL: "https://git.example.org", Tokens: StaticToken("t"), Timeout: 10 * time.Second, Transport: fixed(func(r *http.Request) *http.Response {
 					asked++
 					if busy {
-						return &http.Response{StatusCode: c.status, Header: http.Header{"Retry-After": {c.after}}, Body: io.NopCloser(strings.NewReader(`{}`))}
+						return &http.Response{StatusCode: c.status, Header: http.Header{"Retry-After": {c.after}, "Content-Type": {"application/json"}}, Body: io.NopCloser(strings.NewReader(`{}`))}
 					}
 					return &http.Response{StatusCode: 200, Header: http.Header{"Content-Type": {"application/json"}}, Body: io.NopCloser(strings.NewReader(`[]`))}
 				})})

@@ -15,7 +15,7 @@ const MaxRetryAfter = time.Hour
 type Outcome int
 
 const (
-	// NotSent means that the request never reached the server.
+	// NotSent means that the request never reached the server. Another program may have answered, such as a proxy without a route.
 	NotSent Outcome = iota
 	// Refused means that the server answered that it did not carry out the request.
 	Refused
@@ -55,7 +55,8 @@ func (e *Error) Error() string {
 var fixes = map[int]string{
 	http.StatusUnauthorized: "the token is wrong or was revoked: make a new one in Gitea and put it where gitea.token_file or gitea.token_env points; restart a daemon that has it from LoadCredential= or the environment",
 	http.StatusForbidden:    "the token's account may not do this: look in Gitea for its access to the repository, and whether it is blocked",
-	http.StatusNotFound: "the repository is missing, hidden from the token's account, or has its issues disabled: check gitea.owner, gitea.repo and the account's access, and its two-factor authentication where Gitea enforces that; " +
+	http.StatusNotFound: "the repository is missing, hidden from the token's account, or has its issues disabled: check gitea.owner, gitea.repo and the account's access, its two-factor authentication where Gitea enforces that, " +
+		"and that the token is not limited to public repositories; " +
 		"if it was deleted, make an empty repository of its name that the account can write to; open incidents then get new issues in the configured repository",
 	http.StatusGone:            "the repository is gone: set gitea.owner and gitea.repo to another one",
 	http.StatusLocked:          "the repository is archived: unarchive it, or set gitea.owner and gitea.repo to another one",
@@ -73,10 +74,10 @@ func (e *Error) Fix() string {
 	return "Gitea can't be reached; this is retried automatically"
 }
 
-// IsStatus reports whether err is an [Error] with the given HTTP status.
+// IsStatus reports whether the server itself answered with the given HTTP status.
 func IsStatus(err error, status int) bool {
 	var te *Error
-	return errors.As(err, &te) && te.Status == status
+	return errors.As(err, &te) && te.Status == status && te.Outcome != NotSent
 }
 
 // LacksScope reports whether the token lacks the scope for a request.

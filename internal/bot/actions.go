@@ -190,10 +190,13 @@ func (t *workflowTurn) list(ctx context.Context, p config.Project, was runsRead,
 		oldest := int64(0)
 		for _, run := range list.runs {
 			oldest, newest = run.ID, max(newest, run.ID)
-			if !listed[run.ID] && strings.EqualFold(run.Workflow, p.Actions.Workflow) && (page == 1 || run.ID > was.UpTo) {
-				runs = append(runs, run)
+			if page > 1 && run.ID <= was.UpTo || listed[run.ID] {
+				continue // those of them that went on are asked for below
 			}
 			listed[run.ID] = true
+			if strings.EqualFold(run.Workflow, p.Actions.Workflow) {
+				runs = append(runs, run)
+			}
 		}
 		if !list.more || !begun || oldest <= was.UpTo {
 			break

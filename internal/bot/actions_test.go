@@ -154,6 +154,44 @@ func TestWorkflowRunsOnManyPages(t *testing.T) {
 	require.Equal(t, 1, lists)
 }
 
+// After a time without sweeps, a run that went on before it may be on a later page, among those that were read.
+func TestOpenWorkflowRunOnALaterPage(t *testing.T) {
+	t.Parallel()
+	w := actionsWorld(t, "")
+	w.Gitea.SetMaxItems(2)
+	w.sweepWell()
+	first := w.Gitea.StartWorkflowRun(agents, workflow)
+	w.sweepWell()
+	for range 4 {
+		w.ended("success")
+	}
+	w.sweepWell()
+	w.end(first, "failure")
+	w.sweepWell()
+	require.Equal(t, store.Failure, w.outcomes()[0])
+}
+
+// A proxy's 404, as while Gitea is started, does not make a run look deleted.
+func TestWorkflowRunBehindAProxyWithoutRoute(t *testing.T) {
+	t.Parallel()
+	w := actionsWorld(t, "")
+	w.Gitea.SetMaxItems(2)
+	w.sweepWell()
+	first := w.Gitea.StartWorkflowRun(agents, workflow)
+	w.sweepWell()
+	for range 4 {
+		w.ended("success")
+	}
+	w.sweepWell()
+	w.end(first, "failure")
+	undo := w.Gitea.Inject(giteatest.Fault{Match: giteatest.PathHas("/actions/runs/"), Do: giteatest.Status(404, "404 page not found\n", "Content-Type", "text/plain")})
+	_, err := w.sweep()
+	require.ErrorContains(t, err, "read workflow run")
+	undo()
+	w.sweepWell()
+	require.Contains(t, w.outcomes(), store.Failure)
+}
+
 func TestWorkflowRunBeforeAResume(t *testing.T) {
 	t.Parallel()
 	w := actionsWorld(t, "")

@@ -65,7 +65,8 @@ func (c *checker) workflows(ctx context.Context, client *gitea.Client) {
 		}
 		repo := tracker.Repo{Server: c.cfg.Gitea.URL, Owner: a.Owner, Name: a.Repo}
 		_, _, err := client.WorkflowRuns(ctx, repo, 1)
-		if tracker.IsStatus(err, http.StatusNotFound) {
+		var te *tracker.Error
+		if errors.As(err, &te) && te.Status == http.StatusNotFound { // an older Gitea's is no JSON
 			c.add(Fail, "actions", "%s: there is no %s, its Actions are disabled or hidden from the token's account, or Gitea is older than 1.26: %v", p.ID, repo, err)
 			continue
 		}

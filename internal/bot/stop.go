@@ -105,7 +105,7 @@ func (d *DoneMany) add(done Done) {
 func (b *Bot) stop(ctx context.Context, m Many) (out DoneMany, err error) {
 	b.takeIn(ctx)
 	now := b.now()
-	s := incident.Stop{ID: pause.NewRandomID(), Patterns: m.Names, Reason: m.Reason, By: m.By, Since: now.UTC()}
+	s := incident.Stop{ID: pause.NewRandomID(), Patterns: m.Names, Reason: redact.Line(m.Reason, 500), By: m.By, Since: now.UTC()}
 	if m.For > 0 {
 		s.Until = now.Add(m.For).UTC()
 	}

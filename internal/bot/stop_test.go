@@ -165,6 +165,16 @@ func TestStopOfNewProjectOnFullDisk(t *testing.T) {
 	w.must(bot.ExitPaused, "twins-a", "true")
 }
 
+// status tells a stop in a line.
+func TestReasonOfStopIsALine(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.pauseMany(bot.Many{Names: []string{"*"}, By: "kim", Reason: "the provider\nis down " + strings.Repeat("x", 1000)})
+	reason := w.status().Stops[0].Reason
+	require.True(t, strings.HasPrefix(reason, "the provider is down xxx"), reason)
+	require.LessOrEqual(t, len(reason), 500)
+}
+
 // exec refuses during a stop whose flag cannot be written, and status says so: a script that checks the flag runs.
 func TestStopWithReadOnlyDirectory(t *testing.T) {
 	t.Parallel()

@@ -219,7 +219,7 @@ func canonicalUUID(text string) string {
 
 // safePath returns the path of a request without the key of the ping API and other known secrets.
 func (p *setup) safePath(r *http.Request) string {
-	return p.bot.Redactor().Redact(maskKey(r.URL.EscapedPath()))
+	return maskKey(p.bot.Redactor().Redact(r.URL.EscapedPath())) // a key with a slash is more than one part of the path
 }
 
 // logPath is safePath for a line of the log, which may not be written at all.
