@@ -120,7 +120,7 @@ func (run *commandRun) endStops(ctx context.Context, n int, e everything) (res r
 	begun := run.cmd.Steps[n].Target == stopTarget
 	if len(stops) == 0 && !begun {
 		members, err := run.carriedBy(ctx, run.cmd.Incident)
-		if err != nil || !e.onlyAll || len(members) > 1 {
+		if isName := strings.EqualFold(run.project, "all"); err != nil || !e.onlyAll || isName || len(members) > 1 {
 			return result{}, err != nil, err
 		}
 		return result{answer: issuetext.NoStop(run.project)}, true, nil

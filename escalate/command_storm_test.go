@@ -53,6 +53,19 @@ func TestStormResumeAllCommand(t *testing.T) {
 	}
 }
 
+// Where no stop is in force, what the flag and the issue of a project with this name advise is about that project.
+func TestResumeOfAProjectCalledAll(t *testing.T) {
+	inStorm(t, func(w *world) {
+		w.operated("alex")
+		ids := w.hits("all")
+		require.Contains(w, w.issue().Body, "- comment `/adf resume all` here")
+		w.says("alex", "/adf resume all")
+		w.sweep()
+		require.Contains(w, w.incident(ids[0]).EndedHow, "resumed by @alex's /adf resume in the issue")
+		require.False(w, w.paused("all"))
+	})
+}
+
 func TestStormCommandForOne(t *testing.T) {
 	playOperatedStorm(t, func(w *world, ids []string) {
 		w.says("alex", "/adf resume bravo it has its own quota")

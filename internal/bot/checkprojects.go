@@ -21,7 +21,7 @@ func (c *checker) entries() {
 		what += ", with " + text.Plural(more, "included file")
 	}
 	c.add(OK, "config", "%s: %s", c.cfg.Path, what)
-	for _, w := range c.cfg.Warnings {
+	for _, w := range c.cfg.Warnings() {
 		c.add(Warn, "config", "%v", w)
 	}
 	for n, p := range c.cfg.Projects {

@@ -55,7 +55,7 @@ func (b *Bot) serve(ctx context.Context, reload <-chan struct{}, reopen Reopen) 
 	patterns := len(b.cfg.Patterns())
 	b.log.Info("serving", "instance", b.cfg.Instance, "installation", b.store.Installation(), "projects", len(b.cfg.Projects)-patterns,
 		"patterns", patterns, "schedule", b.cfg.Sweep.Schedule, "pause_dir", b.cfg.PauseDir, "state", b.cfg.State)
-	for _, w := range b.cfg.Warnings {
+	for _, w := range b.cfg.Warnings() {
 		b.log.Warn("an entry of the configuration is most likely a mistake", "problem", w.String())
 	}
 	retired, leave := b.inFleet(ctx)

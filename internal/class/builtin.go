@@ -1,9 +1,6 @@
 package class
 
-import (
-	"regexp"
-	"sync"
-)
+import "sync"
 
 // Classes of the built-in rules.
 const (
@@ -28,7 +25,7 @@ var Builtin = sync.OnceValue(func() []Rule {
 	for _, b := range builtin {
 		rule := Rule{Name: b.class, Outcome: Failure, Origin: BuiltinOrigin + b.tool}
 		for _, expression := range b.output {
-			rule.Output = append(rule.Output, regexp.MustCompile(expression))
+			rule.Output = append(rule.Output, mustExpression(expression))
 		}
 		rules = append(rules, rule)
 	}

@@ -194,7 +194,7 @@ func TestBuiltinKnowsWhatToolsPrint(t *testing.T) {
 			if v.Matches && v.Rule.Name == s.class && v.Rule.Origin == "built-in, "+s.tool {
 				own = true
 				for _, e := range v.Rule.Output {
-					used[e.String()] = used[e.String()] || e.MatchString(run.Output)
+					used[e.String()] = used[e.String()] || e.Compile().MatchString(run.Output)
 				}
 			}
 		}

@@ -11,7 +11,6 @@ package class
 import (
 	"fmt"
 	"path"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -40,7 +39,7 @@ const (
 type Rule struct {
 	Name      string
 	ExitCodes []int
-	Output    []*regexp.Regexp
+	Output    []*Expression
 	Agents    []string // names, in which * stands for any characters; none: all agents
 	Outcome   string   // [Failure], [Ignored] or [Trip]
 	Anywhere  bool     // in the whole output, and not only in its last [TailLines]
@@ -134,7 +133,7 @@ func (rule *Rule) mismatch(r Run, output parts) string {
 	if len(rule.ExitCodes) > 0 {
 		why = append(why, fmt.Sprintf("exit code %d is none of %s", r.ExitCode, strings.Trim(strings.ReplaceAll(fmt.Sprint(rule.ExitCodes), " ", ", "), "[]")))
 	}
-	elsewhere := func(e *regexp.Regexp) bool { _, ok := output.all.find(e); return ok }
+	elsewhere := func(e *Expression) bool { _, ok := output.all.find(e); return ok }
 	switch n := len(output.in(rule).lines); {
 	case len(rule.Output) == 0:
 	case n == 0:

@@ -1,7 +1,6 @@
 package class_test
 
 import (
-	"regexp"
 	"strings"
 	"testing"
 
@@ -10,9 +9,13 @@ import (
 	"github.com/terraphim/adfbot/internal/class"
 )
 
-func expressions(list ...string) (out []*regexp.Regexp) {
-	for _, e := range list {
-		out = append(out, regexp.MustCompile(e))
+func expressions(list ...string) (out []*class.Expression) {
+	for _, text := range list {
+		e, err := class.NewExpression(text)
+		if err != nil {
+			panic(err)
+		}
+		out = append(out, e)
 	}
 	return out
 }

@@ -1,9 +1,6 @@
 package class
 
-import (
-	"regexp"
-	"strings"
-)
+import "strings"
 
 // part is a part of an output, and its lines that are not blank.
 type part struct {
@@ -12,12 +9,13 @@ type part struct {
 }
 
 // find returns the first line that an expression matches. Most expressions begin with fixed text, and most outputs do not have it.
-func (p part) find(e *regexp.Regexp) (line string, ok bool) {
-	if prefix, _ := e.LiteralPrefix(); !strings.Contains(p.text, prefix) {
+func (p part) find(e *Expression) (line string, ok bool) {
+	m := e.matcher()
+	if prefix, _ := m.LiteralPrefix(); !strings.Contains(p.text, prefix) {
 		return "", false
 	}
 	for _, line := range p.lines {
-		if e.MatchString(line) {
+		if m.MatchString(line) {
 			return line, true
 		}
 	}

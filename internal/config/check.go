@@ -48,6 +48,7 @@ func parse(path string, data []byte, host string, included func(pattern string) 
 	c.inherit()
 	r.checkRepositories(c)
 	r.checkClasses(c)
+	c.warnings = func() []Problem { return append(r.patternsWithoutEffect(mostComparing), r.broadExpressions(c)...) }
 	sortByLine(r.problems)
 	return c, r, nil
 }
@@ -88,11 +89,9 @@ func (r *reader) checkGitea(c *Config) {
 	}
 }
 
-// checkEntries takes the entries of all files as the projects, but for one with the id of an earlier one, and warns of patterns without
-// effect.
+// checkEntries takes the entries of all files as the projects, but for one with the id of an earlier one.
 func (r *reader) checkEntries(c *Config) {
 	first := make(map[string]entry, len(r.entries)) // by id
-	var patterns []int
 	entries := r.entries
 	r.entries = make([]entry, 0, len(entries))
 	c.Projects, c.globs, c.places = make([]Project, 0, len(entries)), make([]glob, 0, len(entries)), make([]Place, 0, len(entries))
@@ -106,21 +105,35 @@ func (r *reader) checkEntries(c *Config) {
 			first[e.ID] = e
 		} else {
 			e.glob, _ = parseGlob(e.Match)
-			for _, n := range patterns {
-				if was := r.entries[n]; e.glob.coveredBy(was.glob) {
-					c.Warnings = append(c.Warnings, Problem{
-						File: e.file, Line: e.line, Key: e.key + ".match",
-						What: fmt.Sprintf("has no effect, because the first pattern that fits is used, and %s %s fits all projects that %s fits", was.Match, was.place(e.file), e.Match),
-						Fix:  "put it before that one, or remove it; included files come after the main file, by name",
-					})
-					break
-				}
-			}
-			patterns = append(patterns, len(r.entries))
 		}
 		r.entries = append(r.entries, e)
 		c.Projects, c.globs, c.places = append(c.Projects, e.Project), append(c.globs, e.glob), append(c.places, Place{e.file, e.line})
 	}
+}
+
+// patternsWithoutEffect returns the patterns that an earlier one leaves nothing to. Of very many, it compares the first ones.
+func (r *reader) patternsWithoutEffect(work int) (all []Problem) {
+	var earlier []entry
+	for _, e := range r.entries {
+		if e.Match == "" {
+			continue
+		}
+		for _, was := range earlier {
+			if work <= 0 {
+				return all
+			}
+			if e.glob.coveredBy(was.glob, &work) {
+				all = append(all, Problem{
+					File: e.file, Line: e.line, Key: e.key + ".match",
+					What: fmt.Sprintf("has no effect, because the first pattern that fits is used, and %s %s fits all projects that %s fits", was.Match, was.place(e.file), e.Match),
+					Fix:  "put it before that one, or remove it; included files come after the main file, by name",
+				})
+				break
+			}
+		}
+		earlier = append(earlier, e)
+	}
+	return all
 }
 
 // add reports a problem of this file or of an included one.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"path"
-	"regexp"
 	"regexp/syntax"
 	"slices"
 	"strings"
@@ -16,8 +15,10 @@ import (
 )
 
 const (
-	maxClasses    = 100 // rules of a list
-	maxExpression = 500 // bytes
+	maxClasses     = 100     // rules of a list
+	maxExpressions = 100     // of a rule
+	maxExpression  = 500     // bytes
+	maxSize        = 100_000 // of all expressions of a list, see [class.Expression.Size]
 )
 
 // classFields is the table of the keys of a rule. Their values go to c.
@@ -25,7 +26,7 @@ func classFields(c *class.Rule) []field {
 	return []field{
 		leaf("name", &c.Name, str(className)),
 		list("exit_codes", &c.ExitCodes, number(1, 255), exact),
-		list("output", &c.Output, expression, (*regexp.Regexp).String),
+		list("output", &c.Output, expression, (*class.Expression).String),
 		list("agents", &c.Agents, str(agentPattern), exact),
 		leaf("outcome", &c.Outcome, str(oneOf(class.Failure, class.Ignored, class.Trip))),
 		leaf("anywhere", &c.Anywhere, boolean),
@@ -41,6 +42,9 @@ func classes(to *[]class.Rule) field {
 			c := class.Rule{Outcome: class.Failure, Origin: fmt.Sprintf("%s:%d", r.file, item.line)}
 			problems := len(r.problems)
 			r.mapping(item, classFields(&c))
+			if n := len(c.Output); n > maxExpressions { // before they are compared with others
+				r.report(item.line, item.key+".output", faultf("join some, as in (a|b|c)", "must be at most %d, not %d", maxExpressions, n))
+			}
 			if len(r.problems) > problems {
 				return
 			}
@@ -53,10 +57,23 @@ func classes(to *[]class.Rule) field {
 		if len(all) > maxClasses {
 			r.report(v.line, v.key, faultf("", "must be at most %d, not %d", maxClasses, len(all)))
 		}
+		if n := expressionsSize(all); n > maxSize {
+			r.report(v.line, v.key, faultf("repeat less, e.g. write .* in place of .{0,900}",
+				"has %d characters and sets in its expressions when all repetitions are written out; at most %d", n, maxSize))
+		}
 		if ok && len(r.problems) == before && !v.checkOnly {
 			*to = all
 		}
 	}, below: func() []field { return classFields(new(class.Rule)) }, items: func() [][]field { return tables(*to, classFields) }}
+}
+
+func expressionsSize(rules []class.Rule) (sum int) {
+	for _, rule := range rules {
+		for _, e := range rule.Output {
+			sum += e.Size()
+		}
+	}
+	return sum
 }
 
 // classFault returns what is wrong with a rule after earlier ones.
@@ -84,7 +101,7 @@ func classFault(c class.Rule, earlier []class.Rule) *fault {
 		}
 	}
 	for _, o := range c.Output {
-		same := func(x *regexp.Regexp) bool { return x.String() == o.String() }
+		same := func(x *class.Expression) bool { return x.String() == o.String() }
 		if !covered(func(e class.Rule) bool { return (e.Anywhere || !c.Anywhere) && slices.ContainsFunc(e.Output, same) }) {
 			return nil
 		}
@@ -97,10 +114,9 @@ func coversAgents(e, c class.Rule) bool {
 	return len(e.Agents) == 0 || len(c.Agents) > 0 && !slices.ContainsFunc(c.Agents, func(a string) bool { return !slices.Contains(e.Agents, a) })
 }
 
-// checkClasses reports rules that can never match because of other keys, and warns of expressions that most likely match too much.
+// checkClasses reports rules that can never match because of other keys.
 func (r *reader) checkClasses(c *Config) {
-	common := entry{Project: Project{Classes: c.Classes}, file: r.file}
-	for _, e := range append([]entry{common}, r.entries...) {
+	for _, e := range r.withCommonClasses(c) {
 		for n, rule := range e.Classes {
 			at := strings.TrimPrefix(fmt.Sprintf("%s.classes[%d]", e.key, n), ".")
 			report := func(key string, f *fault) {
@@ -109,15 +125,6 @@ func (r *reader) checkClasses(c *Config) {
 					line = r.lines[at+key]
 				}
 				r.add(Problem{File: e.file, Line: line, Key: at + key, What: f.what, Fix: f.fix})
-			}
-			for k, o := range rule.Output {
-				if f := broadFault(o); f != nil {
-					line := e.line
-					if e.file == r.file {
-						line = r.lines[at+".output"]
-					}
-					c.Warnings = append(c.Warnings, Problem{File: e.file, Line: line, Key: fmt.Sprintf("%s.output[%d]", at, k), What: f.what, Fix: f.fix})
-				}
 			}
 			ignored := func(code int) bool { return slices.Contains(e.IgnoreExitCodes, code) }
 			switch {
@@ -132,14 +139,41 @@ func (r *reader) checkClasses(c *Config) {
 	}
 }
 
+// withCommonClasses returns the entries of all projects, after one that has the rules for all.
+func (r *reader) withCommonClasses(c *Config) []entry {
+	return append([]entry{{Project: Project{Classes: c.Classes}, file: r.file}}, r.entries...)
+}
+
+// broadExpressions returns the expressions that most likely match too much.
+func (r *reader) broadExpressions(c *Config) (all []Problem) {
+	for _, e := range r.withCommonClasses(c) {
+		for n, rule := range e.Classes {
+			for k, o := range rule.Output {
+				f := broadFault(o)
+				if f == nil {
+					continue
+				}
+				at := strings.TrimPrefix(fmt.Sprintf("%s.classes[%d].output", e.key, n), ".")
+				line := e.line
+				if e.file == r.file {
+					line = r.lines[at]
+				}
+				all = append(all, Problem{File: e.file, Line: line, Key: fmt.Sprintf("%s[%d]", at, k), What: f.what, Fix: f.fix})
+			}
+		}
+	}
+	return all
+}
+
 // broadFault returns what is wrong with an expression that matches every line, or a blank one.
-func broadFault(e *regexp.Regexp) *fault {
+func broadFault(e *class.Expression) *fault {
 	const fix = "write what only the lines in question have"
-	other := func(line string) bool { return !e.MatchString(line) }
+	m := e.Compile()
+	other := func(line string) bool { return !m.MatchString(line) }
 	switch {
 	case !slices.ContainsFunc([]string{"a", "Z", "7", "#", "é"}, other): // lines that have nothing in common
 		return faultf(fix, "matches every line, so the rule is for every failure with output: %s", quote(e.String()))
-	case e.MatchString(""):
+	case m.MatchString(""):
 		return faultf(fix, "matches blank lines, which rules do not see: %s", quote(e.String()))
 	}
 	return nil
@@ -184,7 +218,7 @@ var expressionErrors = map[syntax.ErrorCode]string{
 }
 
 // expression accepts a regular expression that can match a line.
-func expression(n *yaml.Node) (*regexp.Regexp, *fault) {
+func expression(n *yaml.Node) (*class.Expression, *fault) {
 	s, f := str(anyText)(n)
 	if f != nil {
 		return nil, f
@@ -192,7 +226,7 @@ func expression(n *yaml.Node) (*regexp.Regexp, *fault) {
 	if s == "" || len(s) > maxExpression {
 		return nil, faultf("", "must have 1 to %d bytes, not %d", maxExpression, len(s))
 	}
-	e, err := regexp.Compile(s)
+	e, err := class.NewExpression(s)
 	if err != nil {
 		what := "it cannot be read"
 		if e, ok := errors.AsType[*syntax.Error](err); ok {

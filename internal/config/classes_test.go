@@ -109,16 +109,16 @@ func TestRuleForEveryLine(t *testing.T) {
 		c, problems := parsed(t, "classes:\n  - name: a\n    output: [x, '"+expression+"']\n"+rest)
 		require.Empty(t, problems)
 		require.Len(t, c.Classes, 1)
-		require.Equal(t, warned, len(c.Warnings) == 1, expression)
+		require.Equal(t, warned, len(c.Warnings()) == 1, expression)
 		if warned && expression != "^$" && expression != `^\s*$` {
 			require.Equal(t, "config.yaml:3: classes[0].output[1]: matches every line, so the rule is for every failure with output: \""+
-				strings.ReplaceAll(expression, `\`, `\\`)+"\": write what only the lines in question have", c.Warnings[0].String())
+				strings.ReplaceAll(expression, `\`, `\\`)+"\": write what only the lines in question have", c.Warnings()[0].String())
 		}
 	}
 	c, _ := parsed(t, "classes: [{name: a, output: ['^$']}]\n"+rest)
-	require.Contains(t, c.Warnings[0].String(), `classes[0].output[0]: matches blank lines, which rules do not see: "^$"`)
+	require.Contains(t, c.Warnings()[0].String(), `classes[0].output[0]: matches blank lines, which rules do not see: "^$"`)
 	c, _ = parsed(t, projectsOf("  - id: a\n    classes: [{name: a, output: ['.']}]\n"))
-	require.Contains(t, c.Warnings[0].String(), `config.yaml:8: projects[0].classes[0].output[0]: matches every line`)
+	require.Contains(t, c.Warnings()[0].String(), `config.yaml:8: projects[0].classes[0].output[0]: matches every line`)
 }
 
 func TestClassesAccept(t *testing.T) {

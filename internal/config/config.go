@@ -65,12 +65,21 @@ type Config struct {
 	Classes        []class.Rule // for the failures of all projects, after a project's own
 	BuiltinClasses bool         // the built-in rules come last
 	Projects       []Project    // in the order of the files, at least one, each with a unique ID or with Match
-	Warnings       []Problem    // of entries that are most likely mistakes
 
-	index  map[string]int // positions in Projects, by id; built by inherit
-	globs  []glob         // as Projects; nil for an id
-	places []Place        // as Projects
-	hiding []Problem      // mistakes that may hide entries of included files; see [HiddenEntryError]
+	index    map[string]int   // positions in Projects, by id; built by inherit
+	globs    []glob           // as Projects; nil for an id
+	places   []Place          // as Projects
+	hiding   []Problem        // mistakes that may hide entries of included files; see [HiddenEntryError]
+	warnings func() []Problem // see Warnings
+}
+
+// Warnings returns entries that are most likely mistakes. To find them may take seconds where there are very many patterns and
+// expressions, so it is not done when the configuration is loaded, which gate and exec do for each job.
+func (c *Config) Warnings() []Problem {
+	if c.warnings == nil {
+		return nil
+	}
+	return c.warnings()
 }
 
 // Gitea is the server, the account, and the repository of projects that have none of their own.

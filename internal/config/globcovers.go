@@ -3,6 +3,13 @@ package config
 // mostStates bounds the search of [glob.coveredBy]. Patterns that people write need a few dozen.
 const mostStates = 2000
 
+// mostComparing bounds the comparing of many patterns with each other to seconds. Two that have nothing to do with each other cost 1, others
+// stateWork for each state.
+const (
+	mostComparing = 1_000_000
+	stateWork     = 20
+)
+
 // positions is a set of places in a pattern, one bit each.
 type positions [3]uint64
 
@@ -10,8 +17,9 @@ func (p *positions) add(n int)     { p[n/64] |= 1 << (n % 64) }
 func (p positions) has(n int) bool { return p[n/64]&(1<<(n%64)) != 0 }
 
 // coveredBy reports whether the other pattern matches every project id that this one matches. It may report false for patterns that
-// are too intricate.
-func (g glob) coveredBy(other glob) bool {
+// are too intricate. It takes its cost from work.
+func (g glob) coveredBy(other glob, work *int) bool {
+	*work--
 	if len(g) > maxID || len(other) > maxID || !g.mayBeCoveredBy(other) {
 		return false
 	}
@@ -24,6 +32,7 @@ func (g glob) coveredBy(other glob) bool {
 	begin := state{there: other.closure(positions{1})}
 	seen, todo := map[state]bool{begin: true}, []state{begin}
 	for len(todo) > 0 {
+		*work -= stateWork
 		s := todo[len(todo)-1]
 		todo = todo[:len(todo)-1]
 		visit := func(at int, there positions) {

@@ -375,14 +375,15 @@ projects: [{id: x, threshold: 1, resume_threshold: 1, owner: x, repo: x, labels:
 `)
 	require.Empty(t, problems)
 	c.Projects[0].Match = c.Projects[1].Match // not allowed beside id
-	c.Warnings[0].about, c.Warnings[0].unknownKey, c.globs[0] = "x", true, c.globs[1]
+	c.globs[0] = c.globs[1]
 	c.globs[0][0].any = true
 	c.Projects[0].Expect.Every++ // not allowed beside cron
 	c.Gitea.TokenEnv = "x"       // not allowed beside token_file
 	c.StateErr = errors.New("x") // of LoadFor
 	c.SocketErr = c.StateErr     // likewise
-	c.hiding = c.Warnings        // likewise
-	c.tokenVars = []string{"x"}  // likewise
+	c.hiding = c.Warnings()      // likewise
+	c.hiding[0].about, c.hiding[0].unknownKey = "x", true
+	c.tokenVars = []string{"x"} // likewise
 	var check func(name string, v reflect.Value)
 	check = func(name string, v reflect.Value) {
 		require.False(t, v.IsZero(), name)

@@ -21,7 +21,7 @@ func TestPatterns(t *testing.T) {
   - id: odilo
 `))
 	require.Empty(t, problems)
-	require.Empty(t, c.Warnings)
+	require.Empty(t, c.Warnings())
 	for id, want := range map[string]int{"twins-a": 2, "twins-b": 4, "twins-ab": 6, "odilo": 3} {
 		p, ok := c.Project(id)
 		require.True(t, ok, id)
@@ -57,7 +57,7 @@ func TestPatternWithoutEffect(t *testing.T) {
 	c, problems := parsed(t, projectsOf("  - match: twins-*\n  - id: twins-1\n  - match: twins-a?\n  - match: twin*\n  - match: twin*\n"))
 	require.Empty(t, problems)
 	var all []string
-	for _, w := range c.Warnings {
+	for _, w := range c.Warnings() {
 		all = append(all, w.String())
 	}
 	require.Equal(t, []string{
@@ -110,8 +110,8 @@ func TestInclude(t *testing.T) {
 	require.Equal(t, "fleet", p.Repo)
 	_, at, _ := c.Entry("b")
 	require.Equal(t, dir+"/conf.d/b.yaml:2", at.String())
-	require.Len(t, c.Warnings, 1)
-	require.Contains(t, c.Warnings[0].String(), dir+"/conf.d/b.yaml:3: projects[1].match: has no effect, because the first pattern that fits is used, and * in "+dir+"/conf.d/a.yaml:2 fits all")
+	require.Len(t, c.Warnings(), 1)
+	require.Contains(t, c.Warnings()[0].String(), dir+"/conf.d/b.yaml:3: projects[1].match: has no effect, because the first pattern that fits is used, and * in "+dir+"/conf.d/a.yaml:2 fits all")
 
 	was := c.SharedHash()
 	require.NoError(t, os.WriteFile(dir+"/conf.d/b.yaml", []byte("projects:\n  - id: b\n    threshold: 8\n  - match: b*\n"), 0o644))

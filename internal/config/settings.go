@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"gopkg.in/yaml.v3"
+
+	"github.com/terraphim/adfbot/internal/class"
 )
 
 // Setting is a key of the configuration with the value in use, and where that came from.
@@ -216,7 +218,7 @@ func plain(v any) any {
 	switch v := v.(type) {
 	case time.Duration:
 		return written(v)
-	case *regexp.Regexp:
+	case *class.Expression:
 		return v.String()
 	}
 	return v

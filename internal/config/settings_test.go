@@ -26,7 +26,7 @@ func requireShown(t *testing.T, text string, want *Config) {
 
 // unplaced takes out of a configuration what says where it was written.
 func unplaced(c Config) Config {
-	c.Path, c.Files, c.places, c.Warnings, c.index = "", nil, nil, nil, nil
+	c.Path, c.Files, c.places, c.warnings, c.index = "", nil, nil, nil, nil
 	c.Classes = withoutOrigin(c.Classes)
 	c.Projects = slices.Clone(c.Projects)
 	for n := range c.Projects {
