@@ -25,6 +25,7 @@ var passwordOptions = []commandSecret{
 	{"--from-literal", "create secret ", 1, "="},
 	{"--oauth2-bearer", "curl", 1, ""},
 	{"-pw", "plink |pscp ", 1, ""}, {"-ap", "swaks ", 1, ""}, {"-xp", "sendemail ", 1, ""}, {"-upw", "pdf", 1, ""},
+	{"-encrypt", "consul |nomad |serf ", 1, ""}, {"-setcookie", "erl |iex |beam|rabbit", 1, ""},
 	{"-b", "secret set ", 1, ""}, {"--body", "secret set ", 1, ""}, {"--value", "keyvault secret set |put-parameter ", 1, ""},
 	{"-nb", "htpasswd ", 2, ""}, {"-nbB", "htpasswd ", 2, ""}, {"-b", "htpasswd |mosquitto_passwd ", 3, ""}, {"-bc", "htpasswd ", 3, ""}, {"-cb", "htpasswd ", 3, ""}, {"-bB", "htpasswd ", 3, ""},
 }
@@ -45,7 +46,7 @@ var commandWords = []commandSecret{
 	{"requirepass", "", 1, ""}, {"masterauth", "", 1, ""}, {"auth_pass", "", 1, ""}, {"insecure-password", "", 1, ""}, {"set-initial-password", "", 1, ""},
 	{"reset-admin-password", "", 1, ""}, {"convertto-securestring", "", 1, ""},
 	{"login", "vault |cargo |nomad ", 1, ""}, {"login", "bw ", 2, ""}, {"unlock", "bw ", 1, ""}, {"unseal", "operator ", 1, ""},
-	{"add_user", "rabbitmqctl ", 2, ""}, {"change_password", "rabbitmqctl ", 2, ""}, {"authenticate_user", "rabbitmqctl ", 2, ""}, {"wpa_passphrase", "+ |$ ", 2, ""}, {"auth", "redis-cli ", 0, ""}, {"auth", "stats ", 1, ":"},
+	{"add_user", "rabbitmqctl ", 2, ""}, {"change_password", "rabbitmqctl ", 2, ""}, {"authenticate_user", "rabbitmqctl ", 2, ""}, {"wpa_passphrase", "+ |$ ", 2, ""}, {"auth", "redis-cli ", 0, ""}, {"auth", "stats ", 1, ":"}, {"auth", "snyk ", 1, ""}, {"community", "snmp-server ", 1, ""},
 	{"rootpw", "", 1, ""}, {"bindpw", "", 1, ""}, {"auth-pass", "sentinel ", 2, ""}, {"psk", ": ", 1, ""}, {"eap", ": ", 1, ""}, {"password", "enable |neighbor ", 1, ""},
 	{"obscure", "rclone ", 1, ""}, {"encrypt_string", "ansible-vault ", 1, ""}, {"setapikey", "nuget ", 1, ""}, {"passwd", "openssl ", 1, ""},
 	{"set", "mc alias ", 4, ""}, {"add", "mc config host ", 4, ""}, {"add", "mc admin user ", 3, ""},

@@ -450,6 +450,33 @@ func TestFormats(t *testing.T) {
 		"password    required":                                                       "password    required",
 		"my-secret   Opaque   2   5d12h":                                             "my-secret   Opaque   2   5d12h",
 		"default-token   kubernetes.io/service-account-token   3   1d":               "default-token   kubernetes.io/service-account-token   3   1d",
+		// clusters and routers
+		"consul agent -encrypt=hunter2 -server":                 "consul agent -encrypt=[masked] -server",
+		"erl -sname x -setcookie hunter2 -noshell":              "erl -sname x -setcookie [masked] -noshell",
+		"RABBITMQ_ERLANG_COOKIE=HUNTER":                         "RABBITMQ_ERLANG_COOKIE=[masked]",
+		"snmp-server community hunter2 RO":                      "snmp-server community [masked] RO",
+		"snmp-server community is not configured":               "snmp-server community is not configured",
+		"SetEnv APP_SECRET hunter2":                             "SetEnv APP_SECRET [masked]",
+		`reg add HKLM\X /v Password /t REG_SZ /d hunter2 /f`:    `reg add HKLM\X /v Password /t REG_SZ /d [masked] /f`,
+		`reg add "HKLM\X" /v "DefaultPassword" /d "hunter2" /f`: `reg add "HKLM\X" /v "DefaultPassword" /d "[masked]" /f`,
+		`reg query HKLM\X /v Password`:                          `reg query HKLM\X /v Password`,
+		// builds and packages
+		"-Dsonar.login=" + hex40:                            "-Dsonar.login=[masked]",
+		"sonar.login=admin":                                 "sonar.login=admin",
+		"composer config http-basic.x.example bob hunter2":  "composer config http-basic.x.example bob [masked]",
+		"poetry config http-basic.x bob $PASSWORD":          "poetry config http-basic.x bob $PASSWORD",
+		"BUNDLE_GEMS__EXAMPLE__COM=bob1:hunter2":            "BUNDLE_GEMS__EXAMPLE__COM=[masked]",
+		"BUNDLE_MIRROR__X=http://x2:80 BUNDLE_BUILD__Y=a:b": "BUNDLE_MIRROR__X=http://x2:80 BUNDLE_BUILD__Y=a:b",
+		"https://x.example/t/ab-" + uuid + "/linux-64":      "https://x.example[masked]/linux-64",
+		"snyk auth " + uuid:                                 "snyk auth [masked]",
+		// services
+		`"routing_key": "` + hex40[:32] + `"`:                `"routing_key": "[masked]"`,
+		"routing_key: orders.eu.created1, " + hex40:          "routing_key: orders.eu.created1, " + hex40,
+		"--settings REDIS_KEY=" + random + random + "abcde=": "--settings REDIS_KEY=[masked]",
+		"redis_key=" + hex40:                                 "redis_key=" + hex40,
+		"NEO4J_AUTH=neo4j/hunter2, NEO4J_AUTH=none":          "NEO4J_AUTH=[masked], NEO4J_AUTH=none",
+		`define('AUTH_KEY',         'a#1{b c}');`:            `define('AUTH_KEY',         '[masked]');`,
+		`define('NONCE_KEY',        '{1} b^c$d ,%e');`:       `define('NONCE_KEY',        '[masked]');`,
 	} {
 		t.Run(in, func(t *testing.T) {
 			got := New().Redact(in)
