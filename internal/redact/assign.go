@@ -270,6 +270,9 @@ var operators = []struct {
 func (a *assignment) separate() bool {
 	s, end := a.s, a.end
 	i := skipCloser(s, end)
+	if a.isElement(i) {
+		i++
+	}
 	gap := skipBlanks(s, i)
 	if column := skipColumn(s, gap); column < len(s) && s[column] == '=' { // as terraform and gofmt align it
 		gap = column
@@ -349,6 +352,16 @@ func (a *assignment) separate() bool {
 		a.at, a.random = at, false
 	}
 	return true
+}
+
+// isElement reports whether a value is assigned to the element of an array that has the key, whose bracket is at i: env(TOKEN) = x of
+// Tcl, $h{token} = "x" of Perl.
+func (a *assignment) isElement(i int) bool {
+	if a.key < 2 || i != a.end || i == len(a.s) || !isAlnum(a.s[a.key-2]) || a.s[a.key-1] != '(' && a.s[a.key-1] != '{' || a.s[i] != ')' && a.s[i] != '}' {
+		return false
+	}
+	rest := a.s[skipColumn(a.s, i+1):]
+	return strings.HasPrefix(rest, "= ")
 }
 
 // isSet reports whether the key is the first argument of a call that sets something.

@@ -450,6 +450,23 @@ func TestFormats(t *testing.T) {
 		"password    required":                                                       "password    required",
 		"my-secret   Opaque   2   5d12h":                                             "my-secret   Opaque   2   5d12h",
 		"default-token   kubernetes.io/service-account-token   3   1d":               "default-token   kubernetes.io/service-account-token   3   1d",
+		// a pipe in the trace of a shell
+		"+ echo hunter2\n+ docker login --password-stdin x":     "+ echo [masked]\n+ docker login --password-stdin x",
+		"+ docker login --password-stdin x\n+ echo -n hunter2":  "+ docker login --password-stdin x\n+ echo -n [masked]",
+		"+ printf '%s:%s\\n' bob hunter2\n+ chpasswd":           "+ printf '%s:%s\\n' bob [masked]\n+ chpasswd",
+		"++ echo 'hunt$er2'\n++ sudo -S true":                   "++ echo '[masked]'\n++ sudo -S true",
+		"+ echo step1\n+ docker pull x\n+ chpasswd":             "+ echo step1\n+ docker pull x\n+ chpasswd",
+		"+ echo at step 1\n+ docker login --password-stdin":     "+ echo at step 1\n+ docker login --password-stdin",
+		"+ echo Done\n+ docker login --password-stdin\n+ echo":  "+ echo Done\n+ docker login --password-stdin\n+ echo",
+		"echo hunter2|chpasswd; printf %s 'hunter2' | chpasswd": "echo [masked]|chpasswd; printf %s '[masked]' | chpasswd",
+		`printf '%s' "$X" | chpasswd`:                           `printf '%s' "$X" | chpasswd`,
+		// elements of arrays, and tables in quotes
+		"env(API_TOKEN)   = hunter2\nenv(HOME) = x1":         "env(API_TOKEN)   = [masked]\nenv(HOME) = x1",
+		`$h{password} = "hunter2"`:                           `$h{password} = "[masked]"`,
+		"const {password} = req.body; f(token) => g":         "const {password} = req.body; f(token) => g",
+		"\"user\",\"password\"\n\"bob\",\"hunter2\"\n":       "\"user\",\"password\"\n\"bob\",\"[masked]\"\n",
+		"'password','name'\n'hunter2',7\n":                   "'password','name'\n'[masked]',7\n",
+		"x(\"user\", \"password\",\n  \"bob\", \"hunter2\")": "x(\"user\", \"password\",\n  \"bob\", \"hunter2\")",
 		// clusters and routers
 		"consul agent -encrypt=hunter2 -server":                 "consul agent -encrypt=[masked] -server",
 		"erl -sname x -setcookie hunter2 -noshell":              "erl -sname x -setcookie [masked] -noshell",
