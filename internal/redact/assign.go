@@ -332,7 +332,8 @@ func (a *assignment) separate() bool {
 	if a.element > 0 {
 		a.at = a.element - len(strings.TrimLeft(s[i:a.element], " \t\n"))
 	} else if next, block := nextLine(s, a.at); next > 0 {
-		if a.at, a.random = next, !block; strings.HasPrefix(s[next:], "- ") && isMixed(lineAt(s, next+len("- "))) {
+		isNamed := strings.HasPrefix(s[end:], "']:") && isString(s, next) // On instance['password'], of Python's jsonschema
+		if a.at, a.random = next, !block && !isNamed; strings.HasPrefix(s[next:], "- ") && isMixed(lineAt(s, next+len("- "))) {
 			a.at, a.random = next+len("- "), false
 		}
 	} else if strings.HasPrefix(s[a.at:], "(\n") {

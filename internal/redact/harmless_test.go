@@ -21,6 +21,7 @@ func TestNoSecret(t *testing.T) {
 		},
 		"words": {
 			`"update_password": "always"`, "${DB_PASSWORD:?not set}", `: "${API_TOKEN:?it must be set}"`, "credentials: same-origin",
+			"no matching host key type found. Their offer: sk-ecdsa-sha2-nistp256-cert-v01@openssh.com,sk-ssh-ed25519-cert-v01@openssh.com",
 			"ActionController::InvalidAuthenticityToken: ActionController::InvalidAuthenticityToken", "unexpected token: KEY_VALUE at line 3", `pad_token="<pad>"`,
 		},
 		"other keys of a line": {

@@ -120,7 +120,7 @@ func (sh *shape) match(s string, i, body int) (from, to int, ok bool) {
 	switch {
 	case len(v) < sh.min, sh.max > 0 && len(v) > sh.max, i-from < sh.least:
 	case sh.before == "" && (body-i < long || sh.max > 0 || sh.random) && !isFree(s, from):
-	case sh.random && !isRandom(v), sh.dots > 0 && strings.Count(v, ".") < sh.dots:
+	case sh.random && (!isRandom(v) || strings.HasPrefix(v, "ecdsa-sha2-")), sh.dots > 0 && strings.Count(v, ".") < sh.dots:
 	default:
 		return from, to, true
 	}
