@@ -530,7 +530,7 @@ func (a *assignment) followsUser(i int) bool {
 	n := len(words) - 1
 	if n > 1 && slices.Contains([]string{"and", "with", "/", "&"}, words[n]) {
 		n--
-	} else if n < 1 || !strings.HasSuffix(words[n], ",") {
+	} else if isQuoted := n > 0 && isQuote(words[n][len(words[n])-1]) && isString(a.s, i); n < 1 || !strings.HasSuffix(words[n], ",") && !isQuoted {
 		return false
 	}
 	label := strings.Trim(lowerASCII(words[n-1]), "\"'`(:")

@@ -470,6 +470,16 @@ func TestFormats(t *testing.T) {
 		"\"user\",\"password\"\n\"bob\",\"hunter2\"\n":       "\"user\",\"password\"\n\"bob\",\"[masked]\"\n",
 		"'password','name'\n'hunter2',7\n":                   "'password','name'\n'[masked]',7\n",
 		"x(\"user\", \"password\",\n  \"bob\", \"hunter2\")": "x(\"user\", \"password\",\n  \"bob\", \"hunter2\")",
+		// settings after a blank
+		"d-i passwd/root-password password hunter2":                            "d-i passwd/root-password password [masked]",
+		"mysql-server mysql-server/root_password_again password hunter2":       "mysql-server mysql-server/root_password_again password [masked]",
+		"connection x\nremote_password hunter2\n":                              "connection x\nremote_password [masked]\n",
+		"  aws_sec_key hunter2\n":                                              "  aws_sec_key [masked]\n",
+		"tacacs-server host x1 key hunter2":                                    "tacacs-server host x1 key [masked]",
+		"set system root-authentication plain-text-password-value hunter2":     "set system root-authentication plain-text-password-value [masked]",
+		"remotepass = hunter":                                                  "remotepass = [masked]",
+		`poll x proto imap user "bob" password "hunter2"`:                      `poll x proto imap user "bob" password "[masked]"`,
+		`the account "bob" password "policy" is set; x "a" password "hunter2"`: `the account "bob" password "policy" is set; x "a" password "hunter2"`,
 		// clusters and routers
 		"consul agent -encrypt=hunter2 -server":                 "consul agent -encrypt=[masked] -server",
 		"erl -sname x -setcookie hunter2 -noshell":              "erl -sname x -setcookie [masked] -noshell",

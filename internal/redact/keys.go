@@ -56,7 +56,7 @@ var keyEnds = ['z' + 1][]keyEnd{
 	'p': {{"eap", isCommand, true}, {"expdp", isCommand, true}, {"impdp", isCommand, true}},
 	's': {
 		{"sqlplus", isCommand, true},
-		{"passwords", isPassword, false}, {"dbpass", isPassword, false}, {"masterpass", isPassword, false}, {"adminpass", isPassword, false}, {"mailpass", isPassword, false}, {"userpass", isPassword, false},
+		{"passwords", isPassword, false}, {"dbpass", isPassword, false}, {"masterpass", isPassword, false}, {"adminpass", isPassword, false}, {"mailpass", isPassword, false}, {"userpass", isPassword, false}, {"remotepass", isPassword, true},
 		{"storepass", isPassword, false}, {"keypass", isPassword, false}, {"credentials", isToken, false}, {"creds", isKey, false}, {"tokens", isKey, false}, {"apikeys", isKey, false},
 		{"requirepass", isPassword, true}, {"askpass", notSecret, false}, {"pass", isPass, false}, {"words", isSeed, false},
 	},
