@@ -39,10 +39,10 @@ func findAssignments(s, low string, add func(from, to int)) {
 
 // secretAfter returns the place of the secret value of the key in [key, end), or an empty place.
 func secretAfter(s, low string, key, end int) (from, to int) {
-	if strings.HasPrefix(s[key:end], "--no-") {
-		return 0, 0
-	}
 	if s[key] == '-' {
+		if strings.HasPrefix(s[key:end], "--no-") {
+			return 0, 0
+		}
 		if from, to, ok := optionValue(s, low, key, end); ok {
 			return from, to
 		}
@@ -54,7 +54,7 @@ func secretAfter(s, low string, key, end int) (from, to int) {
 	if a.kind == notSecret && (low[end-1] == 't' && isPATName(low[key:end]) || hasSecretPart(low[key:end])) {
 		a.kind = isKey
 	}
-	if a.kind == notSecret && strings.HasPrefix(s[key:end], "BUNDLE_") && strings.Contains(s[key:end], "__") {
+	if s[key] == 'B' && a.kind == notSecret && strings.HasPrefix(s[key:end], "BUNDLE_") && strings.Contains(s[key:end], "__") {
 		a.kind = isKey // of a source of gems, with a user before it
 	}
 	if before := max(key-len("secret "), 0); low[key:end] == "key" && kindOf(low[before:end]) == isToken {
@@ -69,7 +69,7 @@ func secretAfter(s, low string, key, end int) (from, to int) {
 	if s[key] == 'U' && strings.HasPrefix(s[key:], mailQuestion) {
 		return mailLogin(s, key)
 	}
-	if strings.HasPrefix(s[key:end], "http-basic.") && runs(low, key, "composer |poetry ") {
+	if s[key] == 'h' && strings.HasPrefix(s[key:end], "http-basic.") && runs(low, key, "composer |poetry ") {
 		if from, to = argumentAt(s, end, 2); isPlaceholder(s[from:to]) {
 			return 0, 0
 		}

@@ -13,11 +13,11 @@ var isHeading = [1 << 8]bool{'d': true, 'e': true, 'n': true, 's': true, 't': tr
 
 // mayHead reports whether the key in [key, end) may be the name of a column, by what stands beside it.
 func mayHead(s string, key, end int) bool {
-	if key > 0 && end < len(s) && isQuote(s[key-1]) && s[end] == s[key-1] {
-		return strings.HasPrefix(s[end+1:], "\n") || strings.HasPrefix(s[end+1:], ",")
-	}
-	if key > 0 && strings.IndexByte(" \t\n,|", s[key-1]) < 0 || end == len(s) {
+	if end == len(s) {
 		return false
+	}
+	if key > 0 && strings.IndexByte(" \t\n,|", s[key-1]) < 0 {
+		return end+1 < len(s) && (s[end+1] == ',' || s[end+1] == '\n') && isQuote(s[end]) && s[end] == s[key-1]
 	}
 	switch s[end] {
 	case '\n', '\t', ',', '|':

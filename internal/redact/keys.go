@@ -47,7 +47,7 @@ var keyEnds = ['z' + 1][]keyEnd{
 	'h': {{"patch", isCommand, true}, {"rediscliauth", isPassword, true}, {"auth", isBasic, true}, {"masterauth", isPassword, true}, {"auth", isKey, false}},
 	'r': {{"bearer", isKey, false}, {"codeverifier", isKey, false}, {"adduser", isCommand, true}, {"authenticateuser", isCommand, true}},
 	'l': {{"unseal", isCommand, true}, {"loadcredential", notSecret, false}, {"importcredential", notSecret, false}, {"credential", isToken, false}},
-	'n': {{"sonarlogin", isKey, false}, {"login", isCommand, true}, {"passwordconfirmation", isPassword, false}, {"passwordagain", isPassword, false}, {"bwsession", isPassword, true}, {"authorization", isAuthorization, false}, {"pagetoken", notSecret, false}, {"invalidauthenticitytoken", notSecret, true}, {"continuationtoken", notSecret, false},
+	'n': {{"login", isCommand, true}, {"sonarlogin", isKey, false}, {"passwordconfirmation", isPassword, false}, {"passwordagain", isPassword, false}, {"bwsession", isPassword, true}, {"authorization", isAuthorization, false}, {"pagetoken", notSecret, false}, {"invalidauthenticitytoken", notSecret, true}, {"continuationtoken", notSecret, false},
 		{"token", isToken, false}, {"dockerconfigjson", isToken, true}},
 	'w': {
 		{"cpsw", notSecret, false}, {"psw", isPassword, false}, {"pw", isPwd, true}, {"dbpw", isPwd, false}, {"bindpw", isPwd, false}, {"rootpw", isPwd, false},
@@ -66,11 +66,10 @@ var keyEnds = ['z' + 1][]keyEnd{
 		{"jwt", isKey, false}, {"githubpat", isKey, true}, {"ghpat", isKey, true}, {"azurepat", isKey, true}, {"azuredevopsextpat", isKey, true}, {"devopspat", isKey, false}, {"azdopat", isKey, true}, {"adopat", isKey, true},
 	},
 	'y': {
-		{"community", isCommand, true},
 		{"apikey", isToken, false}, {"accesskey", isToken, false}, {"secretkey", isToken, false}, {"privatekey", isToken, false},
 		{"signingkey", isToken, false}, {"encryptionkey", isToken, false}, {"accountkey", isToken, false},
 		{"masterkey", isToken, false}, {"noncekey", isToken, true}, {"loggedinkey", isToken, true}, {"authkey", isToken, false}, {"sessionkey", isToken, false}, {"sharedkey", isToken, false},
-		{"key", isKey, false}, {"secretbinary", isPassword, false},
+		{"key", isKey, false}, {"secretbinary", isPassword, false}, {"community", isCommand, true},
 	},
 }
 

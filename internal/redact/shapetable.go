@@ -226,10 +226,10 @@ var shapes = []shape{
 	{prefix: "cnvca", body: words, min: 40, random: true},
 	{prefix: "gcntfy-", body: words, min: 60},
 	{prefix: "fio-u-", body: wordsEq, min: 40},
-	{prefix: "pat-[en][au][0-9]-", body: hexes + "--", min: 32},
+	{prefix: "-na[12]-", body: hexes + "--", min: 32, before: "aapptt", least: 3}, // pat-, of HubSpot
+	{prefix: "-eu[12]-", body: hexes + "--", min: 32, before: "aapptt", least: 3},
 	{prefix: "sdk-", body: hexes + "--", min: 36, max: 36, random: true},
 	{prefix: "aio_", body: alnums, min: 28, max: 28, random: true},
-	{prefix: "st.", body: dotted, min: 80, dots: 2, random: true},
 	{prefix: "cflt", body: base64s, min: 60, max: 60, random: true},
 	{prefix: "lip_", body: alnumsU, min: 16, random: true},
 	{prefix: "cli_", body: alnums, min: 16, max: 16, random: true},
