@@ -182,7 +182,7 @@ func isArgument(s string, i int) bool {
 // setsKey reports whether the key at i is what a command sets to its next argument.
 func setsKey(s string, i int) bool {
 	before := s[max(i-20, 0):i]
-	for _, command := range [...]string{"ENV ", "setenv ", "set -gx ", "set -x ", "_header ", "-header ", "setx ", "(def ", "(defonce ", "(setq ", "(define "} {
+	for _, command := range [...]string{"ENV ", "setenv ", "SetEnv ", "set -gx ", "set -x ", "_header ", "-header ", "setx ", "(def ", "(defonce ", "(setq ", "(define "} {
 		if strings.HasSuffix(before, command) {
 			return true
 		}

@@ -39,10 +39,10 @@ func findAssignments(s, low string, add func(from, to int)) {
 
 // secretAfter returns the place of the secret value of the key in [key, end), or an empty place.
 func secretAfter(s, low string, key, end int) (from, to int) {
-	if strings.HasPrefix(s[key:end], "--no-") {
-		return 0, 0
-	}
 	if s[key] == '-' {
+		if strings.HasPrefix(s[key:end], "--no-") {
+			return 0, 0
+		}
 		if from, to, ok := optionValue(s, low, key, end); ok {
 			return from, to
 		}
@@ -53,6 +53,9 @@ func secretAfter(s, low string, key, end int) (from, to int) {
 	a := assignment{s: s, key: key, end: end, kind: kindOf(low[key:end])}
 	if a.kind == notSecret && (low[end-1] == 't' && isPATName(low[key:end]) || hasSecretPart(low[key:end])) {
 		a.kind = isKey
+	}
+	if s[key] == 'B' && a.kind == notSecret && strings.HasPrefix(s[key:end], "BUNDLE_") && strings.Contains(s[key:end], "__") {
+		a.kind = isKey // of a source of gems, with a user before it
 	}
 	if before := max(key-len("secret "), 0); low[key:end] == "key" && kindOf(low[before:end]) == isToken {
 		a.kind = isToken // secret key, access key
@@ -65,6 +68,12 @@ func secretAfter(s, low string, key, end int) (from, to int) {
 	}
 	if s[key] == 'U' && strings.HasPrefix(s[key:], mailQuestion) {
 		return mailLogin(s, key)
+	}
+	if s[key] == 'h' && strings.HasPrefix(s[key:end], "http-basic.") && runs(low, key, "composer |poetry ") {
+		if from, to = argumentAt(s, end, 2); isPlaceholder(s[from:to]) {
+			return 0, 0
+		}
+		return from, to
 	}
 	switch low[key:end] {
 	case "by":
@@ -167,8 +176,14 @@ func (a *assignment) changeEnd(from, to int) int {
 
 // isUserAndPassword reports whether the value of a key such as BASIC_AUTH is a user and a password.
 func (a *assignment) isUserAndPassword(v string) bool {
-	user, password, _ := strings.Cut(v, ":")
 	key := lowerASCII(a.s[a.key:a.end])
+	if password, ok := strings.CutPrefix(v, "neo4j/"); ok && strings.HasSuffix(key, "auth") {
+		return !isPlaceholder(password)
+	}
+	user, password, _ := strings.Cut(v, ":")
+	if strings.HasPrefix(key, "bundle_") {
+		return user != "" && isMixed(password) && password[0] != '/'
+	}
 	return (strings.HasSuffix(key, "auth") || strings.HasSuffix(key, "creds")) && isName(user) && isMixed(password) && password[0] != '/'
 }
 
@@ -255,6 +270,9 @@ var operators = []struct {
 func (a *assignment) separate() bool {
 	s, end := a.s, a.end
 	i := skipCloser(s, end)
+	if a.isElement(i) {
+		i++
+	}
 	gap := skipBlanks(s, i)
 	if column := skipColumn(s, gap); column < len(s) && s[column] == '=' { // as terraform and gofmt align it
 		gap = column
@@ -269,8 +287,8 @@ func (a *assignment) separate() bool {
 		i = column
 	case n > 0:
 		i = gap + n
-	case strings.HasPrefix(rest, "::"):
-		return false // token::Stream
+	case strings.HasPrefix(rest, "::"), strings.HasPrefix(rest, ":?") && a.key > 0 && s[a.key-1] == '{':
+		return false // token::Stream, and the message in ${TOKEN:?not set}
 	case strings.HasPrefix(rest, ":"):
 		a.equal, i = false, gap+1
 	case i == end && hasPrefixFold(rest, "%3D") || encodedQuote(s, end) == "%22" && hasPrefixFold(rest, "%3A"):
@@ -287,7 +305,7 @@ func (a *assignment) separate() bool {
 		}
 	case isOption(s, a.key, end) && nextArgument(s, end) > gap && isArgument(s, nextArgument(s, end)):
 		a.flag, i = true, nextArgument(s, end)
-	case i > end && s[end] != '`' && strings.HasPrefix(rest, ",") && !isOption(s, a.key, end) && (a.kind == isAuthorization || isString(s, skipBlanks(s, gap+1))): // Set("Token", "x")
+	case i > end && s[end] != '`' && strings.HasPrefix(rest, ",") && !isOption(s, a.key, end) && (a.kind == isAuthorization || isString(s, skipColumn(s, gap+1))): // Set("Token", "x")
 		a.equal = a.kind != isAuthorization
 		a.random, i = a.equal && !a.isHeader(gap+1) && !a.isSet() && !a.isPaired(gap+1), gap+1
 	case gap > i && isOption(s, a.key, end) && !strings.HasPrefix(rest, "-") && nextArgument(s, end) <= gap, gap > i && !(a.kind == isKey && isLowerWord(s, gap)) && setsKey(s, a.key):
@@ -314,7 +332,8 @@ func (a *assignment) separate() bool {
 	if a.element > 0 {
 		a.at = a.element - len(strings.TrimLeft(s[i:a.element], " \t\n"))
 	} else if next, block := nextLine(s, a.at); next > 0 {
-		if a.at, a.random = next, !block; strings.HasPrefix(s[next:], "- ") && isMixed(lineAt(s, next+len("- "))) {
+		isNamed := strings.HasPrefix(s[end:], "']:") && isString(s, next) // On instance['password'], of Python's jsonschema
+		if a.at, a.random = next, !block && !isNamed; strings.HasPrefix(s[next:], "- ") && isMixed(lineAt(s, next+len("- "))) {
 			a.at, a.random = next+len("- "), false
 		}
 	} else if strings.HasPrefix(s[a.at:], "(\n") {
@@ -334,6 +353,16 @@ func (a *assignment) separate() bool {
 		a.at, a.random = at, false
 	}
 	return true
+}
+
+// isElement reports whether a value is assigned to the element of an array that has the key, whose bracket is at i: env(TOKEN) = x of
+// Tcl, $h{token} = "x" of Perl.
+func (a *assignment) isElement(i int) bool {
+	if a.key < 2 || i != a.end || i == len(a.s) || !isAlnum(a.s[a.key-2]) || a.s[a.key-1] != '(' && a.s[a.key-1] != '{' || a.s[i] != ')' && a.s[i] != '}' {
+		return false
+	}
+	rest := a.s[skipColumn(a.s, i+1):]
+	return strings.HasPrefix(rest, "= ")
 }
 
 // isSet reports whether the key is the first argument of a call that sets something.
@@ -385,13 +414,16 @@ func (a *assignment) distant(i, gap int) int {
 	}
 	switch {
 	case i == a.end && (gap > i || gap < len(s) && s[gap] == '['):
-		if at := typedValue(s, gap); at > 0 {
+		if at := typedValue(s, gap); at > 0 && strings.Contains(s[gap:at], " =") { // and no other key: path=/x/token err="x"
 			return at
 		}
 	}
 	if gap > i && a.kind == isPassword && (a.isLogin(gap) || a.followsUser(gap)) {
 		a.equal = false
 		return gap
+	}
+	if at := a.registryValue(gap); at > 0 {
+		return at
 	}
 	if a.isTerm(gap) {
 		return gap + strings.IndexAny(s[gap:], "\"'`")
@@ -498,7 +530,7 @@ func (a *assignment) followsUser(i int) bool {
 	n := len(words) - 1
 	if n > 1 && slices.Contains([]string{"and", "with", "/", "&"}, words[n]) {
 		n--
-	} else if n < 1 || !strings.HasSuffix(words[n], ",") {
+	} else if isQuoted := n > 0 && isQuote(words[n][len(words[n])-1]) && isString(a.s, i); n < 1 || !strings.HasSuffix(words[n], ",") && !isQuoted {
 		return false
 	}
 	label := strings.Trim(lowerASCII(words[n-1]), "\"'`(:")
@@ -532,6 +564,19 @@ func (a *assignment) pairValue(i int) int {
 		if v := s[at:to]; strings.HasPrefix(s[to:], ")") && (isDotted && isMixed(v) || isRandom(v)) {
 			return at
 		}
+	}
+	return 0
+}
+
+// registryValue returns the start of the value that Windows' reg sets for the name before i, or 0: reg add x /v Password /t REG_SZ /d y.
+func (a *assignment) registryValue(i int) int {
+	const far = 40
+	if !strings.HasSuffix(strings.TrimRight(lowerASCII(a.s[max(a.key-len(`/v "`), 0):a.key]), `"`), "/v ") {
+		return 0
+	}
+	line := lowerASCII(lineAt(a.s[:min(i+far, len(a.s))], i))
+	if n := strings.Index(line, "/d "); n >= 0 && !isPlaceholder(startOf(a.s, i+n+len("/d "))) {
+		return i + n + len("/d ")
 	}
 	return 0
 }

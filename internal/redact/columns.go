@@ -13,8 +13,11 @@ var isHeading = [1 << 8]bool{'d': true, 'e': true, 'n': true, 's': true, 't': tr
 
 // mayHead reports whether the key in [key, end) may be the name of a column, by what stands beside it.
 func mayHead(s string, key, end int) bool {
-	if key > 0 && strings.IndexByte(" \t\n,|", s[key-1]) < 0 || end == len(s) {
+	if end == len(s) {
 		return false
+	}
+	if key > 0 && strings.IndexByte(" \t\n,|", s[key-1]) < 0 {
+		return end+1 < len(s) && (s[end+1] == ',' || s[end+1] == '\n') && isQuote(s[end]) && s[end] == s[key-1]
 	}
 	switch s[end] {
 	case '\n', '\t', ',', '|':
@@ -112,6 +115,9 @@ func (t table) split(line string) []span {
 			to = from + n
 		}
 		cell := strings.TrimSpace(line[from:to])
+		if n := len(cell) - 1; t == "," && n > 0 && isQuote(cell[0]) && cell[n] == cell[0] {
+			cell = cell[1:n]
+		}
 		isBlank := t == " " || t == "  "
 		isFrame := cell == "" && (isBlank || t == "|" && (from == 0 || to == len(line)))
 		if at := from + strings.Index(line[from:to], cell); !isFrame {

@@ -23,11 +23,13 @@ func (a *assignment) isHarmless(from, to int) bool {
 	}
 	switch a.kind {
 	case isToken:
-		return len(v) < 7 && isNumber(v) || len(v) < 3 && !hasAlnum(v) || isVersion(v) || isMeasure(v) || v[0] == '/' && !looksRandom(v) || !quoted && isDottedName(v)
+		return len(v) < 7 && isNumber(v) || len(v) < 3 && !hasAlnum(v) || isVersion(v) || isMeasure(v) || v[0] == '/' && !looksRandom(v) || !quoted && isDottedName(v) || isSpecial(v)
 	case isPass:
 		return a.isOtherPass() && !isRandom(v) && !runs(a.s, a.key, "openssl ") && !a.beside("user") && !(isMixed(v) && a.beside("login")) || strings.Trim(v, "0123456789./%") == ""
 	case isPwd:
 		return v[0] == '/' || v[0] == '~' || a.isChannel() || len(v) > 2 && isLetter(v[0]) && v[1:3] == `:\`
+	case isCookie:
+		return isPreference(v)
 	case isSignature:
 		return a.key == 0 || a.s[a.key-1] != '?' && a.s[a.key-1] != '&'
 	case isBasic:
@@ -35,6 +37,36 @@ func (a *assignment) isHarmless(from, to int) bool {
 	}
 	return false
 }
+
+// isSpecial reports whether v is a token of a model that is no text: <pad>.
+func isSpecial(v string) bool {
+	const longest = 16
+	return len(v) <= longest && v[0] == '<' && v[len(v)-1] == '>' && strings.Trim(v, "<>abcdefghijklmnopqrstuvwxyz_/") == ""
+}
+
+// isPreference reports whether v is one cookie whose value is a short word, such as theme=dark; Path=/.
+func isPreference(v string) bool {
+	const longest = 12
+	name, rest, ok := strings.Cut(v, "=")
+	word, rest, _ := strings.Cut(rest, ";")
+	if !ok || word == "" || len(word) > longest || strings.Trim(word, "abcdefghijklmnopqrstuvwxyz") != "" || !slices.Contains(preferences, lowerASCII(name)) {
+		return false
+	}
+	for rest != "" {
+		var attribute string
+		attribute, rest, _ = strings.Cut(rest, ";")
+		attribute, _, _ = strings.Cut(strings.TrimSpace(lowerASCII(attribute)), "=")
+		switch attribute {
+		case "path", "domain", "expires", "max-age", "secure", "httponly", "samesite":
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+// preferences are the names of cookies for what a user likes.
+var preferences = []string{"color_mode", "consent", "cookie_consent", "lang", "language", "locale", "theme"}
 
 // cmdlets are the starts of commands of PowerShell that return a value.
 var cmdlets = [...]string{"ConvertFrom-", "ConvertTo-", "Get-", "Import-", "New-", "Read-"}
@@ -80,7 +112,7 @@ func (a *assignment) isARN() bool {
 // placeholders stand for a value in usage texts, templates and logs.
 var placeholders = []string{
 	masked, "null", "nil", "none", "true", "false", "undefined", "string", "str", "{", "|", "%s", "%v", "%q", "eof",
-	"redacted", "protected", "hidden", "filtered", "masked", "yes", "no", "not-set", "(sensitive", "(known", "!vault",
+	"redacted", "protected", "hidden", "filtered", "masked", "yes", "no", "not-set", "same-origin", "(sensitive", "(known", "!vault",
 	"!ref", "!sub", "!getatt", "!secret", "!env",
 }
 
@@ -334,7 +366,7 @@ func (a *assignment) isProse(v string, to int) bool {
 		if isDigit(v[i]) {
 			return false
 		}
-		if isLetter(v[i]) {
+		if isLetter(v[i]) || v[i] == '_' && isUpperName(v) { // unexpected token: KEY_VALUE
 			letters++
 		}
 	}

@@ -34,7 +34,7 @@ type keyEnd struct {
 var keyEnds = ['z' + 1][]keyEnd{
 	'c': {{"mnemonic", isSeed, false}},
 	'e': {
-		{"passphrase", isPassword, false}, {"phrase", isSeed, false}, {"passcode", isPassword, false}, {"secretkeybase", isPassword, false}, {"cookie", isCookie, true},
+		{"passphrase", isPassword, false}, {"phrase", isSeed, false}, {"passcode", isPassword, false}, {"secretkeybase", isPassword, false}, {"cookie", isCookie, true}, {"erlangcookie", isPassword, false},
 		{"setcookie", isCookie, false}, {"httpcookie", isCookie, true}, {"keysbase", isToken, true}, {"passe", isPassword, true}, {"obscure", isCommand, true}, {"write", isCommand, true}, {"signature", isSignature, false},
 	},
 	'a': {{"keydata", isKey, false}, {"senha", isPassword, false}},
@@ -42,12 +42,12 @@ var keyEnds = ['z' + 1][]keyEnd{
 	'x': {{"unsealkeyshex", isToken, true}, {"recoverykeyshex", isToken, true}},
 	'g': {{"encryptstring", isCommand, true}, {"sig", isSignature, false}, {"secretstring", isPassword, false}, {"converttosecurestring", isPassword, true}},
 	'k': {{"unlock", isCommand, true}, {"authtok", isPassword, false}, {"psk", isToken, false}, {"addmask", isPassword, true}},
-	'd': {{"add", isCommand, true}, {"secretid", isKey, true}, {"jsessionid", isKey, true}, {"phpsessid", isKey, true}, {"connectsid", isKey, true}, {"password", isPassword, false}, {"nopasswd", notSecret, false}, {"passwd", isPassword, false}, {"pwd", isPwd, false}, {"seed", isSeed, false}},
+	'd': {{"add", isCommand, true}, {"secretid", isKey, true}, {"jsessionid", isKey, true}, {"phpsessid", isKey, true}, {"connectsid", isKey, true}, {"updatepassword", notSecret, true}, {"password", isPassword, false}, {"nopasswd", notSecret, false}, {"passwd", isPassword, false}, {"pwd", isPwd, false}, {"seed", isSeed, false}},
 	'm': {{"passwordconfirm", isPassword, false}},
 	'h': {{"patch", isCommand, true}, {"rediscliauth", isPassword, true}, {"auth", isBasic, true}, {"masterauth", isPassword, true}, {"auth", isKey, false}},
 	'r': {{"bearer", isKey, false}, {"codeverifier", isKey, false}, {"adduser", isCommand, true}, {"authenticateuser", isCommand, true}},
 	'l': {{"unseal", isCommand, true}, {"loadcredential", notSecret, false}, {"importcredential", notSecret, false}, {"credential", isToken, false}},
-	'n': {{"login", isCommand, true}, {"passwordconfirmation", isPassword, false}, {"passwordagain", isPassword, false}, {"bwsession", isPassword, true}, {"authorization", isAuthorization, false}, {"pagetoken", notSecret, false}, {"continuationtoken", notSecret, false},
+	'n': {{"login", isCommand, true}, {"sonarlogin", isKey, false}, {"passwordconfirmation", isPassword, false}, {"passwordagain", isPassword, false}, {"bwsession", isPassword, true}, {"authorization", isAuthorization, false}, {"pagetoken", notSecret, false}, {"invalidauthenticitytoken", notSecret, true}, {"continuationtoken", notSecret, false},
 		{"token", isToken, false}, {"dockerconfigjson", isToken, true}},
 	'w': {
 		{"cpsw", notSecret, false}, {"psw", isPassword, false}, {"pw", isPwd, true}, {"dbpw", isPwd, false}, {"bindpw", isPwd, false}, {"rootpw", isPwd, false},
@@ -56,7 +56,7 @@ var keyEnds = ['z' + 1][]keyEnd{
 	'p': {{"eap", isCommand, true}, {"expdp", isCommand, true}, {"impdp", isCommand, true}},
 	's': {
 		{"sqlplus", isCommand, true},
-		{"passwords", isPassword, false}, {"dbpass", isPassword, false}, {"masterpass", isPassword, false}, {"adminpass", isPassword, false}, {"mailpass", isPassword, false}, {"userpass", isPassword, false},
+		{"passwords", isPassword, false}, {"dbpass", isPassword, false}, {"masterpass", isPassword, false}, {"adminpass", isPassword, false}, {"mailpass", isPassword, false}, {"userpass", isPassword, false}, {"remotepass", isPassword, true},
 		{"storepass", isPassword, false}, {"keypass", isPassword, false}, {"credentials", isToken, false}, {"creds", isKey, false}, {"tokens", isKey, false}, {"apikeys", isKey, false},
 		{"requirepass", isPassword, true}, {"askpass", notSecret, false}, {"pass", isPass, false}, {"words", isSeed, false},
 	},
@@ -68,8 +68,8 @@ var keyEnds = ['z' + 1][]keyEnd{
 	'y': {
 		{"apikey", isToken, false}, {"accesskey", isToken, false}, {"secretkey", isToken, false}, {"privatekey", isToken, false},
 		{"signingkey", isToken, false}, {"encryptionkey", isToken, false}, {"accountkey", isToken, false},
-		{"masterkey", isToken, false}, {"authkey", isToken, false}, {"sessionkey", isToken, false}, {"sharedkey", isToken, false},
-		{"key", isKey, false}, {"secretbinary", isPassword, false},
+		{"masterkey", isToken, false}, {"noncekey", isToken, true}, {"loggedinkey", isToken, true}, {"authkey", isToken, false}, {"sessionkey", isToken, false}, {"sharedkey", isToken, false},
+		{"key", isKey, false}, {"secretbinary", isPassword, false}, {"community", isCommand, true},
 	},
 }
 
@@ -164,7 +164,9 @@ func isRandomKey(low string, key, end int, value string) bool {
 	if isKey {
 		name = strings.TrimRight(name, "-_.")
 		for _, o := range otherKeys {
-			if strings.HasSuffix(name, o) && !(o == "primary" && len(value) > 32 && value[len(value)-1] == '=' && isRandom(value)) { // of Azure
+			isAzure := (o == "primary" || o == "redis") && len(value) > 32 && value[len(value)-1] == '='
+			isPagerDuty := o == "routing" && len(value) == 32 && strings.IndexFunc(value, func(r rune) bool { return r >= 0x80 || !isAlnum(byte(r)) }) < 0
+			if strings.HasSuffix(name, o) && !((isAzure || isPagerDuty) && isRandom(value)) {
 				return false
 			}
 		}

@@ -30,6 +30,7 @@ func TestNestedValuesAreLinear(t *testing.T) {
 	}
 	texts := map[string]string{"values with the same start": values.String() + strings.Repeat("a1", size/2)}
 	for _, unit := range []string{
+		"+ echo a1b2c3\n+ chpasswd\n", "printf % a|chpasswd ", "/v token /d ",
 		"authorization: bearer ", "Authorization: Bearer [masked]", "cookie: ${ ", "token=${", "token={{", "key=/", "pwd=/", "token=/a",
 		"https://a:b", "password = ", "token(", "Authorization: x [masked]",
 		"value=", `"name": "token", "a":1,`, "<a:token b=", `token='{{ '\''`, "ENV token ", "'--token',", "create user password '", "cookie: ok ",

@@ -219,19 +219,69 @@ func echoed(s string, at, end int) (from, to int) {
 	if n := strings.IndexAny(command, ";&"); n >= 0 {
 		command = command[:n]
 	}
+	if command == "" {
+		return traced(s, at, end)
+	}
 	if !runs(command, len(command), pipedTo) {
 		return 0, 0
 	}
 	stop := at + len(text)
-	from = skipBlanks(s, end)
 	s = s[:min(stop+1, len(s))]
-	for from < stop && s[from] == '-' {
-		from = skipBlanks(s, wordEnd(s, from))
-	}
-	if from, to = valueAt(s, min(from, len(s))); to > stop || isPlaceholder(s[from:to]) {
+	if from, to = written(s, end, stop); to > stop || isPlaceholder(s[from:to]) {
 		return 0, 0
 	}
 	return from, to
+}
+
+// written returns the place of the first argument after i, and before stop, that is no option, or of the last one after a format:
+// echo -n x, printf %s:%s bob x.
+func written(s string, i, stop int) (from, to int) {
+	const most = 4 // arguments after a format
+	at := skipBlanks(s, i)
+	for at < stop && s[at] == '-' {
+		at = skipBlanks(s, wordEnd(s, at))
+	}
+	from, to = valueAt(s, min(at, len(s)))
+	if s[i-1] == 'f' && strings.Contains(s[from:to], "%") {
+		for range most {
+			next := skipBlanks(s, skipCloser(s, to))
+			if next >= stop || next == to {
+				break
+			}
+			from, to = valueAt(s, next)
+		}
+	}
+	if to > stop && !isQuote(s[from-1]) { // no blank before the bar
+		to = max(from, stop)
+	}
+	return from, to
+}
+
+// traced is echoed for the trace of a shell, which shows the commands of a pipe in lines of their own, in any order: + echo x. The
+// argument must have letters and digits.
+func traced(s string, at, end int) (from, to int) {
+	const (
+		longest = 1000
+		sign    = "+ "
+	)
+	if !strings.HasSuffix(s[:at], sign) {
+		return 0, 0
+	}
+	line, after, _ := strings.Cut(s[end:min(end+longest, len(s))], "\n")
+	from, to = written(s[:end+len(line)], end, end+len(line))
+	if !isMixed(s[from:to]) || strings.Trim(s[to:end+len(line)], `'"`) != "" || isPlaceholder(s[from:to]) {
+		return 0, 0
+	}
+	before := s[max(at-longest, 0):at]
+	before = before[:max(strings.LastIndexByte(before, '\n'), 0)]
+	before = before[strings.LastIndexByte(before, '\n')+1:]
+	after, _, _ = strings.Cut(after, "\n")
+	for _, other := range [...]string{before, after} {
+		if _, command, ok := strings.Cut(other, sign); ok && containsAny(command+" ", pipedTo) {
+			return from, to
+		}
+	}
+	return 0, 0
 }
 
 // findDuplicates finds what MySQL says of rows that have the same value in a column whose name, or whose index's, is that of a secret:

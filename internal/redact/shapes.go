@@ -55,7 +55,7 @@ const indexed = 3
 // shapeIndex finds the shapes by the first bytes of their prefixes.
 type shapeIndex struct {
 	byHead map[uint32][]form
-	filter [256]uint64 // a bit for each hash of a head, which nearly always answers no
+	filter [1024]uint64 // a bit for each hash of a head, which nearly always answers no
 }
 
 // form is a shape with one form of its prefix.
@@ -64,7 +64,7 @@ type form struct {
 	shape  int // its place in shapes
 }
 
-func hashPrefix(head uint32) uint32 { return head * 0x9e3779b1 >> 18 }
+func hashPrefix(head uint32) uint32 { return head * 0x9e3779b1 >> 16 }
 
 // index returns the index of all shapes. It is made when a text is first looked at: most commands mask none.
 var index = sync.OnceValue(func() *shapeIndex {
@@ -120,7 +120,7 @@ func (sh *shape) match(s string, i, body int) (from, to int, ok bool) {
 	switch {
 	case len(v) < sh.min, sh.max > 0 && len(v) > sh.max, i-from < sh.least:
 	case sh.before == "" && (body-i < long || sh.max > 0 || sh.random) && !isFree(s, from):
-	case sh.random && !isRandom(v), sh.dots > 0 && strings.Count(v, ".") < sh.dots:
+	case sh.random && (!isRandom(v) || strings.HasPrefix(v, "ecdsa-sha2-")), sh.dots > 0 && strings.Count(v, ".") < sh.dots:
 	default:
 		return from, to, true
 	}

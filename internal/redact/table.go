@@ -5,13 +5,16 @@ import "strings"
 // cell returns the start of the cell after the key's, or 0. In a table, what follows a key may be anything: it must look
 // random, unless the two are all that stands in the line.
 func (a *assignment) cell(i int) int {
+	const widest = 64 // blanks after a value
 	if a.kind != isPassword && a.kind != isToken && a.s[a.key:a.end] != "secret_id" {
 		return 0
 	}
 	at := skipCells(a.s, i)
 	if bar := barAt(a.s, at); bar != "" && (at > i || a.isRow(at+len(bar))) {
 		at = skipCells(a.s, at+len(bar))
-		if word, rest, _ := strings.Cut(lineAt(a.s, at), " "); strings.HasPrefix(strings.TrimLeft(rest, " "), bar) && isMixed(word) {
+		word, rest, _ := strings.Cut(lineAt(a.s, at), " ")
+		end := strings.TrimLeft(rest, " ")
+		if isWide := end == "" && len(rest) > widest; (isWide || strings.HasPrefix(end, bar)) && isMixed(word) {
 			return at
 		}
 	} else if at-i < 2 && (at == i || a.s[i] != '\t' && !a.isPair(at)) {
