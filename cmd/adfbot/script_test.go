@@ -153,7 +153,8 @@ func exitCode(ts *testscript.TestScript, neg bool, args []string) {
 
 // here runs adfbot in the process of the tests. That spares a start, which takes longer than most commands, and tests the same code but for
 // main itself. Scripts use it for commands that they run many times. It suits only those that start no program, take no path relative to
-// the script's directory and need no other user.
+// the script's directory and need no other user. On a disk that is to be full, a file that it has removed may take room for a while: a process
+// that another test starts at that moment has it open until it runs its program.
 func here(ts *testscript.TestScript, neg bool, args []string) {
 	need(ts, neg, true, args, 1, "[!] here ARGS...")
 	if code := runHere(ts, args); neg == (code == exitDone) {
