@@ -90,6 +90,25 @@ type issueList struct {
 	issues []tracker.Issue
 	err    error
 	begun  time.Time
+
+	// Places in issues, of a list that was indexed: of those with a marker of a project, and of those with a number.
+	ofProject map[string][]int
+	ofNumber  map[int64]int
+}
+
+// index spares each project of a sweep to look through all issues.
+func (l *issueList) index() {
+	l.ofProject, l.ofNumber = map[string][]int{}, make(map[int64]int, len(l.issues))
+	for n, i := range l.issues {
+		if _, ok := l.ofNumber[i.Number]; !ok {
+			l.ofNumber[i.Number] = n
+		}
+		for _, m := range i.Markers() {
+			if places := l.ofProject[m.Project]; len(places) == 0 || places[len(places)-1] != n {
+				l.ofProject[m.Project] = append(places, n)
+			}
+		}
+	}
 }
 
 // issueKey identifies an incident's issue: the incident may get another one.

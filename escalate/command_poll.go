@@ -269,10 +269,8 @@ func (r *Reconciler) carriedOut(ctx context.Context, c *sweepCache, cmd incident
 // numberedIssue returns the issue as this sweep has listed it, else as it is now.
 func (r *Reconciler) numberedIssue(ctx context.Context, c *sweepCache, repo tracker.Repo, number int64) (issue tracker.Issue, deleted bool, err error) {
 	l, _ := c.open.get(repo)
-	for _, i := range l.issues {
-		if i.Number == number {
-			return i, false, nil
-		}
+	if n, listed := l.ofNumber[number]; listed {
+		return l.issues[n], false, nil
 	}
 	return r.getIssue(ctx, repo, number)
 }

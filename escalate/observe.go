@@ -149,15 +149,14 @@ func (r *Reconciler) cachedState(c *sweepCache, i incident.Incident) plan.IssueS
 	if !ok || l.err != nil || !ours.known() {
 		return plan.IssueUnknown
 	}
-	for _, d := range l.issues {
-		if d.Number == i.Issue.Number {
-			if d.ID == i.Issue.ID && r.isOurs(ours, d) && d.Carries(i.ID) {
-				return plan.IssueOpen
-			}
-			return plan.IssueLost
-		}
+	n, listed := l.ofNumber[i.Issue.Number]
+	if !listed {
+		return plan.IssueUnknown
 	}
-	return plan.IssueUnknown
+	if d := l.issues[n]; d.ID == i.Issue.ID && r.isOurs(ours, d) && d.Carries(i.ID) {
+		return plan.IssueOpen
+	}
+	return plan.IssueLost
 }
 
 // projectIssues returns a project's open issues that are ours, in every repository that was listed.
@@ -166,9 +165,9 @@ func (r *Reconciler) projectIssues(c *sweepCache, project string) []tracker.Issu
 	lists := c.open.all()
 	ours, _ := c.identity()
 	for _, repo := range slices.SortedFunc(maps.Keys(lists), func(a, b tracker.Repo) int { return strings.Compare(a.String(), b.String()) }) {
-		for _, i := range lists[repo].issues {
-			mine := func(m tracker.Marker) bool { return m.Project == project }
-			if slices.ContainsFunc(i.Markers(), mine) && r.isOurs(ours, i) {
+		l := lists[repo]
+		for _, n := range l.ofProject[project] {
+			if i := l.issues[n]; r.isOurs(ours, i) {
 				out = append(out, i)
 			}
 		}

@@ -239,6 +239,7 @@ func (r *Reconciler) listOpen(ctx context.Context, c *sweepCache, repos []tracke
 	}
 	var errs []error
 	for n, repo := range repos {
+		lists[n].index()
 		c.open.set(repo, lists[n])
 		if err := lists[n].err; err != nil {
 			errs = append(errs, err)
@@ -269,8 +270,8 @@ func silentClosed(c *sweepCache, s snapshot) (ids []string) {
 	for _, state := range s.states {
 		for _, i := range state.Silent {
 			l, listed := c.open.get(i.Issue.Repo)
-			if i.IsOpen() && !i.Issue.IsZero() && listed && l.err == nil && i.Opened.Before(l.begun) &&
-				!slices.ContainsFunc(l.issues, func(open tracker.Issue) bool { return open.Number == i.Issue.Number }) {
+			_, open := l.ofNumber[i.Issue.Number]
+			if i.IsOpen() && !i.Issue.IsZero() && listed && l.err == nil && i.Opened.Before(l.begun) && !open {
 				ids = append(ids, i.ID)
 			}
 		}
