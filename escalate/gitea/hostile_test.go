@@ -121,3 +121,15 @@ func TestManyObjects(t *testing.T) {
 	_, err := answering(t, []any{map[string]any{"id": 1, "body": strings.Repeat(`\"{{`, 1<<20)}}).Comments(t.Context(), recordedIssue, time.Time{})
 	require.NoError(t, err, "text may hold what it likes")
 }
+
+// What stands in strings is no object, wherever the pieces of an answer end.
+func TestObjectsAreCounted(t *testing.T) {
+	const answer = `[{"a":"{ \" { \\","b":{}},{"c{":"\\\"{"}]`
+	for size := 1; size <= len(answer); size++ {
+		var b limitedBody
+		for at := 0; at < len(answer); at += size {
+			b.count([]byte(answer[at:min(at+size, len(answer))]))
+		}
+		require.Equal(t, 3, b.objects, "pieces of %d bytes", size)
+	}
+}

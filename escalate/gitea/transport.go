@@ -87,16 +87,28 @@ func (b *limitedBody) Read(p []byte) (int, error) {
 
 // count counts the objects that begin outside of strings.
 func (b *limitedBody) count(p []byte) {
-	for _, c := range p {
-		switch {
-		case b.escaped:
-			b.escaped = false
-		case b.inString:
-			b.inString, b.escaped = c != '"', c == '\\'
-		case c == '"':
-			b.inString = true
-		case c == '{':
-			b.objects++
+	for len(p) > 0 {
+		if b.escaped {
+			b.escaped, p = false, p[1:]
+			continue
 		}
+		n := 0
+		if b.inString {
+			for n < len(p) && p[n] != '"' && p[n] != '\\' {
+				n++
+			}
+		} else {
+			for n < len(p) && p[n] != '"' {
+				if p[n] == '{' {
+					b.objects++
+				}
+				n++
+			}
+		}
+		if n == len(p) {
+			return
+		}
+		b.inString, b.escaped = !b.inString || p[n] == '\\', b.inString && p[n] == '\\'
+		p = p[n+1:]
 	}
 }

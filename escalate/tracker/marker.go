@@ -181,6 +181,9 @@ func TestMarker(installation string) string {
 
 // ParseTestMarker returns the installation in the hidden line of a test issue, or "" if there is none.
 func ParseTestMarker(body string) string {
+	if !strings.Contains(body, testStart) {
+		return ""
+	}
 	for line := range strings.SplitSeq(body, "\n") {
 		rest, ok := strings.CutPrefix(strings.TrimRight(line, " \t\r"), testStart+"installation=")
 		if id, ends := strings.CutSuffix(rest, commentEnd); ok && ends && pause.IsRandomID(id) {

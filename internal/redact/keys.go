@@ -1,6 +1,9 @@
 package redact
 
-import "strings"
+import (
+	"strings"
+	"sync"
+)
 
 // keyKind says what the name of a key reveals about its value.
 type keyKind int
@@ -83,7 +86,7 @@ func kindOf(key string) keyKind {
 		return notSecret
 	}
 	ends := keyEnds[key[last-1]]
-	if !mayEnd(key[first:last-1], ends) {
+	if !mayEnd(key[first:last-1], key[last-1]) {
 		return notSecret
 	}
 	var buf [maxKey]byte
@@ -104,21 +107,24 @@ func kindOf(key string) keyKind {
 	return notSecret
 }
 
-// mayEnd reports whether one of the ends has, before its last letter, the one that key ends with. This rules out most words of a text.
-func mayEnd(key string, ends []keyEnd) bool {
+// lettersBefore has a bit for each letter that stands before the last one in keyEnds.
+var lettersBefore = sync.OnceValue(func() *[len(keyEnds)]uint32 {
+	var before [len(keyEnds)]uint32
+	for last, ends := range keyEnds {
+		for _, e := range ends {
+			before[last] |= 1 << (e.end[len(e.end)-2] - 'a')
+		}
+	}
+	return &before
+})
+
+// mayEnd reports whether a key can have one of keyEnds, by its last two letters. This rules out most words of a text.
+func mayEnd(key string, last byte) bool {
 	n := len(key) - 1
 	for n >= 0 && !isAlnum(key[n]) {
 		n--
 	}
-	if n < 0 {
-		return false
-	}
-	for i := range ends {
-		if end := ends[i].end; end[len(end)-2] == key[n] {
-			return true
-		}
-	}
-	return false
+	return n >= 0 && isLetter(key[n]) && lettersBefore()[last]>>(key[n]-'a')&1 != 0
 }
 
 // otherKeys are what stands before "key" in names of things that are no secrets, though they may look random.
