@@ -72,6 +72,7 @@ var scriptCommands = map[string]scriptCommand{
 	"gitea":      giteaCommand,    // see there
 	"rc":         exitCode,        // rc N CMD...: the command ends with exactly this exit code
 	"here":       here,            // here ARGS...: adfbot in the process of the tests, see there
+	"fail":       fail,            // fail PROJECT N: record that many failures of it, as with here
 	"signal":     signalCommand,   // signal NAME WORD: send a signal to the background command that has this word among its arguments
 	"stopped":    stoppedCommand,  // stopped WORD: wait until that background command is stopped
 	"waitfile":   waitFile,        // [!] waitfile PATH [REGEXP]: wait until it is there (and has this in it), or is gone
@@ -169,6 +170,15 @@ func runTo(stdout io.Writer, ts *testscript.TestScript, args []string) int {
 	p := process{stdin: strings.NewReader(""), stdout: stdout, stderr: ts.Stderr(), getenv: ts.Getenv}
 	p.setClocks()
 	return run(context.Background(), args, p)
+}
+
+func fail(ts *testscript.TestScript, neg bool, args []string) {
+	need(ts, neg, false, args, 2, "fail PROJECT N")
+	n, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	for range n {
+		here(ts, false, []string{"record", "--project", args[0], "--failure"})
+	}
 }
 
 // background finds a command in the background.
