@@ -114,9 +114,16 @@ type connection struct {
 	conn *sql.Conn
 	turn chan struct{} // holds a token while somebody uses the connection
 
-	// The statements that were prepared. There are only as many as the program spells out, because values are always
-	// parameters. It is guarded by the turn.
-	prepared map[string]*sql.Stmt
+	// Queries that came once are here without a statement. They are prepared when they come again: a process that asks once
+	// is not slowed down. There are only as many as the program spells out, because values are always parameters. It is
+	// guarded by the turn.
+	known map[string]statement
+}
+
+// statement is a query in SQLite's words.
+type statement struct {
+	text     string
+	prepared *sql.Stmt // or nil
 }
 
 // inSQLite translates the statements of package sqlstore. Flags are compared as in the conditions of the indexes, which would not be
@@ -129,7 +136,7 @@ func newConnection(dsn string) (*connection, error) {
 		return nil, err
 	}
 	pool.SetMaxOpenConns(1)
-	return &connection{pool: pool, turn: make(chan struct{}, 1), prepared: map[string]*sql.Stmt{}}, nil
+	return &connection{pool: pool, turn: make(chan struct{}, 1), known: map[string]statement{}}, nil
 }
 
 // connect opens the file; it may be called again after an error.
@@ -143,10 +150,12 @@ func (c *connection) connect(ctx context.Context) (err error) {
 func (c *connection) close() error {
 	c.turn <- struct{}{}
 	defer c.done()
-	for _, st := range c.prepared {
-		_ = st.Close() // else SQLite keeps the file open
+	for _, st := range c.known {
+		if st.prepared != nil {
+			_ = st.prepared.Close() // else SQLite keeps the file open
+		}
 	}
-	clear(c.prepared)
+	c.known = map[string]statement{}
 	if c.conn != nil {
 		_ = c.conn.Close() // back into the pool
 	}
@@ -165,32 +174,41 @@ func (c *connection) take(ctx context.Context) error {
 
 func (c *connection) done() { <-c.turn }
 
-// statement returns a query that is prepared.
-func (c *connection) statement(ctx context.Context, query string) (*sql.Stmt, error) {
-	if st, ok := c.prepared[query]; ok {
-		return st, nil
+// statement returns a query. It is not prepared if it comes for the first time or can't be prepared: executed as it stands, it
+// then fails with an error of its own.
+func (c *connection) statement(ctx context.Context, query string) statement {
+	st, again := c.known[query]
+	switch {
+	case !again:
+		st.text = inSQLite.Replace(query)
+	case st.prepared != nil:
+		return st
+	default:
+		if prepared, err := c.conn.PrepareContext(ctx, st.text); err == nil {
+			st.prepared = prepared
+		}
 	}
-	st, err := c.conn.PrepareContext(ctx, inSQLite.Replace(query))
-	if err == nil {
-		c.prepared[query] = st
-	}
-	return st, err
+	c.known[query] = st
+	return st
 }
 
-func (c *connection) exec(ctx context.Context, query string, args ...any) error {
-	st, err := c.statement(ctx, query)
-	if err == nil {
-		_, err = st.ExecContext(ctx, parameters(args)...)
+func (c *connection) exec(ctx context.Context, query string, args ...any) (err error) {
+	if st := c.statement(ctx, query); st.prepared != nil {
+		_, err = st.prepared.ExecContext(ctx, parameters(args)...)
+	} else {
+		_, err = c.conn.ExecContext(ctx, st.text, parameters(args)...)
 	}
 	return err
 }
 
 func (c *connection) query(ctx context.Context, query string, args ...any) (*rows, error) {
-	st, err := c.statement(ctx, query)
-	if err != nil {
-		return nil, err
+	var found *sql.Rows
+	var err error
+	if st := c.statement(ctx, query); st.prepared != nil {
+		found, err = st.prepared.QueryContext(ctx, parameters(args)...)
+	} else {
+		found, err = c.conn.QueryContext(ctx, st.text, parameters(args)...)
 	}
-	found, err := st.QueryContext(ctx, parameters(args)...)
 	if err != nil {
 		return nil, err
 	}

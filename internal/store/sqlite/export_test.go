@@ -51,10 +51,15 @@ func (s *Store) Do(ctx context.Context, f func(context.Context) error, statement
 	})
 }
 
-// Prepared returns how many statements the writer has prepared.
-func (s *Store) Prepared() int {
+// Prepared returns how many queries the writer has seen, and how many of them are prepared.
+func (s *Store) Prepared() (all, prepared int) {
 	defer s.Occupy()()
-	return len(s.db.writer.prepared)
+	for _, st := range s.db.writer.known {
+		if st.prepared != nil {
+			prepared++
+		}
+	}
+	return len(s.db.writer.known), prepared
 }
 
 // Texts are what a query of one column returns.
