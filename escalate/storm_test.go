@@ -354,6 +354,18 @@ func TestStormBesidePeople(t *testing.T) {
 			time.Sleep(time.Minute)
 			w.hits("carol")
 			require.Equal(w, []string{"- atlas", "- bravo", "- carol"}, lines(w.issue()))
+
+			w.rm("atlas")
+			time.Sleep(time.Minute)
+			w.sweep()
+			edit(func(b string) string { // as the page sends what somebody has edited there
+				return strings.ReplaceAll(strings.ReplaceAll(b, "- [ ] `bravo`", "- [x] `bravo`"), "\n", "\r\n")
+			})
+			time.Sleep(time.Minute)
+			w.sweep()
+			require.Equal(w, []string{"x atlas", "- bravo", "- carol"}, lines(w.issue()), "also where nothing else has to be written")
+			time.Sleep(time.Minute)
+			require.Empty(w, w.sweep().Actions)
 		})
 	})
 	t.Run("instead of its hidden lines", func(t *testing.T) {

@@ -166,10 +166,24 @@ func (p *planner) toShow(i *incident.Incident) (why string) {
 			break
 		}
 	}
+	if why == "" && p.isTicked(i) {
+		why = "somebody has ticked the box of one that is paused"
+	}
 	if since := p.o.Now.Sub(i.Edited); why != "" && !p.o.Force && since >= 0 && since < showEvery {
 		return ""
 	}
 	return why
+}
+
+// isTicked reports whether more boxes are ticked in the issue's list than the bot has ticked.
+func (p *planner) isTicked(i *incident.Incident) bool {
+	ended := 0
+	for _, m := range i.Members {
+		if m.Shown == incident.ShownEnded {
+			ended++
+		}
+	}
+	return slices.ContainsFunc(p.o.Open, func(d tracker.Issue) bool { return d.ID == i.Issue.ID && d.Ticked > ended })
 }
 
 // hasToTell reports whether a comment has to tell who has joined: it speaks of the list, so that comes first. Those who have resumed since
