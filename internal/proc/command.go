@@ -142,9 +142,12 @@ func (c Command) exit(state *os.ProcessState, told interruption, timedOut bool) 
 		if !told.explains(exit.Code, c.Waits.Kill) {
 			told = c.interruptedTogether(told, exit.Code)
 		}
-		exit.Interrupted = told.explains(exit.Code, c.Waits.Kill)
+		c.Signals.told = told.explains(exit.Code, c.Waits.Kill)
+		// Nobody kills a command that was told to end just now, but the kernel may have, for want of memory: systemd then tells what is left
+		// of the unit to end (OOMPolicy=stop).
+		killed := exit.Signal == "SIGKILL" && time.Since(told.at) < c.Waits.Kill
+		exit.Interrupted = c.Signals.told && !killed
 		exit.Hung = exit.Interrupted && told.after(c.Timeout, c.HungAfter)
-		c.Signals.told = exit.Interrupted
 	}
 	switch {
 	case timedOut:

@@ -432,6 +432,32 @@ func TestEndedTogether(t *testing.T) {
 	}
 }
 
+// The kernel kills a command for want of memory, and systemd then tells the rest of the unit to end (OOMPolicy=stop), before or after this
+// process has seen the command's end. That is a failure of the command. A command that is killed long after the signal did not heed it.
+func TestKilledForWantOfMemory(t *testing.T) {
+	failed := proc.Exit{Code: 137, Signal: "SIGKILL", Detail: "killed, perhaps by the kernel for lack of memory"}
+	c, dir, _ := shell(t, "trap 'kill -KILL $$' TERM; touch DIR/begun; while :; do sleep 0.01; done")
+	exit := start(t, c, dir)
+	c.Signals.Send(syscall.SIGTERM)
+	require.Equal(t, failed, exit(), "told before")
+
+	c, _, _ = shell(t, "kill -KILL $$")
+	c.Waits.Interrupted = 10 * time.Second
+	c.Started = func(pid int) {
+		go func() {
+			_ = testhost.WaitGone(pid)
+			c.Signals.Send(syscall.SIGTERM)
+		}()
+	}
+	require.Equal(t, failed, run(t, c), "told after")
+
+	c, dir, _ = shell(t, "trap 'sleep 0.02; kill -KILL $$' TERM; touch DIR/begun; while :; do sleep 0.01; done")
+	c.Waits.Kill = 10 * time.Millisecond
+	exit = start(t, c, dir)
+	c.Signals.Send(syscall.SIGTERM)
+	require.True(t, exit().Interrupted, "long before")
+}
+
 func TestPendingSignal(t *testing.T) {
 	s := proc.NewSignals()
 	require.Zero(t, s.Pending())
