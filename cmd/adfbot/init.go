@@ -418,6 +418,7 @@ func (a *app) printNext(p setup.Places, err error) {
 	case p.Unit != "" && p.UserUnit:
 		line("systemctl --user daemon-reload")
 		line("systemctl --user enable --now adfbot   # starts the daemon")
+		line("loginctl enable-linger   # it goes on when you log out, and starts at boot")
 	case p.Unit != "":
 		sudo := hostlocal.Owner("/").RunAs(a.getenv("PATH"))
 		line(sudo + "systemctl daemon-reload")

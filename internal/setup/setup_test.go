@@ -286,3 +286,29 @@ func TestUnits(t *testing.T) {
 		require.NotContains(t, string(out), "adfbot.service:", "systemd has something to say")
 	}
 }
+
+// A unit does not hide from the service what init was told to use, nor keep it from writing there.
+func TestUnitLeavesItsPlacesOpen(t *testing.T) {
+	const home, tmp = "ProtectHome=yes\n", "PrivateTmp=yes\n"
+	for _, c := range []struct {
+		set         func(p *setup.Places)
+		has, hasNot string
+	}{
+		{func(*setup.Places) {}, home + tmp, "ReadWritePaths="},
+		{func(p *setup.Places) { p.State = "/home/adfbot/adfbot.db" }, tmp, home},
+		{func(p *setup.Places) { p.PauseDir = "/home/alex/pause" }, tmp, home},
+		{func(p *setup.Places) { p.Config = "/root/adfbot.yaml" }, tmp, home},
+		{func(p *setup.Places) { p.Token = "/run/user/1000/token" }, tmp, home},
+		{func(p *setup.Places) { p.Local = "/homes/x" }, home + tmp, "ReadWritePaths="},
+		{func(p *setup.Places) { p.PauseDir = "/var/tmp/pause" }, home, tmp},
+		{func(p *setup.Places) { p.PauseDir = "/tmp" }, home, tmp},
+		{func(p *setup.Places) { p.PauseDir = "/etc/adfbot/a pause" }, home + tmp + "ReadWritePaths=\"/etc/adfbot/a pause\"\n", "xx"},
+		{func(p *setup.Places) { p.State = "/usr/local/var/adfbot/adfbot.db" }, home + tmp + "ReadWritePaths=/usr/local/var/adfbot\n", "xx"},
+	} {
+		p := placesIn("", "adfbot")
+		c.set(&p)
+		text := setup.Unit(p)
+		require.Contains(t, text, "\n"+c.has)
+		require.NotContains(t, text, c.hasNot)
+	}
+}

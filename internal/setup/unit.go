@@ -2,6 +2,7 @@ package setup
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 
@@ -48,14 +49,37 @@ RestartSec=10
 KillMode=mixed
 NoNewPrivileges=yes
 ProtectSystem=full
-ProtectHome=yes
-PrivateTmp=yes
-RuntimeDirectory=adfbot
+` + p.protection() + `RuntimeDirectory=adfbot
 MemoryMax=512M
 
 [Install]
 WantedBy=multi-user.target
 `
+}
+
+// protection returns the lines of the unit that protect directories in which people may have put something of this installation: what is not
+// hidden from the service, or must be written in spite of ProtectSystem=.
+func (p Places) protection() (lines string) {
+	written := []string{p.OwnDir(), p.PauseDir}
+	all := append([]string{p.Config, p.Token}, written...)
+	below := func(paths []string, dirs ...string) (out []string) {
+		for _, path := range paths {
+			if slices.ContainsFunc(dirs, func(dir string) bool { return strings.HasPrefix(path+"/", dir) }) {
+				out = append(out, word(path))
+			}
+		}
+		return out
+	}
+	if len(below(all, "/home/", "/root/", "/run/user/")) == 0 {
+		lines += "ProtectHome=yes\n"
+	}
+	if len(below(all, "/tmp/", "/var/tmp/")) == 0 {
+		lines += "PrivateTmp=yes\n"
+	}
+	if paths := below(written, "/usr/", "/etc/", "/boot/", "/efi/"); len(paths) > 0 {
+		lines += "ReadWritePaths=" + strings.Join(paths, " ") + "\n"
+	}
+	return lines
 }
 
 var plainWord = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9_./@:+-]+$`) })
