@@ -100,7 +100,8 @@ func (a *app) init(ctx context.Context, o initOptions) error {
 			o.agents = []string{agents}
 		}
 	}
-	steps := setup.Steps(p, files, slices.DeleteFunc(o.agents, func(s string) bool { return s == p.User })...)
+	members := slices.DeleteFunc(o.agents, func(s string) bool { return s == p.User })
+	steps := setup.Steps(p, files, members...)
 	if o.print {
 		for _, s := range steps {
 			a.printf("%s", s.Shell)
@@ -124,6 +125,15 @@ func (a *app) init(ctx context.Context, o initOptions) error {
 			word = "made"
 		}
 		a.printf("%-5s %s\n", word, s.What)
+	}
+	if len(members) > 0 && p.User != "" {
+		who := strings.Join(members, ", ")
+		for _, dir := range []string{p.OwnDir(), p.PauseDir} {
+			if info, err := os.Stat(dir); err == nil && info.Mode()&0o020 == 0 { // it was there, e.g. as a package makes it
+				a.printf("warn  %s is closed to its group (%s), so %s may not report, pause or resume: run chmod g+rwxs %[1]s; of a package, see \"Packages\" in adfbot help install\n",
+					dir, info.Mode(), who)
+			}
+		}
 	}
 	a.printf("\n")
 	checked := a.checkAs(ctx, p)

@@ -165,3 +165,18 @@ func TestInitIsKilled(t *testing.T) {
 		require.Equal(t, want, tree(w), "killed at %s", points[n])
 	}
 }
+
+// Directories that are there, as a package makes them, may be closed to the agents who join the group. init keeps them, and says so.
+func TestInitKeepsClosedDirectories(t *testing.T) {
+	t.Parallel()
+	testhost.NeedRoot(t, "to make users members of a group")
+	for modes, warnings := range map[string]int{"-m 750": 2, "-m 2770": 0} {
+		m := newMachine(t)
+		out, failed := m.bash("mkdir -p /opt/ai-dark-factory/data /var/lib; install -d " + modes + " /var/lib/adfbot /opt/ai-dark-factory/data/pause\n" +
+			"adfbot init --url " + docsServer + " --repo " + theRepo + " --project odilo --agents agents --token-file -")
+		require.Empty(t, failed)
+		require.Contains(t, out, "kept  directory /var/lib/adfbot\n")
+		require.Equal(t, warnings, strings.Count(out, "is closed to its group"))
+		require.Equal(t, warnings > 0, strings.Contains(out, "\nwarn  /var/lib/adfbot is closed to its group (drwxr-x---), so nobody may not report, pause or resume: run chmod g+rwxs /var/lib/adfbot; "))
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -353,6 +354,20 @@ func TestSeparatedUsersWithoutSocket(t *testing.T) {
 	}
 	_, stderr, _ := s.run(daemonUser, "exec", "--project", "odilo", "--", "true")
 	require.NotContains(t, stderr, "http.socket")
+
+	// A session that began before its user joined the group.
+	require.NoError(t, os.Chown(s.path("state"), daemonUser, agentUser))
+	require.NoError(t, os.Chmod(s.path("state"), 0o770))
+	old := s.as(agentUser, "exec", "--project", "odilo", "--", "false")
+	old.Env = slices.DeleteFunc(old.Env, func(kv string) bool { return strings.HasPrefix(kv, testhost.UIDVar+"=") })
+	old.Path = testhost.PublicCopy(t, old.Path)
+	old.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: agentUser, Gid: 1}}
+	var said bytes.Buffer
+	old.Stderr = &said
+	require.Equal(t, 1, testhost.ExitCode(old.Run()))
+	require.Contains(t, said.String(), "is LOST unless")
+	require.Contains(t, said.String(), "nobody may write "+s.path("state")+" by now, as a member of its group, but what runs this began before: log in again")
+	require.NoError(t, os.Chmod(s.path("state"), 0o700))
 
 	// By mistake, root may have made the state of a bot that is this user's.
 	require.NoError(t, filepath.WalkDir(s.path("state"), func(path string, _ os.DirEntry, err error) error {

@@ -280,6 +280,10 @@ func lostText(cfg *config.Config, r store.Result, err error) string {
 	if !errors.Is(err, fs.ErrPermission) || me.UID == owner.UID {
 		return s
 	}
+	if hostlocal.JoinedSince(cfg.OwnDir()) {
+		return s + fmt.Sprintf("\n%s may write %s by now, as a member of its group, but what runs this began before: log in again, or restart that service",
+			me.Name, cfg.OwnDir())
+	}
 	if owner.UID == 0 { // perhaps by mistake
 		s += fmt.Sprintf("\nif %s is the bot's user, %s", me.Name, me.TakeOver(cfg.OwnDir()))
 	}

@@ -37,6 +37,17 @@ func TestMain(m *testing.M) {
 
 // tasks are what this test binary does in a process of its own, with a directory and an argument.
 var tasks = map[string]func(self testhost.Self, dir, arg string) error{
+	"joined since": func(_ testhost.Self, dir, groups string) error {
+		gid := 0
+		if groups == "all" {
+			gid = testhost.Nobody
+		}
+		if err := errors.Join(syscall.Setgroups(nil), syscall.Setresgid(gid, gid, gid), syscall.Setresuid(testhost.Nobody, testhost.Nobody, testhost.Nobody)); err != nil {
+			return err
+		}
+		fmt.Println(hostlocal.JoinedSince(dir))
+		return nil
+	},
 	"hold": func(self testhost.Self, dir, name string) error {
 		_, err := hostlocal.NewLocks(dir).LockHere(ctx, name, 0)
 		return hold(self, err)

@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/user"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -102,6 +104,22 @@ func appendOnly(path string) bool {
 	var st unix.Statx_t
 	err := unix.Statx(unix.AT_FDCWD, path, 0, 0, &st)
 	return err == nil && st.Attributes&unix.STATX_ATTR_APPEND != 0
+}
+
+// JoinedSince reports whether this user is in the group of a directory that its group may write, and this process is not, because what
+// started it had begun before.
+func JoinedSince(dir string) bool {
+	info, err := os.Stat(dir)
+	if err != nil || info.Mode()&0o020 == 0 || inGroup(info) {
+		return false
+	}
+	st, ok := sys(info)
+	me, err := user.LookupId(strconv.Itoa(os.Geteuid()))
+	if !ok || err != nil {
+		return false
+	}
+	groups, _ := me.GroupIds()
+	return slices.Contains(groups, strconv.Itoa(int(st.Gid)))
 }
 
 // inGroup reports whether this user is in the group of a file.

@@ -1,6 +1,7 @@
 package hostlocal_test
 
 import (
+	"os"
 	"os/exec"
 	"testing"
 
@@ -21,4 +22,27 @@ func TestImmutable(t *testing.T) {
 	require.ErrorContains(t, err, "operation not permitted; the file or its directory may be immutable: see lsattr")
 	require.NoError(t, exec.Command("chattr", "=a", dir).Run())
 	require.Equal(t, "it is append-only: run chattr -a "+dir, hostlocal.NotWritable(dir))
+}
+
+// A session has the groups that its user had when it began.
+func TestJoinedSince(t *testing.T) {
+	testhost.NeedRoot(t, "to become another user")
+	dir := testhost.PublicDir(t)
+	for _, c := range []struct {
+		groups string
+		gid    int
+		mode   os.FileMode
+		want   string
+	}{
+		{"none", testhost.Nobody, 0o770, "true"},
+		{"all", testhost.Nobody, 0o770, "false"},
+		{"none", testhost.Nobody, 0o750, "false"}, // its group may not write it either
+		{"none", 1, 0o770, "false"},               // which is not the user's
+	} {
+		require.NoError(t, os.Chown(dir, 0, c.gid))
+		require.NoError(t, os.Chmod(dir, c.mode))
+		out, err := testhost.Command(t, "joined since", dir, c.groups).Output()
+		require.NoError(t, err, string(out))
+		require.Equal(t, c.want+"\n", string(out), c)
+	}
 }
