@@ -204,6 +204,11 @@ func ownDir(path, key, why string) string {
 
 // stateWritable reports whether this user may write all files of the state.
 func (c *checker) stateWritable() bool {
+	dir, err := os.Stat(filepath.Dir(c.cfg.State))
+	if file, fileErr := os.Stat(c.cfg.State); err == nil && fileErr == nil && dir.Mode()&0o020 != 0 && file.Mode()&0o060 != 0o060 {
+		c.add(Warn, "state", "%s is closed to the group that may write its directory, and so is what its members make beside it: run chmod g+rw %s",
+			c.cfg.State, text.ShellQuote(c.cfg.State))
+	}
 	paths := []string{filepath.Dir(c.cfg.State), c.cfg.State, c.cfg.State + "-wal", c.cfg.State + "-shm"}
 	if local := c.cfg.LocalDir; local == hostlocal.Beside(c.cfg.State).Path() { // else it is checked by itself
 		paths = append(paths, local, local+"/locks", local+"/runs", local+"/spool")

@@ -741,6 +741,32 @@ func TestCheckAsRootOfTheStateOfAnotherUser(t *testing.T) {
 }
 
 // The bot could not remove what others put there.
+// A copy of the state that was put in its place may have lost the rights of the group: a member then makes a log that nobody else may write.
+func TestCheckOfStateClosedToItsGroup(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.fail("odilo", 1)
+	dir := filepath.Dir(w.cfg.State)
+	for _, c := range []struct {
+		dir, file os.FileMode
+		want      string
+	}{
+		{0o770, 0o644, w.cfg.State + " is closed to the group that may write its directory, and so is what its members make beside it: run chmod g+rw " + w.cfg.State},
+		{0o770, 0o660, ""},
+		{0o750, 0o644, ""},
+	} {
+		require.NoError(t, os.Chmod(dir, c.dir))
+		require.NoError(t, os.Chmod(w.cfg.State, c.file))
+		if c.want != "" {
+			require.Equal(t, c.want, w.finding("state", bot.Warn))
+			continue
+		}
+		for _, f := range bot.Check(ctx, w.cfg, true, w.env()) {
+			require.False(t, f.What == "state" && f.Level == bot.Warn, f)
+		}
+	}
+}
+
 func TestCheckStickyPauseDirOfAnotherUser(t *testing.T) {
 	t.Parallel()
 	testhost.NeedRoot(t, "to give files away")

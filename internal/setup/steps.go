@@ -124,7 +124,7 @@ func addUser(p Places) Step {
 			return false, nil
 		}
 		if err := command(args); err != nil {
-			return false, fmt.Errorf("cannot make the user %s: %w: make it by hand, without a login, and repeat this", p.User, err)
+			return false, fmt.Errorf("cannot make the user %s: %w: make it by hand, without a login, and repeat this; one of a directory service does not do", p.User, err)
 		}
 		return true, nil
 	}}
