@@ -249,10 +249,11 @@ func (x *execution) record(ctx context.Context, run store.Run, res store.Result)
 		x.printResult(out.View())
 		return
 	}
-	x.printf("%v", err)
 	if errors.Is(err, store.ErrConflict) {
+		x.printf("%v, so this one does not count: give each run an id of its own", err)
 		x.endRun(ctx, run)
 	} else {
+		x.printf("%v", err)
 		x.printLines(Spool(context.WithoutCancel(ctx), x.cfg, x.env.Own, res, x.env.Now))
 	}
 }

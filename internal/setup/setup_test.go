@@ -302,8 +302,8 @@ func TestUnitLeavesItsPlacesOpen(t *testing.T) {
 		{func(p *setup.Places) { p.Local = "/homes/x" }, home + tmp, "ReadWritePaths="},
 		{func(p *setup.Places) { p.PauseDir = "/var/tmp/pause" }, home, tmp},
 		{func(p *setup.Places) { p.PauseDir = "/tmp" }, home, tmp},
-		{func(p *setup.Places) { p.PauseDir = "/etc/adfbot/a pause" }, home + tmp + "ReadWritePaths=\"/etc/adfbot/a pause\"\n", "xx"},
-		{func(p *setup.Places) { p.State = "/usr/local/var/adfbot/adfbot.db" }, home + tmp + "ReadWritePaths=/usr/local/var/adfbot\n", "xx"},
+		{func(p *setup.Places) { p.PauseDir = "/etc/adfbot/a pause" }, home + tmp + "ReadWritePaths=\"-/etc/adfbot/a pause\"\n", "xx"},
+		{func(p *setup.Places) { p.State = "/usr/local/var/adfbot/adfbot.db" }, home + tmp + "ReadWritePaths=-/usr/local/var/adfbot\n", "xx"},
 	} {
 		p := placesIn("", "adfbot")
 		c.set(&p)

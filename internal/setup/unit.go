@@ -65,7 +65,7 @@ func (p Places) protection() (lines string) {
 	below := func(paths []string, dirs ...string) (out []string) {
 		for _, path := range paths {
 			if slices.ContainsFunc(dirs, func(dir string) bool { return strings.HasPrefix(path+"/", dir) }) {
-				out = append(out, word(path))
+				out = append(out, word("-"+path)) // a directory that is missing does not keep the daemon from starting
 			}
 		}
 		return out
