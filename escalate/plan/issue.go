@@ -35,9 +35,7 @@ func RetryWait(tries int, jitter float64) time.Duration {
 }
 
 // due reports whether the incident's next try may be made.
-func (p *planner) due(i *incident.Incident) bool {
-	return p.o.Force || TimeCome(p.o.Now, i.NextTry, i.Wait)
-}
+func (p *planner) due(i *incident.Incident) bool { return p.o.Force || Due(p.o.Now, *i) }
 
 // Due reports whether the wait before the next try is over. A longer wait than the one that was set comes from a clock that was
 // set back since; firstWait allows for clocks that differ a little.

@@ -154,9 +154,9 @@ func TestWorkflowRunsOnManyPages(t *testing.T) {
 	require.Equal(t, 1, lists)
 }
 
-// After a time without sweeps, a run that went on before it may be on a later page, among those that were read.
-func TestOpenWorkflowRunOnALaterPage(t *testing.T) {
-	t.Parallel()
+// endedOnALaterPage is a world with a run that was under way at the last sweeps, has failed since, and is behind newer ones on a later page.
+func endedOnALaterPage(t *testing.T) *world {
+	t.Helper()
 	w := actionsWorld(t, "")
 	w.Gitea.SetMaxItems(2)
 	w.sweepWell()
@@ -167,6 +167,13 @@ func TestOpenWorkflowRunOnALaterPage(t *testing.T) {
 	}
 	w.sweepWell()
 	w.end(first, "failure")
+	return w
+}
+
+// After a time without sweeps, a run that went on before it may be on a later page, among those that were read.
+func TestOpenWorkflowRunOnALaterPage(t *testing.T) {
+	t.Parallel()
+	w := endedOnALaterPage(t)
 	w.sweepWell()
 	require.Equal(t, store.Failure, w.outcomes()[0])
 }
@@ -174,16 +181,7 @@ func TestOpenWorkflowRunOnALaterPage(t *testing.T) {
 // A proxy's 404, as while Gitea is started, does not make a run look deleted.
 func TestWorkflowRunBehindAProxyWithoutRoute(t *testing.T) {
 	t.Parallel()
-	w := actionsWorld(t, "")
-	w.Gitea.SetMaxItems(2)
-	w.sweepWell()
-	first := w.Gitea.StartWorkflowRun(agents, workflow)
-	w.sweepWell()
-	for range 4 {
-		w.ended("success")
-	}
-	w.sweepWell()
-	w.end(first, "failure")
+	w := endedOnALaterPage(t)
 	undo := w.Gitea.Inject(giteatest.Fault{Match: giteatest.PathHas("/actions/runs/"), Do: giteatest.Status(404, "404 page not found\n", "Content-Type", "text/plain")})
 	_, err := w.sweep()
 	require.ErrorContains(t, err, "read workflow run")

@@ -315,7 +315,7 @@ func (a *assignment) separate() bool {
 			return false
 		}
 	}
-	if at := typedValue(s, i); at > 0 && strings.Contains(s[skipBlanks(s, i):at], " =") { // and not the end of base64 and a quote
+	if at := typedValue(s, i); at > 0 {
 		a.equal, i = true, at
 	}
 	if a.bold = strings.HasPrefix(s[i:], "** "); a.bold {
@@ -412,9 +412,8 @@ func (a *assignment) distant(i, gap int) int {
 	if at := a.pairValue(gap); at > 0 {
 		return at
 	}
-	switch {
-	case i == a.end && (gap > i || gap < len(s) && s[gap] == '['):
-		if at := typedValue(s, gap); at > 0 && strings.Contains(s[gap:at], " =") { // and no other key: path=/x/token err="x"
+	if i == a.end && (gap > i || gap < len(s) && s[gap] == '[') {
+		if at := typedValue(s, gap); at > 0 {
 			return at
 		}
 	}
@@ -629,7 +628,8 @@ func (a *assignment) isWritten(i int) bool {
 	return ok && value != "" && !strings.Contains(value, " ")
 }
 
-// typedValue returns the start of the string after a type and an = that begin at i, or 0: `: String = "x"`.
+// typedValue returns the start of the string after a type and an = that begin at i, or 0: `: String = "x"`. A blank stands before the =,
+// unlike at the end of base64 or after another key: path=/x/token err="x".
 func typedValue(s string, i int) int {
 	const longest = 40
 	from := skipBlanks(s, i)
@@ -638,7 +638,7 @@ func typedValue(s string, i int) int {
 		to++
 	}
 	eq := skipBlanks(s, to)
-	if to > from && eq < len(s) && s[eq] == '=' {
+	if to > from && eq < len(s) && s[eq] == '=' && s[eq-1] == ' ' {
 		if at := skipBlanks(s, eq+1); isString(s, at) {
 			return at
 		}

@@ -262,7 +262,7 @@ func tableOf(i *incident.Incident) string {
 }
 
 // getIncident reads an incident and locks it.
-// With an error it returns one that is empty.
+// It never returns nil.
 func getIncident(ctx context.Context, tx Tx, id string) (*incident.Incident, error) {
 	i := &incident.Incident{}
 	var doc string
