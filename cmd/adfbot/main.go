@@ -100,7 +100,7 @@ func run(ctx context.Context, args []string, p process) int {
 	signal.Notify(pipes, syscall.SIGPIPE)
 	defer signal.Stop(pipes)
 	a := &app{process: p, out: output{w: p.stdout}}
-	root := a.root()
+	root := a.root(args...)
 	root.SetArgs(args)
 	root.SetIn(p.stdin)
 	root.SetOut(&a.out)
@@ -200,7 +200,29 @@ func (a *app) runAsOwner(name string, args []string, err error) string {
 	return owner.Advice(a.getenv("PATH"), command)
 }
 
-func (a *app) root() *cobra.Command {
+// subcommand is a command of the program, which root builds.
+type subcommand struct {
+	name  string
+	build func(*app) *cobra.Command
+}
+
+func subcommands() []subcommand {
+	return []subcommand{
+		{"serve", (*app).serveCmd}, {"exec", (*app).execCmd}, {"record", (*app).recordCmd}, {"classify", (*app).classifyCmd}, {"gate", (*app).gateCmd},
+		{"pause", (*app).pauseCmd}, {"resume", (*app).resumeCmd}, {"restore", (*app).restoreCmd}, {"status", (*app).statusCmd}, {"runs", (*app).runsCmd},
+		{"incidents", (*app).incidentsCmd}, {"hosts", (*app).hostsCmd}, {"sweep", (*app).sweepCmd}, {"init", (*app).initCmd}, {"check", (*app).checkCmd},
+		{"config", (*app).configCmd}, {"test-issue", (*app).testIssueCmd}, {"init-state", (*app).initStateCmd}, {"migrate", (*app).migrateCmd},
+		{drainName, (*app).drainCmd}, {"demo", (*app).demoCmd}, {"completion", (*app).completionCmd}, {"version", (*app).versionCmd},
+	}
+}
+
+// root returns the command for these arguments: with all commands below it, or with the only one that the first argument names. To build
+// the others would cost gate a twentieth of its time.
+func (a *app) root(args ...string) *cobra.Command {
+	build := subcommands()
+	if n := slices.IndexFunc(build, func(c subcommand) bool { return len(args) > 0 && c.name == args[0] }); n >= 0 {
+		build = build[n : n+1]
+	}
 	root := &cobra.Command{
 		Use:   "adfbot",
 		Short: "Pauses a project when its project-meta agent fails too often in a row, and opens an [ADF] issue in Gitea",
@@ -218,9 +240,10 @@ it cannot tell whether the project is paused, exec with 125 if it did not start 
 	root.PersistentFlags().StringVar(&a.configPath, "config", "", "configuration file (default $ADFBOT_CONFIG, else "+config.DefaultPath+")")
 	root.PersistentFlags().BoolVarP(&a.verbose, "verbose", "v", false, "log every step to stderr")
 	takeOne(root.PersistentFlags())
-	root.AddCommand(a.serveCmd(), a.execCmd(), a.recordCmd(), a.classifyCmd(), a.gateCmd(), a.pauseCmd(), a.resumeCmd(), a.restoreCmd(),
-		a.statusCmd(), a.runsCmd(), a.incidentsCmd(), a.hostsCmd(), a.sweepCmd(), a.initCmd(), a.checkCmd(), a.configCmd(), a.testIssueCmd(),
-		a.initStateCmd(), a.migrateCmd(), a.drainCmd(), a.demoCmd(), a.completionCmd(), a.versionCmd())
+	for _, c := range build {
+		root.AddCommand(c.build(a))
+	}
+	root.CompletionOptions.DisableDefaultCmd = true // there is one already
 	root.SetFlagErrorFunc(flagError)
 	a.addHelp(root)
 	for _, c := range root.Commands() {

@@ -15,6 +15,19 @@ import (
 var rawText = expression(`accepts .*arg\(s\)|unknown (?:command|flag|shorthand)|flag needs an argument|bad flag syntax|invalid (?:argument|duration|syntax)|` +
 	`required flag\(s\)|flags in the group|strconv\.|time: |parsing |yaml: line|cron: |regexp: `)
 
+// A start builds the command that it was called with, and no other.
+func TestOnlyTheCommandInUseIsBuilt(t *testing.T) {
+	t.Parallel()
+	for _, c := range subcommands() {
+		a := &app{}
+		require.Equal(t, c.name, c.build(a).Name())
+		built := a.root(c.name, "--help").Commands()
+		require.Len(t, built, 1, c.name)
+		require.Equal(t, c.name, built[0].Name())
+		require.Len(t, a.root("--verbose", c.name).Commands(), len(subcommands()))
+	}
+}
+
 // Whatever is wrong in a command line, the message is adfbot's own and says what to do.
 func TestUsageIsPlain(t *testing.T) {
 	t.Parallel()

@@ -198,23 +198,25 @@ func agentPattern(s string) (string, *fault) {
 	return s, nil
 }
 
-// expressionErrors say what is wrong with a regular expression.
-var expressionErrors = map[syntax.ErrorCode]string{
-	syntax.ErrInvalidCharClass:      "this set of characters is wrong",
-	syntax.ErrInvalidCharRange:      "there is no such range or set of characters",
-	syntax.ErrInvalidEscape:         "this backslash stands before a character that needs none",
-	syntax.ErrInvalidNamedCapture:   "this name of a group is wrong",
-	syntax.ErrInvalidPerlOp:         "this is not supported, look-around neither",
-	syntax.ErrInvalidRepeatOp:       "this repeats a repetition",
-	syntax.ErrInvalidRepeatSize:     "this repeats too often, or the first number is above the second",
-	syntax.ErrInvalidUTF8:           "this is not UTF-8",
-	syntax.ErrMissingBracket:        "a ] is missing",
-	syntax.ErrMissingParen:          "a ) is missing",
-	syntax.ErrMissingRepeatArgument: "there is nothing to repeat before this",
-	syntax.ErrTrailingBackslash:     "it ends with a backslash",
-	syntax.ErrUnexpectedParen:       "a ) has no ( before it",
-	syntax.ErrNestingDepth:          "it is nested too deep",
-	syntax.ErrLarge:                 "it is too large",
+// expressionError says what is wrong with a regular expression, or "".
+func expressionError(code syntax.ErrorCode) string {
+	return map[syntax.ErrorCode]string{
+		syntax.ErrInvalidCharClass:      "this set of characters is wrong",
+		syntax.ErrInvalidCharRange:      "there is no such range or set of characters",
+		syntax.ErrInvalidEscape:         "this backslash stands before a character that needs none",
+		syntax.ErrInvalidNamedCapture:   "this name of a group is wrong",
+		syntax.ErrInvalidPerlOp:         "this is not supported, look-around neither",
+		syntax.ErrInvalidRepeatOp:       "this repeats a repetition",
+		syntax.ErrInvalidRepeatSize:     "this repeats too often, or the first number is above the second",
+		syntax.ErrInvalidUTF8:           "this is not UTF-8",
+		syntax.ErrMissingBracket:        "a ] is missing",
+		syntax.ErrMissingParen:          "a ) is missing",
+		syntax.ErrMissingRepeatArgument: "there is nothing to repeat before this",
+		syntax.ErrTrailingBackslash:     "it ends with a backslash",
+		syntax.ErrUnexpectedParen:       "a ) has no ( before it",
+		syntax.ErrNestingDepth:          "it is nested too deep",
+		syntax.ErrLarge:                 "it is too large",
+	}[code]
 }
 
 // expression accepts a regular expression that can match a line.
@@ -230,7 +232,7 @@ func expression(n *yaml.Node) (*class.Expression, *fault) {
 	if err != nil {
 		what := "it cannot be read"
 		if e, ok := errors.AsType[*syntax.Error](err); ok {
-			what = cmp.Or(expressionErrors[e.Code], what) + ": " + quote(cmp.Or(e.Expr, s))
+			what = cmp.Or(expressionError(e.Code), what) + ": " + quote(cmp.Or(e.Expr, s))
 		}
 		return nil, faultf("see `adfbot help classes`; quote it in 'single quotes', where a backslash is one", "is not a regular expression: %s", what)
 	}

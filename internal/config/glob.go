@@ -2,6 +2,7 @@ package config
 
 import (
 	"strings"
+	"sync"
 
 	"github.com/terraphim/adfbot/pause"
 )
@@ -24,10 +25,8 @@ func (s charSet) has(c byte) bool       { return c < 128 && s[c/64]&(1<<(c%64)) 
 func (s charSet) empty() bool           { return s == charSet{} }
 func (s charSet) and(t charSet) charSet { return charSet{s[0] & t[0], s[1] & t[1]} }
 
-// idChars are the characters of project ids; firstChars are those that an id may begin with.
-var idChars, firstChars = idCharSets()
-
-func idCharSets() (all, first charSet) {
+// idChars returns the characters of project ids, and those that an id may begin with.
+var idChars = sync.OnceValues(func() (all, first charSet) {
 	for c := range byte(128) {
 		if pause.ValidID("x" + string(c)) {
 			all.add(c)
@@ -37,7 +36,7 @@ func idCharSets() (all, first charSet) {
 		}
 	}
 	return all, first
-}
+})
 
 const maxID = 128 // characters, see [pause.CheckID]
 
@@ -45,9 +44,10 @@ const fixGlob = "write it like twins-*, with * for any characters, ? for one, an
 
 // parseGlob returns a pattern that matches at least one project id, and not just one.
 func parseGlob(s string) (g glob, f *fault) {
+	all, _ := idChars()
 	for rest := s; rest != ""; {
 		c := rest[0]
-		part := globPart{any: c == '*', chars: idChars}
+		part := globPart{any: c == '*', chars: all}
 		switch c {
 		case '*', '?':
 			rest = rest[1:]
@@ -57,7 +57,7 @@ func parseGlob(s string) (g glob, f *fault) {
 			}
 		default:
 			part.chars, rest = charSet{}, rest[1:]
-			if !idChars.has(c) {
+			if !all.has(c) {
 				return nil, faultf(fixGlob, "can match no project: an id has only letters, digits, '.', '_' and '-', and this is %s", quote(s))
 			}
 			part.chars.add(c)
@@ -97,12 +97,14 @@ func parseClass(s string) (set charSet, rest string, f *fault) {
 	if len(body) > 0 && (body[0] == '!' || body[0] == '^') {
 		set = charSet{^set[0], ^set[1]}
 	}
-	return set.and(idChars), rest, nil
+	all, _ := idChars()
+	return set.and(all), rest, nil
 }
 
 // impossible returns why a pattern matches no project id.
 func (g glob) impossible(s string) *fault {
 	const what = "can match no project: "
+	_, first := idChars()
 	least, begins := 0, false // whether one of the characters that an id may begin with can come first
 	for n, part := range g {
 		if part.chars.empty() {
@@ -112,7 +114,7 @@ func (g glob) impossible(s string) *fault {
 			least++
 		}
 		if n == 0 || n == 1 && g[0].any && !part.any {
-			begins = begins || !part.chars.and(firstChars).empty() && !part.any
+			begins = begins || !part.chars.and(first).empty() && !part.any
 		}
 	}
 	switch {

@@ -23,6 +23,7 @@ func (g glob) coveredBy(other glob, work *int) bool {
 	if len(g) > maxID || len(other) > maxID || !g.mayBeCoveredBy(other) {
 		return false
 	}
+	_, first := idChars()
 	// Walk through all ids that g matches, a character at a time, and keep all places where other may be.
 	type state struct {
 		at    int
@@ -58,10 +59,10 @@ func (g glob) coveredBy(other glob, work *int) bool {
 		}
 		if !s.begun {
 			// An id is not empty. What comes first may also be what follows an asterisk.
-			chars = chars.and(firstChars)
+			chars = chars.and(first)
 			if g[0].any && len(g) > 1 {
 				for c := range byte(128) {
-					if g[1].chars.and(firstChars).has(c) {
+					if g[1].chars.and(first).has(c) {
 						visit(2, other.step(s.there, c))
 					}
 				}

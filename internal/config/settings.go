@@ -85,17 +85,19 @@ type settingsWriter struct {
 	list  []Setting
 }
 
-// inherited are the keys that a key takes its value from where the file does not give it.
-var inherited = map[string]string{
-	"breaker.resume_threshold":  "breaker.threshold",
-	"projects.threshold":        "breaker.threshold",
-	"projects.resume_threshold": "breaker.resume_threshold",
-	"projects.hung_after":       "breaker.hung_after",
-	"projects.owner":            "gitea.owner",
-	"projects.repo":             "gitea.repo",
-	"projects.labels":           "escalation.labels",
-	"projects.assignees":        "escalation.assignees",
-	"local_dir":                 "state",
+// inherited returns the key that this one takes its value from where the file does not give it, or "".
+func inherited(key string) string {
+	return map[string]string{
+		"breaker.resume_threshold":  "breaker.threshold",
+		"projects.threshold":        "breaker.threshold",
+		"projects.resume_threshold": "breaker.resume_threshold",
+		"projects.hung_after":       "breaker.hung_after",
+		"projects.owner":            "gitea.owner",
+		"projects.repo":             "gitea.repo",
+		"projects.labels":           "escalation.labels",
+		"projects.assignees":        "escalation.assignees",
+		"local_dir":                 "state",
+	}[key]
 }
 
 // mapping returns the keys of a table. at is where the file has them, and key what the setting is called.
@@ -172,7 +174,7 @@ func (w *settingsWriter) origin(at string, s Setting) Setting {
 		return s
 	}
 	generic := regexp.MustCompile(`^projects\[\d+\]`).ReplaceAllString(s.Key, "projects")
-	for from := inherited[generic]; from != ""; from = inherited[from] {
+	for from := inherited(generic); from != ""; from = inherited(from) {
 		own := strings.TrimSuffix(at, ".resume_threshold") + ".threshold"
 		if generic == "projects.resume_threshold" && from == "breaker.threshold" && w.given(own) {
 			s.From, s.File, s.Line = strings.TrimSuffix(s.Key, ".resume_threshold")+".threshold", w.file, w.lines[own]

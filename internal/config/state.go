@@ -266,30 +266,32 @@ const fixPassword = "write the password to a file of its own, name that in state
 
 // parameters are the parameters that a URL of the state may have, each with what its value must be. Those are libpq's that the driver
 // understands. It would send any other one to the server, where a misspelled one goes unnoticed, or fails.
-var parameters = map[string]rule{
-	"host":                 anyText,
-	"port":                 anyText,
-	"user":                 anyText,
-	"dbname":               anyText,
-	"application_name":     anyText,
-	"connect_timeout":      seconds,
-	"keepalives":           oneOf("0", "1"),
-	"keepalives_idle":      seconds,
-	"keepalives_interval":  seconds,
-	"keepalives_count":     seconds,
-	"target_session_attrs": oneOf("read-write", "primary", "any"),
-	"sslmode":              oneOf("disable", "allow", "prefer", "require", "verify-ca", "verify-full"),
-	"sslnegotiation":       oneOf("postgres", "direct"),
-	"sslsni":               oneOf("0", "1"),
-	"sslrootcert":          func(s string) (string, *fault) { return oneOfOr(s, filePath, "system") },
-	"sslcert":              filePath,
-	"sslkey":               filePath,
-	"krbsrvname":           anyText,
-	"krbspn":               anyText,
-	"channel_binding":      oneOf("disable", "prefer", "require"),
-	"require_auth":         anyText,
-	"min_protocol_version": anyText,
-	"max_protocol_version": anyText,
+func parameters() map[string]rule {
+	return map[string]rule{
+		"host":                 anyText,
+		"port":                 anyText,
+		"user":                 anyText,
+		"dbname":               anyText,
+		"application_name":     anyText,
+		"connect_timeout":      seconds,
+		"keepalives":           oneOf("0", "1"),
+		"keepalives_idle":      seconds,
+		"keepalives_interval":  seconds,
+		"keepalives_count":     seconds,
+		"target_session_attrs": oneOf("read-write", "primary", "any"),
+		"sslmode":              oneOf("disable", "allow", "prefer", "require", "verify-ca", "verify-full"),
+		"sslnegotiation":       oneOf("postgres", "direct"),
+		"sslsni":               oneOf("0", "1"),
+		"sslrootcert":          func(s string) (string, *fault) { return oneOfOr(s, filePath, "system") },
+		"sslcert":              filePath,
+		"sslkey":               filePath,
+		"krbsrvname":           anyText,
+		"krbspn":               anyText,
+		"channel_binding":      oneOf("disable", "prefer", "require"),
+		"require_auth":         anyText,
+		"min_protocol_version": anyText,
+		"max_protocol_version": anyText,
+	}
 }
 
 func anyText(s string) (string, *fault) { return s, nil }
@@ -303,9 +305,10 @@ func seconds(s string) (string, *fault) {
 
 // parameterFault returns what is wrong with the parameters of a URL.
 func parameterFault(q url.Values) *fault {
-	names := slices.Sorted(maps.Keys(parameters))
+	rules := parameters()
+	names := slices.Sorted(maps.Keys(rules))
 	for _, name := range slices.Sorted(maps.Keys(q)) {
-		check, known := parameters[name]
+		check, known := rules[name]
 		if !known && namesSecret(name) {
 			return faultf(fixPassword, "contains a secret, which every user may read here")
 		}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/terraphim/adfbot/escalate/incident"
@@ -44,13 +45,13 @@ const (
 )
 
 var (
-	readGiven   = fmt.Sprintf(readStates, givenProjects)
-	readFlagged = fmt.Sprintf(readStates, flaggedProjects)
+	readGiven   = sync.OnceValue(func() string { return fmt.Sprintf(readStates, givenProjects) })
+	readFlagged = sync.OnceValue(func() string { return fmt.Sprintf(readStates, flaggedProjects) })
 )
 
 // HostFlags implements [incident.FleetStore].
 func (s *Store) HostFlags(ctx context.Context, projects ...string) (incident.HostFlags, error) {
-	statements := []statement{s.statement(readMark, s.host), s.statement(readFlagged, s.host, s.host, s.Now(), s.host), s.statement(readConfirmed, s.host)}
+	statements := []statement{s.statement(readMark, s.host), s.statement(readFlagged(), s.host, s.host, s.Now(), s.host), s.statement(readConfirmed, s.host)}
 	if len(projects) > 0 {
 		given := slices.Clone(projects)
 		for n, id := range given {
@@ -60,7 +61,7 @@ func (s *Store) HostFlags(ctx context.Context, projects ...string) (incident.Hos
 		if err != nil {
 			return incident.HostFlags{}, err
 		}
-		statements = []statement{statements[0], s.statement(readGiven, string(list), s.host)}
+		statements = []statement{statements[0], s.statement(readGiven(), string(list), s.host)}
 	}
 	results, err := s.readAtOnce(ctx, statements...)
 	if err != nil {

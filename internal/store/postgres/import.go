@@ -91,16 +91,18 @@ type importer struct {
 	total  int // rows
 }
 
-// beginImport has the transaction last as long as it needs, and be on disk when it is committed. While the file is read, it is idle.
-var beginImport = []statement{
-	{text: `BEGIN`},
-	{text: `SELECT set_config('statement_timeout', '0', true), set_config('idle_in_transaction_session_timeout', '10min', true),
+// beginImport returns statements that have the transaction last as long as it needs, and be on disk when it is committed. While the file is read, it is idle.
+func beginImport() []statement {
+	return []statement{
+		{text: `BEGIN`},
+		{text: `SELECT set_config('statement_timeout', '0', true), set_config('idle_in_transaction_session_timeout', '10min', true),
 		CASE WHEN current_setting('synchronous_commit') = 'off' THEN set_config('synchronous_commit', 'on', true) END`},
-	{text: fmt.Sprintf(`SELECT pg_advisory_xact_lock(%d)`, migrationLock)},
+		{text: fmt.Sprintf(`SELECT pg_advisory_xact_lock(%d)`, migrationLock)},
+	}
 }
 
 func (i *importer) run(ctx context.Context) (done Imported, err error) {
-	if _, err = i.c.run(ctx, beginImport...); err == nil {
+	if _, err = i.c.run(ctx, beginImport()...); err == nil {
 		err = i.s.migrateLocked(ctx, i.c)
 	}
 	if err != nil {
@@ -175,7 +177,7 @@ func (i *importer) earlierCopy(ctx context.Context) (*copyOf, error) {
 // isUsed reports whether any results or pauses are in the database. The first host that opens it stores where it is.
 func (i *importer) isUsed(ctx context.Context) (bool, error) {
 	var used []string
-	for _, t := range copiedTables {
+	for _, t := range copiedTables() {
 		if t.name != "meta" {
 			used = append(used, `EXISTS (SELECT 1 FROM adfbot.`+t.name+`)`)
 		}

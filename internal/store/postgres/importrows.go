@@ -31,37 +31,39 @@ const (
 	hostKeys = `'pause_dir', 'pause_dir_id', 'pause_dir_next_id', 'pause_dir_boot', 'flags_written'`
 )
 
-// In the file, runs of processes and confirmations are those of its only host, and what pauses a project is in the tables of holds and incidents.
-var copiedTables = []copiedTable{
-	{
-		name: "meta", key: `key`, other: map[string]string{"key": `CASE WHEN key IN (` + hostKeys + `) THEN key || '/' || ? ELSE key END`},
-		from: `adfbot.meta WHERE key NOT IN (` + ownKeys + `)`,
-	},
-	{
-		name: "project", key: `id`, other: map[string]string{
-			"id": `known.id`, "generation": `coalesce(generation, 0)`, "failures": `coalesce(failures, 0)`, "tripped": `coalesce(tripped, 0)`,
-			"half_open": `coalesce(half_open, 0)`, "ignored": `coalesce(ignored, 0)`,
-			"incident": `incident.id`, "hold": `hold.id`, "note": `coalesce(hold.note, '')`, "paused_at": `coalesce(hold.since, incident.opened_at)`,
-			"hold_until": `hold.until`, "hold_stop": `coalesce(hold.stop, '')`,
+// copiedTables returns the tables that are copied. In the file, runs of processes and confirmations are those of its only host, and what pauses a project is in the tables of holds and incidents.
+func copiedTables() []copiedTable {
+	return []copiedTable{
+		{
+			name: "meta", key: `key`, other: map[string]string{"key": `CASE WHEN key IN (` + hostKeys + `) THEN key || '/' || ? ELSE key END`},
+			from: `adfbot.meta WHERE key NOT IN (` + ownKeys + `)`,
 		},
-		from: `(SELECT id FROM adfbot.project UNION SELECT project FROM adfbot.hold UNION SELECT project FROM adfbot.incident WHERE ended_at IS NULL) AS known
+		{
+			name: "project", key: `id`, other: map[string]string{
+				"id": `known.id`, "generation": `coalesce(generation, 0)`, "failures": `coalesce(failures, 0)`, "tripped": `coalesce(tripped, 0)`,
+				"half_open": `coalesce(half_open, 0)`, "ignored": `coalesce(ignored, 0)`,
+				"incident": `incident.id`, "hold": `hold.id`, "note": `coalesce(hold.note, '')`, "paused_at": `coalesce(hold.since, incident.opened_at)`,
+				"hold_until": `hold.until`, "hold_stop": `coalesce(hold.stop, '')`,
+			},
+			from: `(SELECT id FROM adfbot.project UNION SELECT project FROM adfbot.hold UNION SELECT project FROM adfbot.incident WHERE ended_at IS NULL) AS known
 			LEFT JOIN adfbot.project ON project.id = known.id
 			LEFT JOIN adfbot.hold ON hold.project = known.id
 			LEFT JOIN adfbot.incident ON incident.project = known.id AND ended_at IS NULL`,
-	},
-	{name: "result", key: `id`},
-	{name: "run", key: `id`, other: map[string]string{"host_id": `CASE host_id WHEN '' THEN ? ELSE host_id END`}},
-	{name: "incident", key: `id`},
-	{name: "silence", key: `id`},
-	{name: "evidence", key: `incident`},
-	{name: "host_flag", key: `host, project`, other: map[string]string{"host": `?`}},
-	{name: "label", key: `server, owner, repo, name`},
-	{name: "account", key: `server, user_id`},
-	{name: "operator", key: `server, login`},
-	{name: "scan", key: `server, owner, repo`},
-	{name: "command", key: `server, comment`},
-	{name: "stop", key: `id`},
-	{name: "stop_project", key: `stop, project`},
+		},
+		{name: "result", key: `id`},
+		{name: "run", key: `id`, other: map[string]string{"host_id": `CASE host_id WHEN '' THEN ? ELSE host_id END`}},
+		{name: "incident", key: `id`},
+		{name: "silence", key: `id`},
+		{name: "evidence", key: `incident`},
+		{name: "host_flag", key: `host, project`, other: map[string]string{"host": `?`}},
+		{name: "label", key: `server, owner, repo, name`},
+		{name: "account", key: `server, user_id`},
+		{name: "operator", key: `server, login`},
+		{name: "scan", key: `server, owner, repo`},
+		{name: "command", key: `server, comment`},
+		{name: "stop", key: `id`},
+		{name: "stop_project", key: `stop, project`},
+	}
 }
 
 // tableCopy is a table with the columns that are copied.
@@ -76,7 +78,7 @@ type tableCopy struct {
 
 // plan finds the columns that both databases have.
 func (i *importer) plan(ctx context.Context) error {
-	for _, table := range copiedTables {
+	for _, table := range copiedTables() {
 		t := tableCopy{copiedTable: table}
 		known, err := sqlstore.List(ctx, i.from.Rows, func(row sqlstore.Row) (name string, err error) { return name, row.Scan(&name) },
 			`SELECT name FROM pragma_table_info('`+t.name+`')`)

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/terraphim/adfbot/breaker"
@@ -44,8 +45,8 @@ const projectStates = `
 	ORDER BY place, number`
 
 var (
-	oneProjectState  = fmt.Sprintf(projectStates, `project = ?`, `id = ?`)
-	allProjectStates = fmt.Sprintf(projectStates, `TRUE`, `TRUE`)
+	oneProjectState  = sync.OnceValue(func() string { return fmt.Sprintf(projectStates, `project = ?`, `id = ?`) })
+	allProjectStates = sync.OnceValue(func() string { return fmt.Sprintf(projectStates, `TRUE`, `TRUE`) })
 )
 
 // ScanStates adds a row to the states of projects. Of a project, those of what pauses it come before its confirmation.
@@ -84,13 +85,13 @@ func ScanStates(states map[string]incident.ProjectState) func(Row) (struct{}, er
 
 func (s *State) ProjectState(ctx context.Context, project string) (incident.ProjectState, error) {
 	states := map[string]incident.ProjectState{}
-	_, err := read(ctx, s, ScanStates(states), oneProjectState, project, project, s.host, project, project, project)
+	_, err := read(ctx, s, ScanStates(states), oneProjectState(), project, project, s.host, project, project, project)
 	return states[project], err
 }
 
 func (s *State) ProjectStates(ctx context.Context) (map[string]incident.ProjectState, error) {
 	states := map[string]incident.ProjectState{}
-	_, err := read(ctx, s, ScanStates(states), allProjectStates, s.host)
+	_, err := read(ctx, s, ScanStates(states), allProjectStates(), s.host)
 	return states, err
 }
 
