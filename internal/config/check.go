@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"cmp"
 	"fmt"
 	"path/filepath"
@@ -20,7 +21,8 @@ func parse(path string, data []byte, host string, included func(pattern string) 
 	c := defaults(host)
 	c.Path, c.Files = path, []string{path}
 	include := ""
-	r := &reader{file: path, root: schema(c, &include), lines: map[string]int{}}
+	keys := min(bytes.Count(data, []byte{'\n'}), 1000) // about one on each line, and memory for no more than a large file has
+	r := &reader{file: path, root: schema(c, &include), lines: make(map[string]int, keys)}
 	r.mapping(value{node: root}, r.root)
 	if root.Kind == yaml.MappingNode {
 		for pair := range slices.Chunk(root.Content, 2) {
@@ -91,9 +93,9 @@ func (r *reader) checkGitea(c *Config) {
 
 // checkEntries takes the entries of all files as the projects, but for one with the id of an earlier one.
 func (r *reader) checkEntries(c *Config) {
-	first := make(map[string]entry, len(r.entries)) // by id
+	first := make(map[string]*entry, len(r.entries)) // by id
 	entries := r.entries
-	r.entries = make([]entry, 0, len(entries))
+	r.entries = make([]*entry, 0, len(entries))
 	c.Projects, c.globs, c.places = make([]Project, 0, len(entries)), make([]glob, 0, len(entries)), make([]Place, 0, len(entries))
 	for _, e := range entries {
 		if was, twice := first[e.ID]; twice {
@@ -113,7 +115,7 @@ func (r *reader) checkEntries(c *Config) {
 
 // patternsWithoutEffect returns the patterns that an earlier one leaves nothing to. Of very many, it compares the first ones.
 func (r *reader) patternsWithoutEffect(work int) (all []Problem) {
-	var earlier []entry
+	var earlier []*entry
 	for _, e := range r.entries {
 		if e.Match == "" {
 			continue

@@ -140,8 +140,8 @@ func (r *reader) checkClasses(c *Config) {
 }
 
 // withCommonClasses returns the entries of all projects, after one that has the rules for all.
-func (r *reader) withCommonClasses(c *Config) []entry {
-	return append([]entry{{Project: Project{Classes: c.Classes}, file: r.file}}, r.entries...)
+func (r *reader) withCommonClasses(c *Config) []*entry {
+	return append([]*entry{{Project: Project{Classes: c.Classes}, file: r.file}}, r.entries...)
 }
 
 // broadExpressions returns the expressions that most likely match too much.

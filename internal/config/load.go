@@ -157,7 +157,7 @@ func (r *reader) ownKeys(c *Config, file string, use []string) (keys []string) {
 }
 
 // ownEntry returns the entry of the project that a key in use names, and the rest of the key.
-func (r *reader) ownEntry(c *Config, use string) (e entry, rest string, ok bool) {
+func (r *reader) ownEntry(c *Config, use string) (e *entry, rest string, ok bool) {
 	id, rest, ok := strings.Cut(strings.TrimPrefix(use, "projects["), "]")
 	if !ok || !strings.HasPrefix(use, "projects[") {
 		return e, "", false

@@ -142,7 +142,7 @@ func (r *reader) projects(v value) {
 		if p.Name() == "" {
 			return
 		}
-		e := entry{
+		e := &entry{
 			Project: p, file: r.file, line: max(r.lines[idKey], r.lines[matchKey]), key: item.key, lines: r.lines,
 			// A project whose own repository is wrong must not use the common one: nobody would look for its issue there.
 			unknownRepo: wrong(item.key+".owner") || wrong(item.key+".repo"),
@@ -157,7 +157,7 @@ func (r *reader) projects(v value) {
 }
 
 // place says where the entry is, for a reader of the file.
-func (e entry) place(reader string) string {
+func (e *entry) place(reader string) string {
 	if e.file == reader {
 		return fmt.Sprintf("on line %d", e.line)
 	}

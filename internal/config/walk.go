@@ -35,7 +35,7 @@ type reader struct {
 	problems []Problem
 	included []Problem      // of included files
 	lines    map[string]int // by dotted path: the first line of each known key in the file, whether its value is good or not
-	entries  []entry        // of projects, those of all files
+	entries  []*entry       // of projects, those of all files
 	localDir bool           // the file names a good local_dir
 
 	tokenVars []string // see Config.TokenVars
