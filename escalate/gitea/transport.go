@@ -1,6 +1,7 @@
 package gitea
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"net/http"
@@ -92,23 +93,22 @@ func (b *limitedBody) count(p []byte) {
 			b.escaped, p = false, p[1:]
 			continue
 		}
-		n := 0
+		n := bytes.IndexByte(p, '"')
+		quoted := n >= 0
+		if !quoted {
+			n = len(p)
+		}
 		if b.inString {
-			for n < len(p) && p[n] != '"' && p[n] != '\\' {
-				n++
-			}
+			// Of backslashes in a row, each second one stands for itself.
+			slashes := n - len(bytes.TrimRight(p[:n], `\`))
+			b.escaped = slashes%2 == 1
+			b.inString = !quoted || b.escaped
 		} else {
-			for n < len(p) && p[n] != '"' {
-				if p[n] == '{' {
-					b.objects++
-				}
-				n++
-			}
+			b.objects += bytes.Count(p[:n], []byte{'{'})
+			b.inString = quoted
 		}
-		if n == len(p) {
-			return
+		if p = p[n:]; quoted && !b.escaped {
+			p = p[1:]
 		}
-		b.inString, b.escaped = !b.inString || p[n] == '\\', b.inString && p[n] == '\\'
-		p = p[n+1:]
 	}
 }
