@@ -130,8 +130,8 @@ func (a *app) init(ctx context.Context, o initOptions) error {
 		who := strings.Join(members, ", ")
 		for _, dir := range []string{p.OwnDir(), p.PauseDir} {
 			if info, err := os.Stat(dir); err == nil && info.Mode()&0o020 == 0 { // it was there, e.g. as a package makes it
-				a.printf("warn  %s is closed to its group (%s), so %s may not report, pause or resume: run chmod g+rwxs %[1]s; of a package, see \"Packages\" in adfbot help install\n",
-					dir, info.Mode(), who)
+				a.printf("warn  %s is closed to its group (%s), so %s may not report, pause or resume: run chmod g+rwxs %s; of a package, see \"Packages\" in adfbot help install\n",
+					dir, info.Mode(), who, text.ShellQuote(dir))
 			}
 		}
 	}

@@ -83,6 +83,9 @@ func (f runsFlags) check(filter *store.RunFilter, now time.Time) (err error) {
 	if filter.Since, err = parseSince("--since", f.since, now); err == nil {
 		filter.Until, err = parseSince("--until", f.until, now)
 	}
+	if err == nil && !filter.Since.IsZero() && !filter.Until.IsZero() && !filter.Since.Before(filter.Until) {
+		err = fmt.Errorf("--since %s is not before --until %s: no run can be between them", f.since, f.until)
+	}
 	if err == nil {
 		err = checkLimit(f.limit)
 	}

@@ -266,11 +266,11 @@ func (c *checker) knownDir(dir pause.Dir) {
 	case statErr == nil && !info.IsDir() && err != nil:
 		c.add(Fail, "pause_dir", "%s is not a directory, %s: remove it and run `adfbot sweep`, which makes it again", path, effect)
 	case errors.Is(err, fs.ErrPermission):
-		c.add(Fail, "pause_dir", "%v, %s: run chmod a+rx %s as its owner, or remove it and run `adfbot sweep`", err, effect, path)
+		c.add(Fail, "pause_dir", "%v, %s: run chmod a+rx %s as its owner, or remove it and run `adfbot sweep`", err, effect, text.ShellQuote(path))
 	case err != nil:
 		c.add(Fail, "pause_dir", "%v, %s", err, effect)
 	case statErr == nil && info.Mode()&0o005 != 0o005 && owner.UID != 0 && !owner.IsPerson():
-		c.add(Warn, "pause_dir", "%s is closed to other users, %s: run chmod o+rx %[1]s", path, "whose gate reports every project of a pattern as unknown")
+		c.add(Warn, "pause_dir", "%s is closed to other users, whose gate reports every project of a pattern as unknown: run chmod o+rx %s", path, text.ShellQuote(path))
 	}
 }
 
@@ -307,14 +307,14 @@ func (c *checker) pauseDir(ctx context.Context) {
 	// A bot with a user of its own serves jobs of other users. Root's and a person's may be private.
 	owner := hostlocal.BotUser(c.cfg.OwnPath())
 	if closed, fix := closedToOthers(dir.Path()); closed != "" && owner.UID != 0 && !owner.IsPerson() {
-		c.add(Warn, "pause_dir", "%s is closed to other users, whose gate and exec cannot tell what is paused: run chmod %s %[1]s", closed, fix)
+		c.add(Warn, "pause_dir", "%s is closed to other users, whose gate and exec cannot tell what is paused: run chmod %s %s", closed, fix, text.ShellQuote(closed))
 	}
 	switch info, err := os.Stat(dir.Path()); {
 	case err != nil:
 	case info.Mode()&os.ModeSticky != 0 && owner.UID != 0 && hostlocal.Owner(dir.Path()).UID != owner.UID:
-		c.add(Warn, "pause_dir", "%s has the sticky bit, so %s cannot remove flags of other users: run chown %[2]s %[1]s", dir.Path(), owner.Name)
+		c.add(Warn, "pause_dir", "%s has the sticky bit, so %s cannot remove flags of other users: run chown %[2]s %[3]s", dir.Path(), owner.Name, text.ShellQuote(dir.Path()))
 	case info.Mode().Perm()&0o002 != 0 && info.Mode()&os.ModeSticky == 0:
-		c.add(Warn, "pause_dir", "every user can remove flags from %s, which resumes projects: run chmod o-w %[1]s", dir.Path())
+		c.add(Warn, "pause_dir", "every user can remove flags from %s, which resumes projects: run chmod o-w %s", dir.Path(), text.ShellQuote(dir.Path()))
 	}
 	c.knownDir(dir)
 	var strangers []string

@@ -262,6 +262,18 @@ func TestCheckFindings(t *testing.T) {
 			require.NoError(w, os.WriteFile(w.Dir+"/http-token", []byte("one-token-for-everything"), 0o600))
 			w.change("projects:", "http:\n  listen: 127.0.0.1:0\n  token_file: DIR/http-token\n  webhook_secret_file: DIR/http-token\nprojects:")
 		}, "http", bot.Warn, []string{"http.webhook_secret_file holds the token of http.token_file", "`openssl rand -hex 32`"}},
+		"a token that is the one for Gitea": {func(w *world) {
+			require.NoError(w, os.WriteFile(w.Dir+"/token", []byte(token), 0o600))
+			w.change("projects:", "http:\n  listen: 127.0.0.1:0\n  token_file: DIR/token\nprojects:")
+		}, "http", bot.Warn, []string{"http.token_file holds the bot's token for Gitea, so whoever sends it may act as the bot there", "`openssl rand -hex 32`"}},
+		"a project's token that is the one for Gitea": {func(w *world) {
+			require.NoError(w, os.WriteFile(w.Dir+"/token", []byte(token), 0o600))
+			w.change("projects:", "http:\n  listen: 127.0.0.1:0\nprojects:", "  - id: odilo\n", "  - id: odilo\n    token_file: DIR/token\n")
+		}, "http", bot.Warn, []string{"projects[odilo].token_file holds the bot's token for Gitea"}},
+		"a webhook's secret that is the token for Gitea": {func(w *world) {
+			require.NoError(w, os.WriteFile(w.Dir+"/token", []byte(token), 0o600))
+			w.change("projects:", "http:\n  listen: 127.0.0.1:0\n  webhook_secret_file: DIR/token\nprojects:")
+		}, "http", bot.Warn, []string{"http.webhook_secret_file holds the bot's token for Gitea"}},
 		"a token without a listener": {func(w *world) {
 			require.NoError(w, os.WriteFile(w.Dir+"/http-token", []byte("one-token-for-everything"), 0o600))
 			w.change("projects:", "http:\n  token_file: DIR/http-token\nprojects:")
@@ -662,14 +674,14 @@ func TestCheckPauseDirectoryClosedToOthers(t *testing.T) {
 	require.NoError(t, os.Chown(filepath.Dir(w.cfg.State), 997, 997))
 	require.NoError(t, os.Chmod(filepath.Dir(w.Dir), 0o755)) // by testing it is closed
 	require.NotContains(t, w.finding("pause_dir", bot.OK), "chmod")
-	above := w.Dir + "/above"
+	above := w.Dir + "/above it"
 	require.NoError(t, os.Mkdir(above, 0o700))
 	require.NoError(t, os.Rename(w.cfg.PauseDir, above+"/pause"))
-	w.change("DIR/pause", "DIR/above/pause")
-	require.Contains(t, w.finding("pause_dir", bot.Warn), "chmod o+x "+above)
+	w.change("DIR/pause", "DIR/above it/pause")
+	require.Contains(t, w.finding("pause_dir", bot.Warn), "chmod o+x '"+above+"'")
 	require.NoError(t, os.Chmod(above, 0o711))
 	require.NoError(t, os.Chmod(above+"/pause", 0o750))
-	require.Contains(t, w.finding("pause_dir", bot.Warn), "chmod o+rx "+above+"/pause")
+	require.Contains(t, w.finding("pause_dir", bot.Warn), "chmod o+rx '"+above+"/pause'")
 }
 
 // No directory of the system is given to the bot: it needs one of its own.

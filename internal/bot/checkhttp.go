@@ -19,12 +19,24 @@ import (
 
 	"github.com/terraphim/adfbot/internal/config"
 	"github.com/terraphim/adfbot/internal/hostlocal"
+	"github.com/terraphim/adfbot/internal/text"
 )
 
 // http checks whether serve could start its HTTP side, or runs already.
 func (c *checker) http(ctx context.Context) {
 	h := c.cfg.HTTP
 	tokens, errs := c.cfg.Tokens(c.env.Getenv)
+	own, _ := c.cfg.Gitea.TokenSource(c.env.Getenv).Token() // why there is none is another finding
+	given := func(key, secret string) {
+		if secret == own && own != "" {
+			c.add(Warn, "http", "%s holds the bot's token for Gitea, so whoever sends it may act as the bot there: "+
+				"put one of its own there, generated with `openssl rand -hex 32`", key)
+		}
+	}
+	given("http.token_file", tokens.Admin)
+	for _, t := range tokens.Projects {
+		given("projects["+t.Entry+"].token_file", t.Token)
+	}
 	for _, err := range errs {
 		c.failed("http", err)
 	}
@@ -35,7 +47,7 @@ func (c *checker) http(ctx context.Context) {
 		secret, err := config.ReadSecret(h.WebhookSecretFile, c.env.Getenv)
 		if err != nil {
 			c.failed("http", fmt.Errorf("http.webhook_secret_file: %w", err))
-		} else if secret == tokens.Admin {
+		} else if given("http.webhook_secret_file", secret); secret == tokens.Admin {
 			c.add(Warn, "http", "http.webhook_secret_file holds the token of http.token_file, so whoever manages the webhook in Gitea may do everything: "+
 				"give the webhook one of its own, generated with `openssl rand -hex 32`")
 		}
@@ -136,7 +148,7 @@ func (c *checker) reaches(u *user.User, dir string) {
 			search = 0o010
 		}
 		if info.Mode()&search == 0 && u.Uid != "0" {
-			c.add(Warn, "users", "%s may not enter %s (%s), and so not report through http.socket: run chmod o+x %[2]s", u.Username, path, info.Mode())
+			c.add(Warn, "users", "%s may not enter %s (%s), and so not report through http.socket: run chmod o+x %s", u.Username, path, info.Mode(), text.ShellQuote(path))
 			return
 		}
 		if path == filepath.Dir(path) {

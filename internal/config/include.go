@@ -10,6 +10,7 @@ import (
 
 	"gopkg.in/yaml.v3"
 
+	"github.com/terraphim/adfbot/internal/text"
 	"github.com/terraphim/adfbot/pause"
 )
 
@@ -118,7 +119,7 @@ func unreadableDir(dir string, err error) *fault {
 	case errors.Is(err, fs.ErrNotExist):
 		return faultf("create it, or remove include", "names files in %s, which does not exist", dir)
 	case errors.Is(err, fs.ErrPermission):
-		return faultf(fmt.Sprintf("the files hold no secrets: run chmod a+rx %s", dir), "names files in %s, which this user (uid %d) cannot list", dir, os.Geteuid())
+		return faultf(fmt.Sprintf("the files hold no secrets: run chmod a+rx %s", text.ShellQuote(dir)), "names files in %s, which this user (uid %d) cannot list", dir, os.Geteuid())
 	}
 	return faultf("", "cannot be read: %v", err)
 }

@@ -106,6 +106,9 @@ func unixUser(s string) (string, *fault) {
 	if s == "" || len(s) > 256 || s[0] == '-' || strings.ContainsFunc(s, invalid) {
 		return "", faultf("write a name that getent passwd lists, or a number", "must be a Unix user, not %s", quote(s))
 	}
+	if len(s) > 1 && s[0] == '0' && strings.Trim(s, "0123456789") == "" {
+		return "", faultf("write it as id -u prints it", "must not begin with 0, since it is a user's number: %s", quote(s))
+	}
 	return s, nil
 }
 

@@ -309,6 +309,7 @@ func TestRulesRefuse(t *testing.T) {
 		{"a user that is an option", projectsOf("  - id: a\n    users: ['-b']\n"), `8: projects[0].users[0]: must be a Unix user, not "-b"`},
 		{"a user with a space", projectsOf("  - id: a\n    users: [b c]\n"), `8: projects[0].users[0]: must be a Unix user, not "b c"`},
 		{"a user that is too long", projectsOf("  - id: a\n    users: [" + long + "]\n"), `8: projects[0].users[0]: must be a Unix user, not "` + long[:60] + `"…`},
+		{"a user's number with a zero before it", projectsOf("  - id: a\n    users: ['01000']\n"), `8: projects[0].users[0]: must not begin with 0, since it is a user's number: "01000"`},
 		{"an empty user", projectsOf("  - id: a\n    users: ['']\n"), `8: projects[0].users[0]: must be a Unix user, not ""`},
 		{"a user twice", projectsOf("  - id: a\n    users: [b, b]\n"), "8: projects[0].users[1]: is the same as projects[0].users[0]"},
 		{"a token in place of the file of a project", projectsOf("  - id: a\n    token_file: hunter2\n"), "8: projects[0].token_file: must be the path of a file that holds the secret"},

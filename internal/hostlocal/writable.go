@@ -73,22 +73,22 @@ func NotWritable(path string) string {
 	err = syscall.Access(path, mode)
 	switch {
 	case err == nil && appendOnly(path):
-		return "it is append-only: run chattr -a " + path
+		return "it is append-only: run chattr -a " + text.ShellQuote(path)
 	case err == nil:
 		return ""
 	case errors.Is(err, syscall.EROFS):
 		return "its file system is read-only"
 	case errors.Is(err, syscall.EPERM):
-		return "it is immutable: run chattr -i " + path
+		return "it is immutable: run chattr -i " + text.ShellQuote(path)
 	}
-	me, owner := Me(), Owner(path)
-	fix := fmt.Sprintf("run chown %s %s", me.word(), path)
+	me, owner, quoted := Me(), Owner(path), text.ShellQuote(path)
+	fix := fmt.Sprintf("run chown %s %s", me.word(), quoted)
 	if inGroup(info) {
-		fix += ", or let its group write it with chmod g+rwX " + path
+		fix += ", or let its group write it with chmod g+rwX " + quoted
 	}
 	switch {
 	case me.UID == owner.UID:
-		fix = "run chmod u+rwX " + path
+		fix = "run chmod u+rwX " + quoted
 	case !me.IsPerson(): // the bot's own user, which nobody has given the file
 	case owner.UID == 0:
 		fix = "run it as root, or as the bot's user; if that may not write it either, chown it to that user"

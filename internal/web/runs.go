@@ -56,6 +56,9 @@ func (r *request) runFilter() (f store.RunFilter, err error) {
 			return f, refused(http.StatusBadRequest, titleQuery, "%v", err)
 		}
 	}
+	if !f.Since.IsZero() && !f.Until.IsZero() && !f.Since.Before(f.Until) {
+		return f, refused(http.StatusBadRequest, titleQuery, "since, %s, is not before until, %s", q["since"], q["until"])
+	}
 	switch output := q["output"]; output {
 	case "", "false":
 	case "true":

@@ -57,7 +57,7 @@ func TestRunPages(t *testing.T) {
 	s.problem(s.get("/api/v1/projects/nobody/runs", as(adminToken)), 404)
 	for query, says := range map[string]string{
 		"?outcome=bad": "success, failure or ignored", "?limit=0": "1 to 200", "?after=x": "next of an earlier answer", "?after=": "next of an earlier answer",
-		"?since=yesterday": "RFC 3339", "?output=yes": "true or false", "?page=2": "no parameter",
+		"?since=yesterday": "RFC 3339", "?since=2026-01-02T00:00:00Z&until=2026-01-01T00:00:00Z": "is not before until", "?output=yes": "true or false", "?page=2": "no parameter",
 	} {
 		s.spec = nil // it refuses some of these requests itself
 		require.Contains(t, s.problem(s.get("/api/v1/projects/odilo/runs"+query, as(adminToken)), 400), says, query)
