@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -52,6 +53,11 @@ func (r *reader) include(c *Config, pattern string, read func(pattern string) ([
 		r.included = append(r.included, Problem{File: r.file, Line: r.lines["include"], Key: "include", What: f.what, Fix: f.fix})
 	}
 	for _, s := range sources {
+		if sameFile(s.path, c.Path) { // its keys are no mistake, but those of an included file would be
+			r.included = append(r.included, Problem{File: r.file, Line: r.lines["include"], Key: "include", What: "names this file itself",
+				Fix: "move the files with more projects to a directory of their own, and write conf.d/*.yaml"})
+			continue
+		}
 		c.Files = append(c.Files, s.path)
 		if s.err != nil {
 			for _, p := range s.err.Problems {
@@ -67,15 +73,23 @@ func (r *reader) include(c *Config, pattern string, read func(pattern string) ([
 	}
 }
 
+// sameFile reports whether two paths, of which any may be relative, are the same. What they lead to does not matter.
+func sameFile(a, b string) bool {
+	absA, errA := filepath.Abs(a)
+	absB, errB := filepath.Abs(b)
+	return errA == nil && errB == nil && absA == absB
+}
+
 // readIncluded reads the files that a pattern names, sorted by name. A pattern without wildcards names a file that must be there. As in a
 // shell, a wildcard at the beginning of a name stands for no dot: those are an editor's temporary files.
 func readIncluded(pattern string) (out []source, f *fault) {
 	dir, name := filepath.Split(pattern)
 	paths := []string{pattern}
 	if strings.ContainsAny(name, wildcards) {
-		entries, err := os.ReadDir(dir) // sorted
+		at := cmp.Or(dir, ".")         // the main file may have been named without a directory
+		entries, err := os.ReadDir(at) // sorted
 		if err != nil {
-			return nil, unreadableDir(dir, err)
+			return nil, unreadableDir(at, err)
 		}
 		paths = nil
 		for _, e := range entries {

@@ -150,6 +150,8 @@ func TestIncludeRefused(t *testing.T) {
 		{"a wildcard in a directory", "include: '*/x.yaml'\n" + rest, "", []string{`config.yaml:1: include: has a wildcard in the name of a directory: "*/x.yaml"`}},
 		{"a directory", "include: conf.d/\n" + rest, "", []string{`config.yaml:1: include: names no file: "conf.d/"`}},
 		{"a bad pattern", "include: '[.yaml'\n" + rest, "", []string{`config.yaml:1: include: is no pattern of file names: "[.yaml"`}},
+		{"the file itself", "include: '*.yaml'\n" + rest, "", []string{
+			"config.yaml:1: include: names this file itself: move the files with more projects to a directory of their own, and write conf.d/*.yaml"}},
 		{"mistakes in both", "instance: 5\n" + main, "x: 1\nprojects: [{id: a}]\n", []string{"config.yaml:1: instance: must be", "\n", "conf.d/a.yaml:1: x: unknown key"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -161,6 +163,33 @@ func TestIncludeRefused(t *testing.T) {
 				require.Contains(t, text, want)
 			}
 		})
+	}
+}
+
+// A pattern that fits the main file, too, names it once, and not each of its keys. gate goes on.
+func TestIncludeOfItself(t *testing.T) {
+	path := configOf(t, map[string]string{"config.yaml": "include: '*.yaml'\n" + rest, "more.yaml": "projects:\n  - id: a\n"})
+	const says = "config.yaml:1: include: names this file itself"
+	_, err := Load(path)
+	require.ErrorContains(t, err, says)
+	require.NotContains(t, err.Error(), "\n")
+	for _, at := range []string{path, filepath.Join(filepath.Dir(path), "..", filepath.Base(filepath.Dir(path)), "config.yaml")} {
+		c, warnings, err := LoadFor(at, GateKeys...)
+		require.NoError(t, err)
+		require.Equal(t, []string{"odilo", "a"}, c.EntryNames())
+		require.Len(t, warnings, 1)
+		require.Contains(t, warnings[0].String(), says)
+	}
+}
+
+// The main file may be named by its name alone, as for a look at a new one before it takes the place of the old.
+func TestIncludeBesideAFileWithoutDirectory(t *testing.T) {
+	path := configOf(t, map[string]string{"config.yaml": "include: '*.d'\n" + rest, "a.d": "projects:\n  - id: a\n"})
+	t.Chdir(filepath.Dir(path))
+	for _, name := range []string{"config.yaml", "./config.yaml"} {
+		c, err := Load(name)
+		require.NoError(t, err)
+		require.Equal(t, []string{"odilo", "a"}, c.EntryNames())
 	}
 }
 
