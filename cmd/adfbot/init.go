@@ -420,6 +420,7 @@ func (a *app) printNext(p setup.Places, err error) {
 	}
 	a.printf("Next:\n")
 	line := func(command string) { a.printf("  %s\n", command) }
+	unit := text.ShellQuote(p.UnitName())
 	if p.Config != config.DefaultPath {
 		line("export ADFBOT_CONFIG=" + text.ShellQuote(p.Config) + "   # so that all commands find it; in crontabs, too")
 	}
@@ -427,12 +428,12 @@ func (a *app) printNext(p setup.Places, err error) {
 	switch {
 	case p.Unit != "" && p.UserUnit:
 		line("systemctl --user daemon-reload")
-		line("systemctl --user enable --now adfbot   # starts the daemon")
+		line("systemctl --user enable --now " + unit + "   # starts the daemon")
 		line("loginctl enable-linger   # it goes on when you log out, and starts at boot")
 	case p.Unit != "":
 		sudo := hostlocal.Owner("/").RunAs(a.getenv("PATH"))
 		line(sudo + "systemctl daemon-reload")
-		line(sudo + "systemctl enable --now adfbot   # starts the daemon")
+		line(sudo + "systemctl enable --now " + unit + "   # starts the daemon")
 	default:
 		line(a.asService(p, "serve", true) + "   # the daemon")
 	}

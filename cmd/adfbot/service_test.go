@@ -39,11 +39,12 @@ func TestUnitIsHardened(t *testing.T) {
 	require.Contains(t, keys["LoadCredential"][0], "gitea-token:")
 }
 
-// Both units work with http.socket: /run/adfbot/adfbot.sock, and the daemon cannot take the machine's memory.
+// Both units work with http.socket: /run/adfbot/adfbot.sock, and the daemon cannot take the machine's memory. Their end removes nothing from
+// that directory: pause flags may lie there, and the socket of another installation.
 func TestUnitsServeSocket(t *testing.T) {
 	hardened, _ := unitOf(t)
 	for name, unit := range map[string]string{"init": setup.Unit(setup.Places{User: "adfbot", State: "/s", PauseDir: "/p"}), "adfbot.service": hardened} {
-		require.Contains(t, unit, "\nRuntimeDirectory=adfbot\n", name)
+		require.Contains(t, unit, "\nRuntimeDirectory=adfbot\nRuntimeDirectoryPreserve=yes\n", name)
 		require.Contains(t, unit, "\nMemoryMax=", name)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/terraphim/adfbot/internal/config"
 )
@@ -70,6 +71,9 @@ func (p Places) OwnDir() string {
 	}
 	return filepath.Dir(p.State)
 }
+
+// UnitName is what systemctl calls the unit.
+func (p Places) UnitName() string { return strings.TrimSuffix(filepath.Base(p.Unit), ".service") }
 
 func exists(path string) bool {
 	_, err := os.Lstat(path)

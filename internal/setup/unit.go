@@ -50,6 +50,7 @@ KillMode=mixed
 NoNewPrivileges=yes
 ProtectSystem=full
 ` + p.protection() + `RuntimeDirectory=adfbot
+RuntimeDirectoryPreserve=yes
 MemoryMax=512M
 
 [Install]
