@@ -129,15 +129,24 @@ func AdviseRestore(cfg *config.Config, err error) error {
 		return err
 	case errors.Is(err, pause.ErrOtherDirectory):
 		return fmt.Errorf("%w\nif this is to be the pause directory from now on: adfbot restore writes the flags of all paused projects to it%s",
-			err, runRestore(cfg))
+			err, runRestore(cfg, err))
 	}
-	return fmt.Errorf("%w\n%s creates the sentinel and the flags of all paused projects again%s", err, restore(err), runRestore(cfg))
+	return fmt.Errorf("%w\n%s creates the sentinel and the flags of all paused projects again%s", err, restore(err), runRestore(cfg, err))
+}
+
+// byRoot reports whether the pause directory is missing where its bot's user may not make it. Root makes it for them.
+func byRoot(cfg *config.Config, err error) bool {
+	return errors.Is(err, pause.ErrNoDir) && hostlocal.Owner(cfg.PauseDir).UID != hostlocal.BotUser(cfg.OwnPath()).UID
 }
 
 // runRestore returns a line with the command as people on this machine run it, or "" if it needs nothing more than its name.
-func runRestore(cfg *config.Config) string {
+func runRestore(cfg *config.Config, err error) string {
 	const name = "adfbot restore"
-	command := hostlocal.BotUser(cfg.OwnPath()).RunAs(os.Getenv("PATH")) + name + cfg.ShellFlag()
+	who := hostlocal.BotUser(cfg.OwnPath())
+	if byRoot(cfg, err) {
+		who = hostlocal.Account{}
+	}
+	command := who.RunAs(os.Getenv("PATH")) + name + cfg.ShellFlag()
 	if command == name {
 		return ""
 	}
@@ -169,16 +178,19 @@ func (r *Reader) AdviseRestore(ctx context.Context, err error) error {
 	case errors.Is(err, pause.ErrDeadLink):
 		return fmt.Errorf("%w\npaused: %s", err, strings.Join(projects, ", "))
 	case len(projects) == 0 && !everPaused && !errors.Is(err, pause.ErrBadSentinel):
-		return fmt.Errorf("%w\nno pause flag was ever written here: adfbot serve creates the directory when it starts, and so does adfbot restore%s",
-			err, runRestore(r.from.Config))
+		makes := "adfbot serve creates the directory when it starts, and so does adfbot restore"
+		if byRoot(r.from.Config, err) {
+			makes = "adfbot restore creates the directory, which the bot's user may not make"
+		}
+		return fmt.Errorf("%w\nno pause flag was ever written here: %s%s", err, makes, runRestore(r.from.Config, err))
 	case len(projects) == 0:
-		return fmt.Errorf("%w\nno project was paused; %s creates the directory again%s", err, restore(err), runRestore(r.from.Config))
+		return fmt.Errorf("%w\nno project was paused; %s creates the directory again%s", err, restore(err), runRestore(r.from.Config, err))
 	}
 	alone := "; creating only the sentinel would resume them"
 	if r.from.Fleet != nil { // which writes flags again that are missing in a directory without a mark
 		alone = ""
 	}
-	return fmt.Errorf("%w\n%s pauses these again: %s%s%s", err, restore(err), strings.Join(projects, ", "), alone, runRestore(r.from.Config))
+	return fmt.Errorf("%w\n%s pauses these again: %s%s%s", err, restore(err), strings.Join(projects, ", "), alone, runRestore(r.from.Config, err))
 }
 
 // PausedInState returns the projects with an open incident or a hold, and whether their flag was ever written on this host.

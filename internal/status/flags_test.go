@@ -1,6 +1,7 @@
 package status
 
 import (
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -9,6 +10,9 @@ import (
 
 	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/escalate/issuetext"
+	"github.com/terraphim/adfbot/internal/config"
+	"github.com/terraphim/adfbot/internal/testhost"
+	"github.com/terraphim/adfbot/pause"
 )
 
 func TestFlagReasonMasks(t *testing.T) {
@@ -66,4 +70,29 @@ func TestStandingNote(t *testing.T) {
 		require.Contains(t, touched, "odilo is paused by alice (bigbox, 2026-11-23 03:48 UTC).\nReason: disk\n", name)
 	}
 	require.Equal(t, "back at noon\n", StandingNote("odilo", "back at noon\n", at))
+}
+
+// The bot's user may not make the pause directory of an installation, in a directory of root's. Where it is only empty, they write to it.
+func TestAdviseRestoreNamesWhoMayMakeTheDirectory(t *testing.T) {
+	testhost.NeedRoot(t, "to give files to another user")
+	dir, bin := t.TempDir(), t.TempDir()
+	require.NoError(t, os.WriteFile(bin+"/sudo", nil, 0o755))
+	t.Setenv("PATH", bin)
+	require.NoError(t, os.Mkdir(dir+"/lib", 0o755))
+	require.NoError(t, os.Chown(dir+"/lib", 471, 471))
+	cfg := &config.Config{Path: config.DefaultPath, State: dir + "/lib/adfbot.db"}
+	for _, c := range []struct {
+		pauseDir string
+		err      error
+		want     string
+	}{
+		{dir + "/opt/pause", pause.ErrNoDir, "\nrun: sudo adfbot restore"},
+		{dir + "/opt/pause", pause.ErrNoSentinel, "\nrun: sudo -u '#471' adfbot restore"},
+		{dir + "/lib/pause", pause.ErrNoDir, "\nrun: sudo -u '#471' adfbot restore"},
+	} {
+		cfg.PauseDir = c.pauseDir
+		said := AdviseRestore(cfg, c.err)
+		require.ErrorIs(t, said, c.err)
+		require.True(t, strings.HasSuffix(said.Error(), c.want), said)
+	}
 }
