@@ -107,12 +107,12 @@ func (c *checker) rights(r postgres.Report) bool {
 			more = fmt.Sprintf(" and %s more", text.Plural(n-most, "right"))
 		}
 		c.add(Fail, "state", "the role %s lacks %s%s: have an administrator run ALTER SCHEMA %s OWNER TO %s and the same for each of its tables, or grant what is missing",
-			r.Role, strings.Join(r.Lacking[:min(n, most)], ", "), more, r.Schema, r.Role)
+			r.Role, strings.Join(r.Lacking[:min(n, most)], ", "), more, postgres.Quote(r.Schema), postgres.Quote(r.Role))
 		return false
 	}
 	if len(r.Strange) > 0 {
 		c.add(Warn, "state", "%s does not belong to the role %s, so a later version of adfbot cannot upgrade the state: have an administrator run ALTER TABLE … OWNER TO %s",
-			r.Strange[0], r.Role, r.Role)
+			r.Strange[0], r.Role, postgres.Quote(r.Role))
 	}
 	return true
 }
@@ -141,7 +141,7 @@ func (c *checker) server(r postgres.Report) {
 			"synchronous_standby_names on the server", strings.Join(r.Async, ", "))
 	} else if r.Hidden > 0 {
 		c.add(Warn, "state", "the role %s may not see whether the standbys are synchronous; if none is, a failover can lose the last results, trips and "+
-			"resumes. To show it, run GRANT pg_read_all_stats TO %s", r.Role, r.Role)
+			"resumes. To show it, run GRANT pg_read_all_stats TO %s", r.Role, postgres.Quote(r.Role))
 	}
 }
 

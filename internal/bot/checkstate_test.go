@@ -59,15 +59,17 @@ func TestCheckOfServer(t *testing.T) {
 		report postgres.Report
 		want   string // "": nothing
 	}{
-		"all is well":       {postgres.Report{Offset: 1900 * time.Millisecond}, ""},
-		"a fast clock":      {postgres.Report{Offset: 2 * time.Second}, "the clock of this host is 2s ahead of that of the server"},
-		"a slow clock":      {postgres.Report{Offset: -65 * time.Second}, "the clock of this host is 1m5s behind that of the server"},
-		"no fsync":          {postgres.Report{NotDurable: []string{"fsync"}}, "fsync is off on the server"},
-		"no synchronous":    {postgres.Report{Async: []string{"a", "b"}}, "no standby is synchronous (a, b): a failover can lose the last results, trips and resumes"},
-		"standbys unknown":  {postgres.Report{Hidden: 1, Role: "bot"}, "GRANT pg_read_all_stats TO bot"},
-		"no certificate":    {postgres.Report{Unverified: true}, "nothing verifies that this is the server"},
-		"others' tables":    {postgres.Report{Strange: []string{"adfbot.run"}, Role: "bot"}, "adfbot.run does not belong to the role bot, so a later version of adfbot cannot upgrade"},
-		"some rights less":  {postgres.Report{Lacking: []string{"a", "b"}, Role: "bot", Schema: "adfbot"}, "the role bot lacks a, b: "},
+		"all is well":      {postgres.Report{Offset: 1900 * time.Millisecond}, ""},
+		"a fast clock":     {postgres.Report{Offset: 2 * time.Second}, "the clock of this host is 2s ahead of that of the server"},
+		"a slow clock":     {postgres.Report{Offset: -65 * time.Second}, "the clock of this host is 1m5s behind that of the server"},
+		"no fsync":         {postgres.Report{NotDurable: []string{"fsync"}}, "fsync is off on the server"},
+		"no synchronous":   {postgres.Report{Async: []string{"a", "b"}}, "no standby is synchronous (a, b): a failover can lose the last results, trips and resumes"},
+		"standbys unknown": {postgres.Report{Hidden: 1, Role: "fleet-bot"}, `GRANT pg_read_all_stats TO "fleet-bot"`},
+		"no certificate":   {postgres.Report{Unverified: true}, "nothing verifies that this is the server"},
+		"others' tables": {postgres.Report{Strange: []string{"adfbot.run"}, Role: "fleet-bot"},
+			`adfbot.run does not belong to the role fleet-bot, so a later version of adfbot cannot upgrade the state: have an administrator run ALTER TABLE … OWNER TO "fleet-bot"`},
+		"some rights less": {postgres.Report{Lacking: []string{"a", "b"}, Role: "fleet-bot", Schema: "adfbot"},
+			`the role fleet-bot lacks a, b: have an administrator run ALTER SCHEMA "adfbot" OWNER TO "fleet-bot" and`},
 		"many rights fewer": {postgres.Report{Lacking: []string{"a", "b", "c", "d", "e"}, Role: "bot", Schema: "adfbot"}, "the role bot lacks a, b, c and 2 rights more: "},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -48,6 +48,13 @@ func TestUnusable(t *testing.T) {
 	unusable(place{testpg.InDatabase(t, admin, "none"), "s"}, postgres.Options{}, `CREATE DATABASE "none" OWNER "postgres"`)
 	unusable(place{testpg.InDatabase(t, admin, "latin"), "s"}, postgres.Options{}, "ENCODING 'UTF8'")
 
+	testpg.Exec(t, admin, `CREATE DATABASE closed`)
+	testpg.Exec(t, admin, `REVOKE CONNECT ON DATABASE closed FROM PUBLIC`)
+	closed := testpg.InDatabase(t, testpg.AsRole(t, admin, "bot"), "closed")
+	unusable(place{closed, "s"}, postgres.Options{}, `GRANT CONNECT ON DATABASE "closed" TO "bot"`)
+	testpg.Exec(t, admin, `CREATE ROLE few LOGIN CONNECTION LIMIT 0`)
+	unusable(place{testpg.AsRole(t, admin, "few"), "s"}, postgres.Options{}, `raise CONNECTION LIMIT of the role "few" or of the database`)
+
 	bot := place{testpg.AsRole(t, admin, "bot"), "theirs"}
 	unusable(bot, postgres.Options{}, `CREATE SCHEMA theirs AUTHORIZATION "bot"`)
 	testpg.Exec(t, admin, `CREATE SCHEMA theirs AUTHORIZATION bot`)

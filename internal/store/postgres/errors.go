@@ -107,8 +107,11 @@ func (s *Store) adviceOn(pg *pgconn.PgError) string {
 		}
 		return fmt.Sprintf("the server does not let %s in from this host: see pg_hba.conf on the server, and whether the role exists and may log in", user)
 	case "3D000":
-		return fmt.Sprintf("the database does not exist: have it made on the server, `CREATE DATABASE %s OWNER %s`", quote(database), quote(user))
+		return fmt.Sprintf("the database does not exist: have it made on the server, `CREATE DATABASE %s OWNER %s`", Quote(database), Quote(user))
 	case "42501":
+		if pg.SeverityUnlocalized == "FATAL" { // at the beginning of a connection
+			return fmt.Sprintf("the role may not connect to the database: have an administrator run GRANT CONNECT ON DATABASE %s TO %s", Quote(database), Quote(user))
+		}
 		return fmt.Sprintf("%s lacks rights on the schema %s: let its owner grant them, or make %s the owner of the schema and all in it",
 			user, s.schema, user)
 	case "3F000", "42P01", "42703":
@@ -118,6 +121,9 @@ func (s *Store) adviceOn(pg *pgconn.PgError) string {
 	case "53100", "53200":
 		return "the server's disk or memory is full: make room there"
 	case "53300":
+		if strings.Contains(pg.Message, "connections for ") { // a role or a database
+			return fmt.Sprintf("raise CONNECTION LIMIT of the role %s or of the database %s; each host takes up to %d", Quote(user), Quote(database), maxConnections+1)
+		}
 		return fmt.Sprintf("the server has no connection left: raise max_connections, or use a pooler; each host takes up to %d", maxConnections+1) // and one to listen
 	case "57P01", "57P02", "57P03", "08006", "08P01":
 		return "the server is being stopped or started: it takes results again when it runs"

@@ -138,7 +138,7 @@ func Grants(role, database string) string {
 	unless := func(statement, there string) string {
 		return "SELECT " + literal(statement) + " WHERE NOT EXISTS (" + there + ") \\gexec\n"
 	}
-	r, d := quote(role), quote(database)
+	r, d := Quote(role), Quote(database)
 	return unless("CREATE ROLE "+r+" LOGIN", "SELECT FROM pg_roles WHERE rolname = "+literal(role)) +
 		unless("CREATE DATABASE "+d+" OWNER "+r+" ENCODING 'UTF8' TEMPLATE template0", "SELECT FROM pg_database WHERE datname = "+literal(database)) +
 		"GRANT CONNECT ON DATABASE " + d + " TO " + r + ";\n" +

@@ -49,7 +49,7 @@ func (s *Store) listen(ctx context.Context, wake func()) error {
 		return &databaseError{adviceError{"name the server itself in `state_listen`, or \"off\" to look once in a while only",
 			errors.New("a pooler stands before the server, which gives each transaction another session, so nothing would be heard")}}
 	}
-	if _, err := c.run(ctx, statement{text: `LISTEN ` + quote(s.channel())}); err != nil {
+	if _, err := c.run(ctx, statement{text: `LISTEN ` + Quote(s.channel())}); err != nil {
 		return err
 	}
 	for {

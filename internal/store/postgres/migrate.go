@@ -130,7 +130,7 @@ func (s *Store) makeSchema(ctx context.Context, c *connection) error {
 	if errors.As(err, &pg) && pg.Code == "42501" {
 		user := s.pool.config.User
 		return &databaseError{adviceError{fmt.Sprintf("%s may not make the schema: have it made in this database, `CREATE SCHEMA %s AUTHORIZATION %s`",
-			user, s.schema, quote(user)), err}}
+			user, s.schema, Quote(user)), err}}
 	}
 	return err
 }

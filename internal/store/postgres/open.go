@@ -243,5 +243,5 @@ func (s *Store) inSchema(query string) string {
 	return strings.ReplaceAll(query, "adfbot.", s.schema+".")
 }
 
-// quote quotes a name.
-func quote(name string) string { return `"` + strings.ReplaceAll(name, `"`, `""`) + `"` }
+// Quote quotes a name, such as fleet-bot, for a statement.
+func Quote(name string) string { return `"` + strings.ReplaceAll(name, `"`, `""`) + `"` }
