@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -371,6 +372,33 @@ func TestCheckBesideDaemon(t *testing.T) {
 	for _, f := range bot.Check(ctx, w.cfg, true, w.env()) {
 		require.NotEqual(t, "http", f.What, f.Text)
 	}
+}
+
+// The daemon may use a port below 1024 by a right of its unit, which who runs check does not have.
+func TestCheckBesideDaemonOnPrivilegedPort(t *testing.T) {
+	t.Parallel()
+	testhost.NeedRoot(t, "to listen there, and to become another user")
+	first, err := os.ReadFile("/proc/sys/net/ipv4/ip_unprivileged_port_start")
+	if n, _ := strconv.Atoi(strings.TrimSpace(string(first))); err != nil || n < 1024 {
+		t.Skip("everybody may use all ports here")
+	}
+	w := worldIn(t, testhost.PublicDir(t))
+	l, err := net.Listen("tcp", "127.11.12.13:2")
+	require.NoError(t, err)
+	daemon := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })}
+	served := make(chan error, 1)
+	go func() { served <- daemon.Serve(l) }()
+	w.change("projects:", "http:\n  listen: "+l.Addr().String()+"\nprojects:")
+	check := func() string {
+		out, err := w.command(child{Do: "check", UID: testhost.Nobody}).CombinedOutput()
+		require.NoError(t, err, string(out))
+		return string(out)
+	}
+	require.NotContains(t, check(), "http.listen")
+	require.NoError(t, daemon.Close())
+	<-served
+	require.Contains(t, check(), "permission denied: use a port from 1024 on, or add AmbientCapabilities=CAP_NET_BIND_SERVICE to the unit, and the same "+
+		"to CapabilityBoundingSet= if it has that")
 }
 
 // A configured login is enough where the token may not read its own.

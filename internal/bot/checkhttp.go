@@ -89,7 +89,10 @@ func (c *checker) listen(ctx context.Context, addr string) {
 			c.add(Fail, "http", "http.listen: %v, and it is not adfbot: `ss -ltnp` shows the process; end it, or set another port", err)
 		}
 	case errors.Is(err, fs.ErrPermission):
-		c.add(Fail, "http", "http.listen: %v: use a port from 1024 on, or add AmbientCapabilities=CAP_NET_BIND_SERVICE to the unit", err)
+		if !daemonAnswers(ctx, "tcp", addr) { // whose unit may do more than this user
+			c.add(Fail, "http", "http.listen: %v: use a port from 1024 on, or add AmbientCapabilities=CAP_NET_BIND_SERVICE to the unit, and the same "+
+				"to CapabilityBoundingSet= if it has that", err)
+		}
 	default:
 		c.add(Fail, "http", "http.listen: %v: use an address of this machine", err)
 	}
