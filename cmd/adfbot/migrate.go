@@ -115,6 +115,10 @@ func (a *app) printMove(cfg *config.Config, r migrate.Request, done migrate.Done
 	if passwordFile != "" {
 		a.printf("state_password_file: %q\n", passwordFile)
 	}
-	a.printf("local_dir: %q\n\nOther hosts join with the same configuration, a local_dir of their own, and an empty pause_dir; see `adfbot help migrate`.\n",
-		cfg.LocalDir)
+	a.printf("local_dir: %q\n\n", cfg.LocalDir)
+	// From now on, this directory tells whose the bot is.
+	if bot, owner := hostlocal.BotUser(r.File), hostlocal.Owner(cfg.LocalDir); owner.UID != bot.UID {
+		a.printf("%s belongs to %s, who has recorded the first result: %s\n\n", cfg.LocalDir, owner.Name, bot.TakeOver(cfg.LocalDir))
+	}
+	a.printf("Other hosts join with the same configuration, a local_dir of their own, and an empty pause_dir; see `adfbot help migrate`.\n")
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/terraphim/adfbot/internal/hostlocal"
 	"github.com/terraphim/adfbot/internal/store/postgres"
+	"github.com/terraphim/adfbot/internal/testhost"
 	"github.com/terraphim/adfbot/internal/testpg"
 )
 
@@ -51,6 +52,20 @@ func TestMigrate(t *testing.T) {
 	sentinel, err := os.ReadFile(w.path("pause/.adfbot"))
 	require.NoError(t, err)
 	require.Contains(t, string(sentinel), s.Installation())
+}
+
+// A member of the bot's group who has recorded the first result owns what lies beside the state. Nobody should be told to act as them.
+func TestMigrateFilesOfAMember(t *testing.T) {
+	t.Parallel()
+	testhost.NeedRoot(t, "to give files to another user")
+	url := testpg.Database(t)
+	w := newWorld(t)
+	w.ok("record", "--project", "odilo", "--failure")
+	local := w.path("state/adfbot.db.d")
+	require.NoError(t, os.Chown(local, 4711, 4711))
+	require.Contains(t, w.ok("migrate", url), "\n\n"+local+" belongs to #4711, who has recorded the first result: run chown -R root "+local+" as root\n\nOther hosts")
+	require.NoError(t, os.Chown(local, 0, 0))
+	require.NotContains(t, w.ok("migrate", url), "chown")
 }
 
 // A flag that somebody removes after the move, and before this host has used the new state, resumes its project. All others stay paused.
