@@ -30,7 +30,7 @@ before the command starts. A run that ended because adfbot itself got SIGINT, SI
 SIGQUIT does not count, unless it had run for --timeout or hung_after. A result that cannot be
 recorded is kept beside the state and recorded later.`,
 		Example: `  adfbot exec --project odilo -- /usr/local/bin/project-meta --all
-  0 * * * *  adfbot exec --project odilo --timeout 50m -- project-meta`,
+  0 * * * *  /usr/local/bin/adfbot exec --project odilo --timeout 50m -- /usr/local/bin/project-meta`,
 		Annotations: map[string]string{"usage": strconv.Itoa(bot.ExitNotStarted)},
 		Args:        execCommand,
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -134,7 +134,7 @@ func takeOne(flags *pflag.FlagSet) {
 // flagValues says what the values of flags must be, by their type.
 var flagValues = map[string]string{
 	"bool":     "true or false",
-	"duration": "a number with a unit, e.g. 90s or 50m",
+	"duration": "a number with the unit s, m or h, e.g. 90s or 50m",
 	"int":      "a number",
 }
 
