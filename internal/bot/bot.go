@@ -207,7 +207,7 @@ func whereItIs(cfg *config.Config) string {
 	if cfg.Shared() {
 		return "it is in another database, correct `state`"
 	}
-	return "its disk is not mounted, mount it"
+	return "its disk is not mounted, mount it; if it is elsewhere, correct `state`; if another installation uses the pause directory, set `pause_dir` to another one"
 }
 
 // connect makes the reconciler and the reader of an open state, and gets the pause directory ready.

@@ -763,7 +763,8 @@ func TestCheckOfStateNotMounted(t *testing.T) {
 	out, err := w.command(child{Do: "check", UID: testhost.Nobody}).CombinedOutput()
 	require.NoError(t, err, string(out))
 	require.Contains(t, string(out), "FAIL state "+w.cfg.State+" is missing, although the pause directory belongs to an installation: "+
-		"if its disk is not mounted, mount it; if it is lost, a new one can't be made: nobody may not write it")
+		"if its disk is not mounted, mount it; if it is elsewhere, correct `state`; ")
+	require.Contains(t, string(out), "; if it is lost, a new one can't be made: nobody may not write it")
 }
 
 // What root can read, the daemon may not be able to read.
