@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"os/user"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -62,7 +64,7 @@ that was interrupted can be repeated. The token is read from a file, or typed.`,
 	f.StringSliceVar(&o.agents, "agents", nil, "as root: Unix users of the jobs, who join the bot's group")
 	f.StringVar(&o.state, "state", "", "the file of the state")
 	f.StringVar(&o.pauseDir, "pause-dir", "", "the directory of the pause flags")
-	f.StringVar(&o.user, "user", "adfbot", "as root: the service's user, made if missing")
+	f.StringVar(&o.user, "user", "", `as root: the service's user, made if missing (default "adfbot")`)
 	f.StringVar(&o.unit, "unit", "", `the file of the systemd unit, or "none" (default: adfbot.service where systemd is)`)
 	f.BoolVar(&o.print, "print", false, "show what would be done, as commands, and do nothing")
 	return cmd
@@ -167,7 +169,7 @@ func (a *app) places(o initOptions) (p setup.Places, err error) {
 		if path == "" {
 			path = config.DefaultPath
 		}
-		p = setup.System(o.user, path, program)
+		p = setup.System(cmp.Or(o.user, "adfbot"), path, program)
 	} else if p, err = setup.Own(path, program, a.getenv); err != nil {
 		return p, err
 	}
@@ -293,6 +295,16 @@ func (a *app) followConfig(o initOptions, p *setup.Places, cfg *config.Config) e
 	}
 	if !filepath.IsAbs(p.Token) { // a variable, or a credential of systemd
 		p.Token = ""
+	}
+	// The configuration does not name the service's user. Another one could do nothing with what is there.
+	owner, err := user.LookupId(strconv.Itoa(hostlocal.Owner(p.OwnDir()).UID))
+	_, missing := os.Stat(p.OwnDir())
+	agents := cfg.Shared() && hostlocal.Owner(p.OwnDir()).IsPerson() // a directory that was beside a file may belong to a member of the group
+	if p.User != "" && err == nil && missing == nil && owner.Uid != "0" && !agents {
+		if o.user != "" && o.user != owner.Username {
+			return usage("--user %s: %s is there already and belongs to %s; init gives nothing away: leave --user out", o.user, p.OwnDir(), owner.Username)
+		}
+		p.User = owner.Username
 	}
 	return nil
 }

@@ -180,3 +180,28 @@ func TestInitKeepsClosedDirectories(t *testing.T) {
 		require.Equal(t, warnings > 0, strings.Contains(out, "\nwarn  /var/lib/adfbot is closed to its group (drwxr-x---), so nobody may not report, pause or resume: run chmod g+rwxs /var/lib/adfbot; "))
 	}
 }
+
+// The service's user of an installation is the one to whom its state belongs. Another one, made because --user was not repeated, could not
+// use what is there.
+func TestInitKeepsTheUser(t *testing.T) {
+	t.Parallel()
+	testhost.NeedRoot(t, "to give files to another user")
+	nobody, err := user.LookupId(fmt.Sprint(testhost.Nobody))
+	require.NoError(t, err)
+	w := newWorld(t)
+	init := w.initHere()
+	init = append(init[:len(init)-2], "--url", w.url(), "--repo", theRepo, "--project", "odilo", "--token-file", w.path("token"))
+	require.NoError(t, os.WriteFile(w.path("token"), []byte(botToken+"\n"), 0o600))
+	w.ok(append(init, "--user", "root")...)
+	again := []string{"init", "--print", "--config", w.path("etc/config.yaml"), "--unit", "none"}
+	require.Contains(t, w.ok(again...), "install -d -o adfbot ", "what belongs to root may do so by mistake")
+	require.NoError(t, os.Chown(w.path("lib"), testhost.Nobody, testhost.Nobody))
+	shown := w.ok(again...)
+	require.Contains(t, shown, "install -d -o "+nobody.Username+" ")
+	require.NotContains(t, shown, "-o adfbot ")
+	require.Equal(t, shown, w.ok(append(again, "--user", nobody.Username)...))
+	refused := w.child(append(again, "--user", "adfbot"))
+	out, err := refused.CombinedOutput()
+	require.Equal(t, exitUsage, testhost.ExitCode(err))
+	require.Contains(t, string(out), "--user adfbot: "+w.path("lib")+" is there already and belongs to "+nobody.Username+"; init gives nothing away: leave --user out")
+}
