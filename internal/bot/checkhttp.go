@@ -79,6 +79,9 @@ func (c *checker) ineffective() {
 	need("on_issue_closed: resume", c.cfg.OnIssueClosed == config.Resume, "operators", len(c.cfg.Operators) > 0)
 }
 
+// PortAdvice is for an address whose port this process may not use.
+const PortAdvice = "use a port from 1024 on, or add AmbientCapabilities=CAP_NET_BIND_SERVICE to the unit, and the same to CapabilityBoundingSet= if it has that"
+
 func (c *checker) listen(ctx context.Context, addr string) {
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
 	switch {
@@ -90,8 +93,7 @@ func (c *checker) listen(ctx context.Context, addr string) {
 		}
 	case errors.Is(err, fs.ErrPermission):
 		if !daemonAnswers(ctx, "tcp", addr) { // whose unit may do more than this user
-			c.add(Fail, "http", "http.listen: %v: use a port from 1024 on, or add AmbientCapabilities=CAP_NET_BIND_SERVICE to the unit, and the same "+
-				"to CapabilityBoundingSet= if it has that", err)
+			c.add(Fail, "http", "http.listen: %v: %s", err, PortAdvice)
 		}
 	default:
 		c.add(Fail, "http", "http.listen: %v: use an address of this machine", err)

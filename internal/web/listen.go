@@ -230,6 +230,8 @@ func (s *Server) listen(at address) (*listener, error) {
 	}
 	if l.Listener, err = net.Listen(at.network, at.addr); errors.Is(err, syscall.EADDRINUSE) {
 		err = fmt.Errorf("%w: %s", err, s.whoListens(at.addr))
+	} else if errors.Is(err, fs.ErrPermission) {
+		err = fmt.Errorf("%w: %s", err, bot.PortAdvice)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("http.listen: %w", err)
