@@ -38,6 +38,32 @@ func TestRotatedToken(t *testing.T) {
 	})
 }
 
+// A token that lacks a scope, is limited to public repositories or is of an account that does not see the repository stays valid when
+// somebody puts another one into the file.
+func TestBetterToken(t *testing.T) {
+	for _, status := range []int{http.StatusForbidden, http.StatusNotFound} {
+		eachCall(t, func(w *world, _ *gitea.Client, c call) {
+			w.Gitea.AddToken("adf-bot", "new-token")
+			sent := 0
+			g := w.over(way(func(r *http.Request) (*http.Response, error) {
+				if sent++; r.Header.Get("Authorization") != "token "+testworld.Token {
+					return w.Gitea.Transport().RoundTrip(r)
+				}
+				return &http.Response{StatusCode: status, Request: r, Header: http.Header{"Content-Type": {"application/json"}},
+					Body: io.NopCloser(strings.NewReader(`{"message":"no"}`))}, nil
+			}))
+			require.Equal(w, status, trackerError(w, c.do(w.Context(), g)).Status)
+			require.Equal(w, 1, sent, "the same token is not tried twice")
+
+			w.tokens.next = "new-token"
+			require.NoError(w, c.do(w.Context(), g))
+			require.Equal(w, 3, sent)
+			require.NoError(w, c.do(w.Context(), g))
+			require.Equal(w, 4, sent)
+		})
+	}
+}
+
 // All of them go on with the new token.
 func TestRequestsDuringTokenRotation(t *testing.T) {
 	eachCall(t, func(w *world, _ *gitea.Client, c call) {

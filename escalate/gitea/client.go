@@ -32,7 +32,7 @@ const (
 	maxObjects    = 200_000         // in an answer; 64 MB of comments hold some 110,000
 )
 
-// TokenSource provides the token for each request. Reload reads it again after a 401 and reports whether it changed.
+// TokenSource provides the token for each request. Reload reads it again after a refusal and reports whether it changed.
 // Both may be called concurrently.
 type TokenSource interface {
 	Token() (string, error)

@@ -5,17 +5,22 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 
 	"github.com/terraphim/adfbot/internal/redact"
 )
 
-// authTransport sets the token and limits the size of the answer. After a 401 it reads the token again and, if it
-// changed, repeats the request: replacing a token needs no restart.
+// authTransport sets the token and limits the size of the answer. After a refusal that another token may not get, it reads the token
+// again and, if it changed, repeats the request: replacing a token needs no restart.
 type authTransport struct {
 	tokens TokenSource
 	redact *redact.Redactor
 	next   http.RoundTripper
 }
+
+// ofToken are the statuses with which Gitea refuses a token: one that is wrong or revoked; one that lacks a scope; one that is limited to
+// public repositories, or whose account does not see what was asked for. With the last two, the earlier token stays valid.
+var ofToken = []int{http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound}
 
 func (t *authTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	token, err := t.tokens.Token()
@@ -23,7 +28,7 @@ func (t *authTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, &tokenError{err}
 	}
 	resp, err := t.once(r, token)
-	if err != nil || resp.StatusCode != http.StatusUnauthorized || (r.Body != nil && r.GetBody == nil) {
+	if err != nil || !slices.Contains(ofToken, resp.StatusCode) || (r.Body != nil && r.GetBody == nil) {
 		return resp, err
 	}
 	// Another request may have reloaded the token since this one was sent, so compare tokens instead of asking Reload.

@@ -76,7 +76,7 @@ func (t *TokenSource) Token() (string, error) {
 	return token, err
 }
 
-// Reload reads the token again, e.g. after a 401 or at SIGHUP, and reports whether it changed. If reading fails, the
+// Reload reads the token again, e.g. after Gitea has refused it or at SIGHUP, and reports whether it changed. If reading fails, the
 // source keeps the old token.
 func (t *TokenSource) Reload() (changed bool, err error) {
 	t.mu.Lock()
