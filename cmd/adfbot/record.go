@@ -227,7 +227,7 @@ func (f recordFlags) result(cfg *config.Config, coded bool, now time.Time) (stor
 	}
 	r.Finished, err = bot.ParseTime("--finished", f.finished)
 	if err == nil && f.finished == "" {
-		r.Finished = now
+		r.Finished = bot.EndOf(r.Started, now)
 	}
 	return r, err
 }

@@ -8,6 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"github.com/terraphim/adfbot/internal/bot"
+	"github.com/terraphim/adfbot/internal/config"
 	"github.com/terraphim/adfbot/internal/redact"
 	"github.com/terraphim/adfbot/internal/testhost"
 )
@@ -26,6 +28,20 @@ func TestOutputWithAHole(t *testing.T) {
 		got, err := (&app{}).readOutput(name, 1000, &redact.Redactor{}, time.Second)
 		require.NoError(t, err)
 		require.Equal(t, text, got)
+	}
+}
+
+// The clock of the machine where the run began may be a little ahead. One that is far ahead is wrong, and not the end, of which nothing is said.
+func TestRecordBegunByAClockThatIsAhead(t *testing.T) {
+	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	for started, want := range map[string]string{"2026-11-23T12:00:01Z": "", "2026-11-23T13:00:00Z": "started 2026-11-23T13:00:00Z is in the future"} {
+		r, err := recordFlags{project: "odilo", agent: "project-meta", failure: true, started: started}.result(&config.Config{}, false, now)
+		require.NoError(t, err)
+		if err := bot.CheckResult(r, now); want != "" {
+			require.ErrorContains(t, err, want)
+		} else {
+			require.NoError(t, err)
+		}
 	}
 }
 

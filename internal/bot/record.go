@@ -82,6 +82,14 @@ func MaskRunID(redactor *redact.Redactor, id string) string {
 	return mark + redact.CutLine(safe, longest-len(mark))
 }
 
+// EndOf returns when a run ended whose reporter does not say it: now, or when it began by a clock that is ahead, see [CheckResult].
+func EndOf(started, now time.Time) time.Time {
+	if started.After(now) {
+		return started
+	}
+	return now
+}
+
 // CheckResult returns why a result cannot be true.
 func CheckResult(r store.Result, now time.Time) error {
 	// Names of agents are part of titles and tables, as project ids are.
@@ -91,10 +99,13 @@ func CheckResult(r store.Result, now time.Time) error {
 	if len(r.RunID) > 200 || r.RunID != redact.Line(r.RunID, 200) {
 		return fmt.Errorf("run id %.60q: use at most 200 bytes of printable text on one line, with single blanks between words", r.RunID)
 	}
-	for name, t := range map[string]time.Time{"started": r.Started, "finished": r.Finished} {
+	for _, t := range []struct {
+		name string
+		time.Time
+	}{{"started", r.Started}, {"finished", r.Finished}} {
 		if t.After(now.Add(clockSkew)) {
 			return fmt.Errorf("%s %s is in the future (it is %s now): check the clock of the machine that reports it",
-				name, t.UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339))
+				t.name, t.UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339))
 		}
 	}
 	if !r.Started.IsZero() && !r.Finished.IsZero() && r.Finished.Before(r.Started) {

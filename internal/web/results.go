@@ -214,7 +214,7 @@ func parseResult(o object, cfg *config.Config, c caller, key string, now time.Ti
 		values = append(values, problem)
 	}
 	if r.Finished.IsZero() {
-		r.Finished = now
+		r.Finished = bot.EndOf(r.Started, now)
 	}
 	if err := bot.CheckResult(r, now); err != nil {
 		values = append(values, err.Error())

@@ -130,6 +130,17 @@ func TestTimesOfResult(t *testing.T) {
 	require.Equal(t, 5, s.project("odilo").LastRuns[0].Started.Second(), "null is as good as missing")
 }
 
+// A run may fail at once, and the clock of the machine that reports it be a little ahead: then it began after now.
+func TestBegunByAClockThatIsAhead(t *testing.T) {
+	t.Parallel()
+	s := newStation(t).described()
+	began := time.Now().Add(time.Second)
+	require.True(t, s.result(`{"project":"odilo","exit_code":127,"started":`+quoted(began.Format(time.RFC3339Nano))+`}`).Counted)
+	run := s.project("odilo").LastRuns[0]
+	require.WithinDuration(t, began, run.Started, time.Millisecond)
+	require.False(t, run.Finished.Before(run.Started))
+}
+
 func TestUnknownProject(t *testing.T) {
 	t.Parallel()
 	s := newStation(t).described()
