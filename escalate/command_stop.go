@@ -89,7 +89,7 @@ func (run *commandRun) stopAll(ctx context.Context, n int, e everything) (result
 	if err != nil {
 		return result{answer: issuetext.Failed(incident.PauseVerb, "not all projects are paused", err)}, nil
 	}
-	return result{answer: issuetext.StoppedAll(s, len(out.Held), len(out.Others), out.Failed)}, nil
+	return result{answer: issuetext.StoppedAll(s, len(out.Held), len(out.Others), out.Failed, run.HowToEnd(s))}, nil
 }
 
 // isBeforeEnd returns a stop of all projects that somebody has ended after the command was written, if the command's writer may not know of it.

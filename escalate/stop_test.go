@@ -583,6 +583,17 @@ func TestCommandPauseAll(t *testing.T) {
 	}
 }
 
+// The answer names the command that works on the bot's machine.
+func TestCommandPauseAllSaysHowToEndIt(t *testing.T) {
+	playStopCommands(t, func(w *world) {
+		o := w.rec.Options()
+		o.RunAs, o.ConfigFlag = func() string { return "sudo -u adfbot " }, " --config /srv/a.yaml"
+		w.says("alex", "/adf pause all")
+		w.sweep()
+		require.Contains(t, w.last(), "or run `sudo -u adfbot adfbot resume --all --config /srv/a.yaml`.")
+	})
+}
+
 func TestCommandResumeAllCrash(t *testing.T) {
 	for _, step := range []string{"order-begun", "stop-ended", "hold-ended", "order-carried", "comment-begun"} {
 		t.Run(step, func(t *testing.T) {

@@ -24,8 +24,8 @@ func EndCommand(runAs string, s incident.Stop, configFlag string) string {
 
 // The answers to commands about all projects.
 
-// StoppedAll answers a stop: how many projects it holds, how many were paused before, and why some have no flag yet.
-func StoppedAll(s incident.Stop, held, others int, failed error) string {
+// StoppedAll answers a stop: how many projects it holds, how many were paused before, why some have no flag yet, and which command ends it.
+func StoppedAll(s incident.Stop, held, others int, failed error, end string) string {
 	answer := text.Plural(held, "project") + " paused"
 	if !s.Until.IsZero() {
 		answer += " until " + minute(s.Until)
@@ -37,7 +37,7 @@ func StoppedAll(s incident.Stop, held, others int, failed error) string {
 	if failed != nil {
 		answer += "Not all have their pause flags yet, the bot keeps trying: " + ErrorText(failed.Error()) + ". "
 	}
-	return answer + "To end this, comment `/adf resume all` in any issue of the bot, or run `adfbot resume --all`."
+	return answer + "To end this, comment `/adf resume all` in any issue of the bot, or run " + markdown.CodeSpan(end) + "."
 }
 
 // EndedStop answers the end of a stop.
