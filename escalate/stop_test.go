@@ -583,14 +583,17 @@ func TestCommandPauseAll(t *testing.T) {
 	}
 }
 
-// The answer names the command that works on the bot's machine.
-func TestCommandPauseAllSaysHowToEndIt(t *testing.T) {
+// Answers name the commands that work on the bot's machine.
+func TestCommandsInAnswers(t *testing.T) {
 	playStopCommands(t, func(w *world) {
 		o := w.rec.Options()
 		o.RunAs, o.ConfigFlag = func() string { return "sudo -u adfbot " }, " --config /srv/a.yaml"
 		w.says("alex", "/adf pause all")
 		w.sweep()
 		require.Contains(t, w.last(), "or run `sudo -u adfbot adfbot resume --all --config /srv/a.yaml`.")
+		w.says("alex", "/adf pause for 2h")
+		w.sweep()
+		require.Contains(t, w.last(), "for a time, run `sudo -u adfbot adfbot pause odilo --for 2h --config /srv/a.yaml` on the machine.")
 	})
 }
 

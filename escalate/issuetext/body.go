@@ -204,7 +204,7 @@ func (c *Composer) Short(in IssueData) string {
 	fmt.Fprintf(&b, "%s on %s %s (%s, %s)%s.\n\n", code(d.Agent), code(d.Project), text.Failed(d.Failures), plain(d.Host), minute(d.Opened), why)
 	fmt.Fprintf(&b, "To resume: %s or %s.\n\n", code(d.Remove), code(d.Resume))
 	fmt.Fprintf(&b, "Gitea, or a proxy in front of it, did not take the full text. For runs, output and earlier incidents, see %s.",
-		code("adfbot status "+d.Project))
+		code(c.sentence(in.RunAs+"adfbot status "+in.Incident.Project+in.ConfigFlag)))
 	if d.Mentions != "" && len(d.Mentions) <= maxPart {
 		b.WriteString("\n\n" + d.Mentions)
 	}

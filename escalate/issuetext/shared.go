@@ -332,10 +332,10 @@ func shellVerb(v incident.Verb) incident.Verb {
 	return incident.StatusVerb
 }
 
-// NoPauseTime answers a pause of one project that is to end by itself.
-func NoPauseTime(project string) string {
+// NoPauseTime answers a pause of one project that is to end by itself, which the command does.
+func NoPauseTime(command string) string {
 	return fmt.Sprintf("Nothing was done: only a pause of all projects, `/adf pause all for 2h`, can end by itself. To pause one until somebody resumes it, leave out "+
-		"the time; for a time, run %s on the machine.", markdown.CodeSpan("adfbot pause "+project+" --for 2h"))
+		"the time; for a time, run %s on the machine.", markdown.CodeSpan(command))
 }
 
 // NoResumeTime answers a resume that says how long, or when.
