@@ -29,9 +29,9 @@ func (b *Bot) RecordLost(ctx context.Context) (int, error) {
 }
 
 func (b *Bot) recordLost(ctx context.Context, run store.Run) (recorded bool, err error) {
-	res := store.Result{Outcome: store.Failure, ExitCode: 137, Signal: "SIGKILL", Detail: "killed together with adfbot, no result was left"}
+	res := store.Result{Outcome: store.Failure, ExitCode: 137, Signal: "SIGKILL", Detail: store.DetailKilled}
 	if !b.local.HasRun(run.ID) { // it ended after the state was copied, and may have succeeded
-		res = store.Result{Outcome: store.Ignored, Detail: "how it ended is not known: nothing is left of it on its host, as after an old copy of the state was put back"}
+		res = store.Result{Outcome: store.Ignored, Detail: store.DetailUnknown}
 	}
 	recorded, left, err := b.recordGone(ctx, run, res)
 	if err == nil && !left {

@@ -51,6 +51,19 @@ type Result struct {
 	Age time.Duration `json:"-"`
 }
 
+// Details of the results of runs of which nobody knows the end. They are guesses: if another result of such a run turns up, which was kept
+// where nobody could see it, both are recorded.
+const (
+	DetailKilled   = "killed together with adfbot, no result was left"
+	DetailUnknown  = "how it ended is not known: nothing is left of it on its host, as after an old copy of the state was put back"
+	DetailHostGone = "host gone"
+)
+
+// IsGuess reports whether a detail is that of a guess.
+func IsGuess(detail string) bool {
+	return detail == DetailKilled || detail == DetailUnknown || detail == DetailHostGone
+}
+
 // Moment is a time by the clock of a machine, which may be wrong and set right, and by that of its boot, which nobody sets.
 type Moment struct {
 	Time   time.Time       `json:"time"`
@@ -149,6 +162,7 @@ type Answer struct {
 	Tripped   bool   // this result tripped the breaker and opened Incident
 	Incident  string // id of the project's open incident after the result, or ""
 	Known     bool   // the run was recorded before; this is its first answer
+	Guess     bool   // of a known run: see [IsGuess]
 
 	Opened *incident.Incident // the incident that this call opened, with its evidence; nil if it opened none
 }

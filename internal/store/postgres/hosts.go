@@ -114,7 +114,7 @@ func (s *Store) Retire(ctx context.Context, id string) (was bool, err error) {
 		if err := tx.Exec(ctx, `UPDATE adfbot.host SET retired_at = clock_timestamp() WHERE id = ?`, id); err != nil {
 			return err
 		}
-		if err := s.EndRunsOf(ctx, tx, id, "host gone"); err != nil {
+		if err := s.EndRunsOf(ctx, tx, id, store.DetailHostGone); err != nil {
 			return err
 		}
 		if err := s.notify(ctx, tx); err != nil { // its daemon, if it runs, is to join again as a new host

@@ -57,23 +57,33 @@ func (s *State) lockFor(ctx context.Context, tx Tx, r store.Result) (p recording
 		return p, err
 	}
 	var rows Rows
-	p.Project, rows, err = s.db.LockAndQuery(ctx, tx, r.Project, `SELECT outcome, class, counted, failures, threshold, tripped, incident FROM adfbot.result
-		WHERE project = ? AND agent = ? AND run_id = ?`, r.Project, r.Agent, r.RunID)
+	p.Project, rows, err = s.db.LockAndQuery(ctx, tx, r.Project, answerOf, r.Project, r.Agent, r.RunID)
 	if err == nil {
 		p.known, err = Collect(rows, scanAnswer)
 	}
 	return p, err
 }
 
+const answerOf = `SELECT outcome, class, counted, failures, threshold, tripped, incident, detail FROM adfbot.result
+	WHERE project = ? AND agent = ? AND run_id = ?`
+
 func scanAnswer(row Row) (a store.Answer, err error) {
 	var incident sql.NullString
-	err = row.Scan(&a.Outcome, &a.Class, &a.Counted, &a.Failures, &a.Threshold, &a.Tripped, &incident)
-	a.Known, a.Incident = true, incident.String
+	var detail string
+	err = row.Scan(&a.Outcome, &a.Class, &a.Counted, &a.Failures, &a.Threshold, &a.Tripped, &incident, &detail)
+	a.Known, a.Guess, a.Incident = true, store.IsGuess(detail), incident.String
 	return a, err
 }
 
 // record stores a result, unless its run is known.
 func (s *State) record(ctx context.Context, tx Tx, locked recording, r store.Result, l store.Limits) (store.Answer, error) {
+	if len(locked.known) > 0 && locked.known[0].Guess && locked.known[0].Reported() != r.Reported() {
+		r.RunID += "/found" // a run id has one result
+		var err error
+		if locked.known, err = List(ctx, tx, scanAnswer, answerOf, r.Project, r.Agent, r.RunID); err != nil {
+			return store.Answer{}, err
+		}
+	}
 	if len(locked.known) > 0 {
 		a := locked.known[0]
 		if a.Reported() != r.Reported() { // what the class makes of a failure may have changed since

@@ -21,6 +21,7 @@ func RunRuns(t *testing.T, open Open) {
 		{"ended without a result", testEndRun},
 		{"lost once", testLost},
 		{"a run with a result is not lost", testNotLost},
+		{"the result of a run that was taken for lost", testFound},
 		{"reported to begin", testReportedRun},
 		{"reported to begin without a run id", testReportedWithoutID},
 		{"reported to begin after its result", testReportedLate},
@@ -110,6 +111,42 @@ func testNotLost(t *testing.T, s *state) {
 		require.False(t, recorded, "as a %s", outcome)
 		require.Equal(t, before, s.project("odilo"))
 		require.Empty(t, s.running())
+	}
+}
+
+// Its result was kept where whoever has looked could not see it.
+func testFound(t *testing.T, s *state) {
+	for _, detail := range []string{store.DetailKilled, store.DetailUnknown, store.DetailHostGone} {
+		for _, lost := range []string{store.Failure, store.Ignored} {
+			r := s.begin(detail + lost)
+			_, _, err := s.Lost(t.Context(), r, store.Result{
+				Project: r.Project, Agent: r.Agent, RunID: r.RunID, Outcome: lost, Detail: detail, Generation: &r.Generation, Run: r.ID,
+			}, limits)
+			require.NoError(t, err)
+			before := s.project("odilo").Breaker.Failures
+			found := result(store.Failure)
+			found.RunID, found.Generation = r.RunID, &r.Generation
+			a := s.record(found)
+			if lost == store.Failure {
+				require.True(t, a.Known, "one run is one failure")
+				require.Equal(t, before, s.project("odilo").Breaker.Failures)
+				found.Outcome = store.Success
+				a = s.record(found)
+			}
+			require.False(t, a.Known)
+			require.True(t, a.Counted)
+			require.True(t, s.record(found).Known)
+			if lost == store.Failure {
+				require.Zero(t, s.project("odilo").Breaker.Failures)
+				found.Outcome = store.Ignored
+			} else {
+				require.Equal(t, before+1, s.project("odilo").Breaker.Failures)
+				found.Outcome = store.Success
+			}
+			_, err = s.Record(t.Context(), found, limits)
+			require.ErrorIs(t, err, store.ErrConflict)
+			s.record(result(store.Success))
+		}
 	}
 }
 
