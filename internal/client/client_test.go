@@ -33,8 +33,9 @@ type daemon struct {
 	busy   int               // so many results are put off for a moment
 	gate   http.HandlerFunc  // answers all else; nil: with 400
 
-	mu   sync.Mutex
-	runs []string // reported so far
+	mu      sync.Mutex
+	runs    []string // reported so far
+	outputs []string // of these runs
 }
 
 func TestMain(m *testing.M) { testhost.Main(m, nil) }
@@ -64,6 +65,7 @@ func (d *daemon) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		Project string    `json:"project"`
 		RunID   string    `json:"run_id"`
 		Started time.Time `json:"started_at"`
+		Output  string    `json:"output"`
 	}
 	if err := json.NewDecoder(r.Body).Decode(&res); err != nil || r.Method != http.MethodPost || r.URL.Path != "/api/v1/results" {
 		w.WriteHeader(http.StatusBadRequest)
@@ -77,7 +79,7 @@ func (d *daemon) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusTooManyRequests)
 		return
 	}
-	d.runs = append(d.runs, res.RunID)
+	d.runs, d.outputs = append(d.runs, res.RunID), append(d.outputs, res.Output)
 	body, ok := d.bodies[res.RunID]
 	if !ok {
 		body = fmt.Sprintf(`{"project":%q}`, res.Project)
@@ -188,7 +190,9 @@ func TestToldToEnd(t *testing.T) {
 func TestKeptAndSentLater(t *testing.T) {
 	c, spool := newClient(t, "/nonexistent/socket")
 	for _, run := range []string{"one", "two"} {
-		r := c.Report(t.Context(), result("odilo", run))
+		kept := result("odilo", run)
+		kept.Output = "output of " + run
+		r := c.Report(t.Context(), kept)
 		require.Nil(t, r.Result)
 		require.Contains(t, r.Messages[0], "is `adfbot serve` running?")
 		require.Contains(t, r.Messages[1], "is kept in "+spool)
@@ -203,6 +207,7 @@ func TestKeptAndSentLater(t *testing.T) {
 	require.Equal(t, []string{"sent 2 kept results"}, r.Messages)
 	require.NotNil(t, r.Result)
 	require.Equal(t, []string{"one", "two", "three"}, d.runs)
+	require.Equal(t, []string{"output of one", "output of two", ""}, d.outputs)
 	require.Empty(t, files(t, spool))
 }
 

@@ -67,7 +67,9 @@ func (c *Client) sendKept(ctx context.Context, m *messages) (left map[string]err
 			continue
 		}
 		// The clock may have been set back since: the daemon, which has the same one, would refuse the result for ever.
-		recorded, _, err := c.send(ctx, e.Result.ByClock(c.moment()).Bounded(c.now()))
+		r := e.Result.ByClock(c.moment()).Bounded(c.now())
+		r.Output = e.Output()
+		recorded, _, err := c.send(ctx, r)
 		var no *refusal
 		switch {
 		case err == nil:

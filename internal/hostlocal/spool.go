@@ -345,7 +345,7 @@ func (w *SpoolWatch) IsEmpty(s Spool) bool {
 }
 
 // List returns the results in the order in which they were added, those of earlier versions in that in which their runs ended; none
-// if the directory is missing.
+// if the directory is missing. It leaves their outputs out, see [Spooled.Output].
 func (s Spool) List() ([]Spooled, error) {
 	if folder, err := s.open(); err == nil {
 		_ = folder.Close()
@@ -363,7 +363,11 @@ func (s Spool) List() ([]Spooled, error) {
 		if info, err := os.Lstat(file); err == nil && (e.Held || strings.HasSuffix(file, pausedSuffix)) {
 			e.PausedAt = info.ModTime()
 		}
-		if e.Result, e.Err = readSpooled(file); !errors.Is(e.Err, os.ErrNotExist) { // else another process has just recorded it
+		e.Result, e.Err = readSpooled(file)
+		if e.Result.Decide == "" {
+			e.Result.Output = ""
+		}
+		if !errors.Is(e.Err, os.ErrNotExist) { // else another process has just recorded it
 			out = append(out, e)
 		}
 	}
@@ -371,6 +375,16 @@ func (s Spool) List() ([]Spooled, error) {
 		return cmp.Or(cmp.Compare(numberOf(a.File), numberOf(b.File)), a.Result.Finished.Compare(b.Result.Finished), strings.Compare(a.File, b.File))
 	})
 	return out, nil
+}
+
+// Output returns the output of the result, "" if another process has just recorded it. During a long outage, all outputs together may be
+// larger than memory.
+func (e Spooled) Output() string {
+	if e.Result.Output != "" {
+		return e.Result.Output
+	}
+	r, _ := readSpooled(e.File)
+	return r.Output
 }
 
 func readSpooled(file string) (store.Result, error) {

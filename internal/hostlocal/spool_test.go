@@ -50,10 +50,23 @@ func TestSpooledAsItWas(t *testing.T) {
 	require.NoError(t, list[0].Err)
 	require.Equal(t, file, list[0].File)
 	r.Run = "" // whoever finds the run gone ends it
-	require.Equal(t, r, list[0].Result)
+	require.Equal(t, r.Output, list[0].Output())
+	r.Output = ""
+	require.Equal(t, r, list[0].Result, "many outputs would take much memory")
 	require.NoError(t, list[0].Remove())
 	require.NoError(t, list[0].Remove(), "another process was faster")
+	require.Empty(t, list[0].Output())
 	require.Empty(t, names(t, filepath.Dir(file)))
+}
+
+// Its output has a part in what is left to decide.
+func TestSpooledUndecided(t *testing.T) {
+	spool := hostlocal.Spool(filepath.Join(t.TempDir(), "spool"))
+	r := spooledResult("r", noon)
+	r.Output, r.Decide = "quota exceeded", store.DecideClass
+	add(t, spool, r)
+	require.Equal(t, []store.Result{r}, []store.Result{spooled(t, spool)[0].Result})
+	require.Equal(t, r.Output, spooled(t, spool)[0].Output())
 }
 
 // A path is no pattern.
@@ -190,11 +203,11 @@ func TestSpoolOnAFullDisk(t *testing.T) {
 	for n, e := range list {
 		require.NoError(t, e.Err)
 		require.Equal(t, fmt.Sprintf("r%02d", n), e.Result.RunID)
-		require.True(t, strings.HasSuffix(outputs[n], e.Result.Output), "the end of the output stays")
-		if require.True(t, utf8.ValidString(e.Result.Output)); n < 2 {
-			require.Equal(t, outputs[n], e.Result.Output)
+		require.True(t, strings.HasSuffix(outputs[n], e.Output()), "the end of the output stays")
+		if require.True(t, utf8.ValidString(e.Output())); n < 2 {
+			require.Equal(t, outputs[n], e.Output())
 		}
-		require.Greater(t, len(e.Result.Output), min(len(outputs[n])-1, 900), "as much as there is room for, or half of it")
+		require.Greater(t, len(e.Output()), min(len(outputs[n])-1, 900), "as much as there is room for, or half of it")
 		require.NoError(t, e.Remove())
 	}
 	empty()
