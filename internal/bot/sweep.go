@@ -241,8 +241,10 @@ func (b *Bot) tidy(ctx context.Context) error {
 }
 
 const (
-	// pruneLimit keeps a sweep's share of the history small; the next sweep continues.
+	// pruneLimit is how many results are deleted at once: others have to wait for that.
 	pruneLimit = 1000
+	// pruneTime is when a sweep leaves the rest to the next one. Where sweeps are rare, each has much to delete.
+	pruneTime = time.Second
 	// pruneDelay is how long no results are deleted after the clock has jumped.
 	pruneDelay = 24 * time.Hour
 )
@@ -278,8 +280,16 @@ func (b *Bot) prune(ctx context.Context, rep *status.SweepReport) error {
 		return nil
 	}
 	rep.PruneFrom = time.Time{}
-	rep.Pruned, err = b.store.Prune(ctx, now.Add(-b.cfg.History.Keep), pruneLimit)
+	rep.Pruned, err = pruneAll(func() (int, error) { return b.store.Prune(ctx, now.Add(-b.cfg.History.Keep), pruneLimit) }, pruneTime)
 	return err
+}
+
+// pruneAll calls prune, which deletes up to [pruneLimit] results, until nothing is left or the time is over.
+func pruneAll(prune func() (int, error), limit time.Duration) (pruned int, err error) {
+	for begun, n := time.Now(), pruneLimit; n == pruneLimit && err == nil && (pruned == 0 || time.Since(begun) < limit); pruned += n {
+		n, err = prune()
+	}
+	return pruned, err
 }
 
 // DryRun returns what a sweep would do, of all projects or of those that are named, and writes nothing. Without a state it plans with a new
