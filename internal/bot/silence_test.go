@@ -84,6 +84,33 @@ func TestSilenceAfterServeWasOff(t *testing.T) {
 	})
 }
 
+// A monthly job reports less often than results are kept for by default.
+func TestExpectedLessOftenThanHistoryIsKept(t *testing.T) {
+	t.Parallel()
+	rarely := func(w *world) {
+		hourly(w)
+		w.change("projects:", "history: {keep: 1h}\nprojects:")
+		w.change("{every: 1h, grace: 15m}", "{every: 3h, grace: 15m}")
+	}
+	watching(t, rarely, func(w *world, _ *bot.Bot, after func(time.Duration)) {
+		after(2 * time.Hour)
+		w.record(success("odilo"))
+		after(2 * time.Hour)
+		w.sweepWell()
+		after(72 * time.Minute)
+		require.Empty(t, w.issues(""), "the result is not due")
+		after(6 * time.Minute)
+		require.Contains(t, w.issues("open")[0].Title, "since 2026-11-23 14:00 UTC")
+		w.sweepWell()
+		after(6 * time.Minute)
+		require.Len(t, w.issues("open"), 1)
+		w.record(success("odilo"))
+		after(3 * time.Minute)
+		require.Len(t, w.issues("closed"), 1)
+		require.Len(t, w.issues(""), 1)
+	})
+}
+
 func TestNeverReported(t *testing.T) {
 	t.Parallel()
 	watching(t, hourly, func(w *world, _ *bot.Bot, after func(time.Duration)) {

@@ -280,13 +280,30 @@ func (b *Bot) prune(ctx context.Context, rep *status.SweepReport) error {
 		return nil
 	}
 	rep.PruneFrom = time.Time{}
-	rep.Pruned, err = pruneAll(func() (int, error) { return b.store.Prune(ctx, now.Add(-b.cfg.History.Keep), pruneLimit) }, pruneTime)
+	before := now.Add(-b.cfg.History.Keep)
+	expected, err := b.notDueSince(ctx, before, now)
+	if err != nil {
+		return err
+	}
+	rep.Pruned, err = pruneAll(func() (int, error) { return b.store.Prune(ctx, before, pruneLimit, expected...) }, pruneTime)
 	return err
+}
+
+// notDueSince returns the projects whose last result may be as old as that before the next one is overdue. Without it they would be taken
+// for silent.
+func (b *Bot) notDueSince(ctx context.Context, since, now time.Time) (projects []string, err error) {
+	expected, err := b.expectations(ctx)
+	for id, e := range expected {
+		if deadline, err := e.Deadline(since); err == nil && deadline.After(now) { // lookForSilence reports the error
+			projects = append(projects, id)
+		}
+	}
+	return projects, err
 }
 
 // pruneAll calls prune, which deletes up to [pruneLimit] results, until nothing is left or the time is over.
 func pruneAll(prune func() (int, error), limit time.Duration) (pruned int, err error) {
-	for begun, n := time.Now(), pruneLimit; n == pruneLimit && err == nil && (pruned == 0 || time.Since(begun) < limit); pruned += n {
+	for begun, n := time.Now(), pruneLimit; n >= pruneLimit && err == nil && (pruned == 0 || time.Since(begun) < limit); pruned += n {
 		n, err = prune()
 	}
 	return pruned, err

@@ -125,8 +125,9 @@ type ResultLog interface {
 	CountSince(ctx context.Context, after int64, limit int) ([]OutcomeCount, int64, error)
 
 	// Prune deletes the oldest results that were recorded before a time, and returns how many. It looks at limit results
-	// at most. It skips results from a clock that ran ahead until their time has come.
-	Prune(ctx context.Context, before time.Time, limit int) (int, error)
+	// at most. It skips results from a clock that ran ahead until their time has come, and the last one that counted of each of
+	// some projects, of which the next one is not due yet.
+	Prune(ctx context.Context, before time.Time, limit int, expected ...string) (int, error)
 }
 
 // IncidentLister lists incidents, the newest first.

@@ -3,6 +3,7 @@ package sqlstore
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"time"
 
@@ -94,9 +95,14 @@ func (s *State) CountResults(ctx context.Context, after int64, query string, mor
 	return counts, upTo, err
 }
 
-func (s *State) Prune(ctx context.Context, before time.Time, limit int) (int, error) {
+func (s *State) Prune(ctx context.Context, before time.Time, limit int, expected ...string) (int, error) {
+	list, err := json.Marshal(append([]string{}, expected...))
+	if err != nil {
+		return 0, err
+	}
+	limit += len(expected) // the first ones may be those that stay
 	var n int
-	err := s.db.Tx(ctx, func(ctx context.Context, tx Tx) error {
+	err = s.db.Tx(ctx, func(ctx context.Context, tx Tx) error {
 		now, err := s.db.Now(ctx, tx)
 		if err != nil {
 			return err
@@ -106,7 +112,9 @@ func (s *State) Prune(ctx context.Context, before time.Time, limit int) (int, er
 			return err
 		}
 		pruned, err := List(ctx, tx, scanID, `DELETE FROM adfbot.result WHERE id IN (
-			SELECT id FROM (SELECT id, recorded_at FROM adfbot.result WHERE id >= ? ORDER BY id LIMIT ?) AS oldest WHERE recorded_at < ?) RETURNING id`, from, limit, stamp(before))
+			SELECT id FROM (SELECT id, recorded_at FROM adfbot.result WHERE id >= ? ORDER BY id LIMIT ?) AS oldest WHERE recorded_at < ?)
+			AND id NOT IN (SELECT max(id) FROM adfbot.result WHERE counted AND project IN (SELECT value FROM json_each(?)) GROUP BY project)
+			RETURNING id`, from, limit, stamp(before), string(list))
 		n = len(pruned)
 		return err
 	})

@@ -26,6 +26,7 @@ func RunHistory(t *testing.T, open Open) {
 		{"pruning takes the oldest", testPrune},
 		{"pruning looks at the oldest only", testPruneLimit},
 		{"pruning skips a future time", testPruneFuture},
+		{"pruning skips the last result before one that is not due yet", testPruneExpected},
 		{"pages of incidents", testIncidentPage},
 		{"pages of runs", testRunPage},
 		{"pages of some runs", testRunFilter},
@@ -206,6 +207,30 @@ func testPruneLimit(t *testing.T, s *state) {
 	s.pass(10 * time.Hour)
 	require.Zero(t, must(s.Prune(t.Context(), noon.Add(-time.Hour), 3))(t))
 	require.Equal(t, 2, must(s.Prune(t.Context(), noon.Add(-time.Hour), 5))(t))
+}
+
+func testPruneExpected(t *testing.T, s *state) {
+	ids := []string{"birch", "cedar", "odilo"}
+	for range 2 {
+		for _, id := range ids {
+			r := result(store.Failure)
+			r.Project = id
+			s.record(r)
+			r.Outcome = store.Ignored // which is not the one that was waited for
+			s.record(r)
+		}
+	}
+	prune := func(expected ...string) int {
+		return must(s.Prune(t.Context(), s.at.Add(time.Hour), 2, expected...))(t)
+	}
+	for prune("birch", "odilo") > 0 {
+	}
+	require.Len(t, s.runs("birch"), 1)
+	require.Equal(t, store.Failure, s.runs("birch")[0].Outcome)
+	require.Empty(t, s.runs("cedar"))
+	require.Len(t, s.runs("odilo"), 1)
+	require.Equal(t, 1, prune("odilo"))
+	require.Len(t, s.runs("odilo"), 1)
 }
 
 func testPruneFuture(t *testing.T, s *state) {
