@@ -539,7 +539,8 @@ func (c *stepsChecker) unsaid(all []said) {
 		w := c.waiting[n]
 		_, taken := c.taken(w.id)
 		// Who is assigned is an answer, unless the step that assigns them has been taken.
-		assigned := len(i.Assignees) > 0 && !slices.ContainsFunc(all, func(s said) bool { return s.id == w.id && slices.Index(c.Steps, s.after)%3 == 2 })
+		byStep := slices.ContainsFunc(all, func(s said) bool { return s.id == w.id && slices.Index(c.Steps, s.after)%3 == 2 })
+		assigned := slices.ContainsFunc(i.Assignees, func(who string) bool { return !byStep || who != operator })
 		if !w.open || w.vague || taken || assigned || c.snoozed(w.id) || c.excused(w, i) {
 			continue
 		}
