@@ -113,7 +113,8 @@ func (s *State) Prune(ctx context.Context, before time.Time, limit int, expected
 		}
 		pruned, err := List(ctx, tx, scanID, `DELETE FROM adfbot.result WHERE id IN (
 			SELECT id FROM (SELECT id, recorded_at FROM adfbot.result WHERE id >= ? ORDER BY id LIMIT ?) AS oldest WHERE recorded_at < ?)
-			AND id NOT IN (SELECT max(id) FROM adfbot.result WHERE counted AND project IN (SELECT value FROM json_each(?)) GROUP BY project)
+			AND id NOT IN (SELECT coalesce((SELECT id FROM adfbot.result WHERE counted AND project = wanted.value ORDER BY id DESC LIMIT 1), 0)
+				FROM json_each(?) AS wanted)
 			RETURNING id`, from, limit, stamp(before), string(list))
 		n = len(pruned)
 		return err
