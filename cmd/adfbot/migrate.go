@@ -120,5 +120,9 @@ func (a *app) printMove(cfg *config.Config, r migrate.Request, done migrate.Done
 	if bot, owner := hostlocal.BotUser(r.File), hostlocal.Owner(cfg.LocalDir); owner.UID != bot.UID {
 		a.printf("%s belongs to %s, who has recorded the first result: %s\n\n", cfg.LocalDir, owner.Name, bot.TakeOver(cfg.LocalDir))
 	}
+	if passwordFile != "" && cfg.HTTP.Socket == "" {
+		a.printf("Users who may not read the password, such as agents, report through the daemon: set http.socket and projects[].users,\n" +
+			"see `adfbot help fleet`.\n\n")
+	}
 	a.printf("Other hosts join with the same configuration, a local_dir of their own, and an empty pause_dir; see `adfbot help migrate`.\n")
 }

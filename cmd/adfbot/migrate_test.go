@@ -25,7 +25,12 @@ func TestMigrate(t *testing.T) {
 	out := w.ok("migrate", url)
 	require.Contains(t, out, w.path("state/adfbot.db")+" is moved to "+url+": 3 projects, 4 results, 1 incident")
 	require.Contains(t, out, "\nstate: \""+url+"\"\nlocal_dir: \""+w.path("state/adfbot.db.d")+"\"\n")
-	require.Contains(t, w.ok("migrate", url), "nothing to do: ")
+	const agents = "set http.socket and projects[].users"
+	require.NotContains(t, out, agents) // there is no password
+	require.NoError(t, os.WriteFile(w.path("password"), []byte("hunter2\n"), 0o600))
+	again := w.ok("migrate", "--password-file", w.path("password"), url)
+	require.Contains(t, again, "nothing to do: ")
+	require.Contains(t, again, agents)
 
 	// Until the configuration is changed, nothing is lost.
 	old := w.child([]string{"record", "--project", "digital-twins", "--failure"})

@@ -333,6 +333,27 @@ func TestSeparatedUsersWithMistakeInSocket(t *testing.T) {
 	require.Contains(t, stderr, "failed 3 times in a row on odilo: the project is paused")
 }
 
+// After a move to PostgreSQL, agents who wrote the file themselves cannot read the password, which is not for them.
+func TestAgentsCannotReadPassword(t *testing.T) {
+	t.Parallel()
+	s := newSeparated(t)
+	require.NoError(t, os.WriteFile(s.path("password"), []byte("hunter2\n"), 0o600))
+	require.NoError(t, os.Chown(s.path("password"), daemonUser, daemonUser))
+	require.NoError(t, os.Chown(s.path("state"), daemonUser, agentUser)) // as init does, for members of its group
+	require.NoError(t, os.Chmod(s.path("state"), 0o2770))
+	b, err := os.ReadFile(s.path("config.yaml"))
+	require.NoError(t, err)
+	text, _, _ := strings.Cut(string(b), "http:\n")
+	text = strings.Replace(text, "state: "+s.path("state/adfbot.db"),
+		"state: postgres://adfbot@127.0.0.1:1/adfbot\nstate_password_file: "+s.path("password")+"\nlocal_dir: "+s.path("state"), 1)
+	const advice = "to let users who may not read it report through the daemon, set http.socket and projects[].users"
+	for socket, want := range map[string]bool{"": true, "http:\n  socket: " + s.path("run/s") + "\n": false} {
+		require.NoError(t, os.WriteFile(s.path("config.yaml"), []byte(text+socket), 0o644))
+		_, stderr, _ := s.run(agentUser, "record", "--project", "odilo", "--failure")
+		require.Equal(t, want, strings.Contains(stderr, advice), stderr)
+	}
+}
+
 // Without the socket, nothing takes an agent's result: the command that records it helps only the owner of the state.
 func TestSeparatedUsersWithoutSocket(t *testing.T) {
 	t.Parallel()

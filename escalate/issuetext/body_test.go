@@ -35,6 +35,7 @@ func TestBody(t *testing.T) {
 			l.Incident.Evidence.Output = "Reading the plan\nYou've hit your usage limit. Try again in 2 days.\n\n"
 		},
 		"class-unknown": func(l *IssueData) { l.Incident.Class, l.Incident.Evidence.Output = "unknown", "" },
+		"fleet":         func(l *IssueData) { l.AnyHost = true },
 		"suffix":        func(l *IssueData) { l.Incident.Agent, l.Incident.Failures = "project-meta-nightly", 1 },
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -176,7 +176,8 @@ func TestBrokenSharedState(t *testing.T) {
 				was := w.Read(w.sentinel())
 				w.Write(w.sentinel(), strings.Repeat("d", 32)+" "+strings.Repeat("e", 32)+"\n")
 				return func() { w.Write(w.sentinel(), was) }
-			}, "this is the state of another installation than that of the pause directory", "",
+			}, "first resume, with the configuration that it had, what is paused here, and let its issues be closed; then give it an empty pause_dir: " +
+				"see `adfbot help fleet`", "",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

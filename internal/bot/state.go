@@ -87,8 +87,8 @@ func openShared(ctx context.Context, cfg *config.Config, mode Mode, env Env) (*o
 
 // sharedOptions returns how to reach a state in PostgreSQL.
 func sharedOptions(cfg *config.Config, env Env) (o postgres.Options) {
-	if file := cfg.StatePasswordFile; file != "" {
-		o.Password = func() (string, error) { return statePassword(file, env.Getenv) }
+	if cfg.StatePasswordFile != "" {
+		o.Password = func() (string, error) { return statePassword(cfg, env.Getenv) }
 	}
 	if cfg.StateListen != "off" {
 		o.ListenURL = cfg.StateListen
@@ -167,8 +167,11 @@ func hostID(ctx context.Context, cfg *config.Config, mode Mode) (string, error) 
 }
 
 // statePassword reads the password of the role. Who may not read it reports through the daemon.
-func statePassword(file string, getenv func(string) string) (string, error) {
-	password, err := config.ReadSecret(file, getenv)
+func statePassword(cfg *config.Config, getenv func(string) string) (string, error) {
+	password, err := config.ReadSecret(cfg.StatePasswordFile, getenv)
+	if errors.Is(err, fs.ErrPermission) && cfg.HTTP.Socket == "" {
+		err = fmt.Errorf("%w; to let users who may not read it report through the daemon, set http.socket and projects[].users", err)
+	}
 	if err != nil {
 		return "", &passwordError{fmt.Errorf("state_password_file: %w", err)}
 	}
@@ -228,7 +231,8 @@ func (o *openedState) checkSentinel(ctx context.Context, cfg *config.Config) err
 		return nil // each look at a flag reports what is wrong with the directory
 	}
 	return store.Unusable(cfg.State, fmt.Sprintf("this is the state of another installation than that of the pause directory %s: correct `state` or "+
-		"`pause_dir`; if this host is to join the other installation, give it an empty pause_dir", cfg.PauseDir),
+		"`pause_dir`; if this host is to join the other installation, first resume, with the configuration that it had, what is paused here, "+
+		"and let its issues be closed; then give it an empty pause_dir: see `adfbot help fleet`", cfg.PauseDir),
 		fmt.Errorf("the state is of installation %s, the directory of %s", o.Installation(), id))
 }
 

@@ -202,7 +202,8 @@ const IDSharedText = "another machine uses the same id, as after a copy of the d
 	"on the copy, stop adfbot, remove /etc/machine-id, run systemd-machine-id-setup, and start adfbot"
 
 // NameSharedText says what is wrong with hosts that have one name.
-const NameSharedText = "another host that is here has the same name: give each of them one of its own with fleet.host"
+const NameSharedText = "another host that is here has the same name: give each of them one of its own with fleet.host, " +
+	"or retire, by its id, the one that is gone for good"
 
 // Remarks returns what is wrong with a host that is not retired.
 func (h Host) Remarks() (out []string) {
