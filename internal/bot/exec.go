@@ -105,6 +105,7 @@ type execution struct {
 	q       ExecRequest
 	bot     *Bot          // nil if the state cannot be opened
 	asked   time.Time     // when the gate was asked, before the answer
+	unsure  string        // id of the run, if the state has failed to store it: it may have it all the same
 	ctrlC   bool          // SIGINT to this process has ended the command, too
 	signals *proc.Signals // received from the moment the run is stored until its result is recorded and its output written
 	output  proc.Output
@@ -162,11 +163,12 @@ func (x *execution) withState(ctx context.Context) int {
 	fault.Point(ctx, "gated")
 	x.signals.Listen() // a signal between here and the command's start must not leave a run that looks killed
 	run, release, err := b.beginRun(ctx, store.Run{Project: x.q.Project, Agent: x.q.Agent, RunID: x.q.RunID, Host: b.host, Started: b.now()})
+	defer release()
 	if err != nil {
 		x.signals.Stop()
+		x.unsure = run.ID
 		return x.runNotStored(ctx, err)
 	}
-	defer release()
 	fault.Point(ctx, "noted")
 	if s := x.signals.Pending(); s != 0 {
 		x.ctrlC = s == syscall.SIGINT

@@ -46,7 +46,7 @@ func (x *execution) withoutState(ctx context.Context, cause error) int {
 // pause may come between the answer and the start of the command.
 func (x *execution) runWithoutState(redactor *redact.Redactor) (store.Result, int, error) {
 	res, code, err := x.run(redactor, nil)
-	res.Started = x.asked
+	res.Started, res.Run = x.asked, x.unsure
 	return res.Bounded(res.Finished), code, err
 }
 

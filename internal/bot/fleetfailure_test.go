@@ -1,6 +1,7 @@
 package bot_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"net/http"
@@ -9,6 +10,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -447,6 +450,48 @@ func TestStateOfAFleetDown(t *testing.T) {
 	proxy.SetFilters(nil, nil)
 	follow(a)
 	require.Equal(t, 1, a.project("atlas").Failures)
+}
+
+// The answer to the COMMIT that stores a run is lost. The host does not know that the state has the run, and its result counts all the
+// same, even if the state is looked through while the command runs.
+func TestRunStoredWithoutAnAnswer(t *testing.T) {
+	t.Parallel()
+	proxy := testpg.NewProxy(t)
+	database, err := url.Parse(testpg.Database(t))
+	require.NoError(t, err)
+	a := newHost(t, testpg.InDatabase(t, proxy.URL(), strings.TrimPrefix(database.Path, "/")))
+	a.join()
+	var stores atomic.Bool
+	proxy.SetFilters(func(data []byte) ([]byte, bool) {
+		if bytes.Contains(data, []byte("INSERT INTO adfbot.run ")) {
+			stores.Store(true)
+		}
+		return data, false
+	}, func(data []byte) ([]byte, bool) {
+		if stores.Load() && bytes.Contains(data, []byte("COMMIT\x00")) {
+			return nil, true
+		}
+		return data, false
+	})
+	begun, end := filepath.Join(a.Dir, "begun"), filepath.Join(a.Dir, "end")
+	for _, path := range []string{begun, end} {
+		require.NoError(t, syscall.Mkfifo(path, 0o600))
+	}
+	ended := make(chan ran)
+	go func() { ended <- a.sh("odilo", "echo >"+begun+"; read _ <"+end+"; exit 3") }()
+	_, err = os.ReadFile(begun)
+	require.NoError(t, err)
+	proxy.SetFilters(nil, nil)
+	running := func() string { return testpg.Text(t, a.cfg.State, `SELECT count(*)::text FROM adfbot.run`) }
+	require.Equal(t, "1", running(), "it is stored")
+	follow(a)
+	require.NoError(t, os.WriteFile(end, []byte("\n"), 0o600))
+	r := <-ended
+	require.Equal(t, 3, r.code)
+	require.Contains(t, r.stderr, "is kept in")
+	follow(a)
+	require.Equal(t, 1, a.project("odilo").Failures)
+	require.Equal(t, "0", running())
 }
 
 // The state comes from a backup, which knows neither of a trip nor of a resume. The flags tell of both. The issue of the trip is found, and

@@ -255,17 +255,15 @@ type reconcilerState struct {
 	incident.Claimer
 }
 
-// beginRun stores a run before its command starts. release is called once its result is recorded or spooled.
+// beginRun stores a run before its command starts. release is called once its result is recorded or spooled. If it fails with
+// [store.ErrUnusable], the state may have the run all the same: until release is called, nobody takes it for one that is gone.
 func (b *Bot) beginRun(ctx context.Context, r store.Run) (_ store.Run, release func(), err error) {
 	r.ID = pause.NewRandomID()
 	if release, err = b.local.LockRun(r.ID); err != nil {
-		return r, nil, err
+		return r, func() {}, err
 	}
-	if r, err = b.store.BeginRun(ctx, r); err != nil {
-		release()
-		return r, nil, err
-	}
-	return r, release, nil
+	r, err = b.store.BeginRun(ctx, r)
+	return r, release, err
 }
 
 // setChild stores the process of a run's command.
