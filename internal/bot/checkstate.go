@@ -33,7 +33,12 @@ func (c *checker) sharedState(ctx context.Context) {
 		return
 	case err == nil:
 		c.bot = b
-		err = b.store.Check(ctx)
+		if err = b.store.Check(ctx); err == nil {
+			err = b.store.Writable(ctx) // a pooler may take statements, and no transactions
+		}
+		if errors.Is(err, store.ErrRetired) { // it joins again
+			err = nil
+		}
 	}
 	if c.rights(report) && !c.failed("state", err) {
 		c.add(OK, "state", "PostgreSQL %s, database %s, role %s, installation %s", report.Version, report.Database, report.Role, b.store.Installation())

@@ -51,6 +51,8 @@ func TestCheckThroughPooler(t *testing.T) {
 	require.Contains(t, w.finding("listen", bot.Warn), "only after fleet.poll (1s)")
 	w.change("local_dir:", "state_listen: \"off\"\nlocal_dir:")
 	require.Contains(t, w.finding("listen", bot.OK), "off: ")
+	w.change(w.cfg.State, testpg.Pooler(t, "pool_mode = statement"))
+	require.Contains(t, w.finding("state", bot.Fail), "set pool_mode = transaction there")
 }
 
 func TestCheckOfServer(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -12,8 +13,8 @@ import (
 )
 
 // Pooler starts pgbouncer in transaction mode before the server, with few connections to it, and returns the URL of its superuser.
-// It skips the test where there is no pgbouncer.
-func (s *Server) Pooler(t testing.TB) string {
+// Settings are lines of its configuration. It skips the test where there is no pgbouncer.
+func (s *Server) Pooler(t testing.TB, settings ...string) string {
 	t.Helper()
 	program, err := exec.LookPath("pgbouncer")
 	if err != nil {
@@ -41,7 +42,8 @@ auth_type = trust
 auth_file = %s
 pool_mode = transaction
 default_pool_size = 3
-`, s.dir, dir, users))
+%s
+`, s.dir, dir, users, strings.Join(settings, "\n")))
 	if s.as != nil {
 		require.NoError(t, os.Chown(dir, int(s.as.Uid), int(s.as.Gid)))
 	}

@@ -152,9 +152,9 @@ func (d *Template) Copy(t testing.TB, prepare func(database string)) string {
 }
 
 // Pooler is [Server.Pooler] before the server of this process.
-func Pooler(t testing.TB) string {
+func Pooler(t testing.TB, settings ...string) string {
 	t.Helper()
-	return sharedServer(t).Pooler(t)
+	return sharedServer(t).Pooler(t, settings...)
 }
 
 // NewProxy is [Server.Proxy] before the server of this process. It skips the test if that is not one that the tests have started.

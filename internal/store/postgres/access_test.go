@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/stretchr/testify/require"
 
 	"github.com/terraphim/adfbot/internal/store"
@@ -77,6 +78,29 @@ func TestUnusable(t *testing.T) {
 	url := server.URL()
 	server.Stop()
 	unusable(place{url, "s"}, postgres.Options{}, "see whether PostgreSQL runs there")
+}
+
+func TestAdviceOnPooler(t *testing.T) {
+	t.Parallel()
+	server := testpg.New(t)
+	place{server.URL(), "adfbot"}.open(t)
+	statements := place{server.Pooler(t, "pool_mode = statement"), "adfbot"}.open(t)
+	_, err := statements.Record(ctx, result(store.Failure), limits)
+	require.ErrorIs(t, err, store.ErrUnusable)
+	require.ErrorContains(t, err, "set pool_mode = transaction there")
+	require.ErrorContains(t, statements.Writable(ctx), "set pool_mode = transaction there")
+
+	few := place{server.Pooler(t, "max_client_conn = 1"), "adfbot"}
+	few.open(t)
+	require.ErrorContains(t, few.try(t, postgres.Options{}), "raise max_client_conn there")
+
+	busy := server.Pooler(t, "default_pool_size = 1", "query_wait_timeout = 0.1")
+	holder, err := pgconn.Connect(ctx, busy)
+	require.NoError(t, err)
+	defer func() { _ = holder.Close(ctx) }()
+	_, err = holder.Exec(ctx, `BEGIN`).ReadAll()
+	require.NoError(t, err)
+	require.ErrorContains(t, place{busy, "adfbot"}.try(t, postgres.Options{}), "raise default_pool_size there")
 }
 
 func TestReadOnly(t *testing.T) {

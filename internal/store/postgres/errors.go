@@ -50,6 +50,8 @@ type briefError struct {
 func (e *briefError) Error() string { return e.text }
 func (e *briefError) Unwrap() error { return e.err }
 
+const adviceStopped = "the server is being stopped or started: it takes results again when it runs"
+
 const adviceReadOnly = "the server takes no changes: it is a standby, or was made read-only; the address must lead to the primary"
 
 // advice returns what to do about an error of the connection or the server.
@@ -125,12 +127,27 @@ func (s *Store) adviceOn(pg *pgconn.PgError) string {
 			return fmt.Sprintf("raise CONNECTION LIMIT of the role %s or of the database %s; each host takes up to %d", Quote(user), Quote(database), maxConnections+1)
 		}
 		return fmt.Sprintf("the server has no connection left: raise max_connections, or use a pooler; each host takes up to %d", maxConnections+1) // and one to listen
-	case "57P01", "57P02", "57P03", "08006", "08P01":
-		return "the server is being stopped or started: it takes results again when it runs"
+	case "08P01":
+		return adviceOnPooler(pg.Message)
+	case "57P01", "57P02", "57P03", "08006":
+		return adviceStopped
 	case "57014", "25P03", "55P03":
 		return "the server was too slow: see its load, its disk, and which program holds locks there"
 	case codeUniqueViolation, codeSerialization, codeDeadlock:
 		return "others changed the same rows at the same time, again and again: it works once they are done"
 	}
 	return "the server reports an error that adfbot does not expect: see its log"
+}
+
+// adviceOnPooler returns what to do about an error that pgbouncer reports itself. It has one code for almost all of them.
+func adviceOnPooler(message string) string {
+	switch {
+	case strings.Contains(message, "statement pooling"):
+		return "the pooler gives each statement another session: set pool_mode = transaction there for this database"
+	case strings.Contains(message, "no more connections allowed"):
+		return "the pooler takes no more connections: raise max_client_conn there"
+	case strings.Contains(message, "query_wait_timeout"):
+		return "no connection of the pooler to the server became free in time: raise default_pool_size there, or see which program holds them"
+	}
+	return adviceStopped
 }
