@@ -53,7 +53,7 @@ func (s *Server) ping(w http.ResponseWriter, r *request) error {
 			return errPing(http.StatusBadRequest, "invalid uuid format")
 		}
 	}
-	host := remoteHost(r.RemoteAddr)
+	host := remoteHost(r.Request)
 	res := store.Result{Project: project, Agent: defaultAgent, RunID: runID, Outcome: store.Success, Host: host, Finished: s.now().Round(0)}
 	switch signal {
 	case signalStart:

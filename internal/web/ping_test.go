@@ -72,6 +72,28 @@ func TestPing(t *testing.T) {
 	require.Equal(t, 1, s.project("odilo").Failures)
 }
 
+// The bot's machine did not run what a proxy there passes on.
+func TestReportedThroughProxy(t *testing.T) {
+	t.Parallel()
+	s := newStation(t)
+	for _, c := range []struct{ forwarded, host string }{
+		{"198.51.100.7", "198.51.100.7"},
+		{"198.51.100.7, 192.0.2.1", "198.51.100.7"}, // a proxy behind another one
+		{"unknown, 2001:db8::7", "2001:db8::7"},
+		{"::ffff:198.51.100.7", "198.51.100.7"},
+		{"127.0.0.1", ""}, // this machine
+		{"<b>", ""},
+		{"", ""},
+	} {
+		s.pinged(odiloPing, "", header("X-Forwarded-For", c.forwarded))
+		require.Equal(t, c.host, s.project("odilo").LastRuns[0].Host, c.forwarded)
+		s.post("/api/v1/results", `{"project":"odilo","exit_code":0}`, as(odiloToken), header("X-Forwarded-For", c.forwarded))
+		require.Equal(t, c.host, s.project("odilo").LastRuns[0].Host, c.forwarded)
+	}
+	s.post("/api/v1/results", `{"project":"odilo","exit_code":0,"host":"edge-7"}`, as(odiloToken), header("X-Forwarded-For", "198.51.100.7"))
+	require.Equal(t, "edge-7", s.project("odilo").LastRuns[0].Host)
+}
+
 func TestPingTrips(t *testing.T) {
 	t.Parallel()
 	s := newStation(t)

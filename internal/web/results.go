@@ -45,7 +45,7 @@ func (s *Server) postResult(w http.ResponseWriter, r *request) error {
 		return err
 	}
 	if res.Host == "" {
-		res.Host = remoteHost(r.RemoteAddr)
+		res.Host = remoteHost(r.Request)
 	}
 	status, view, err := s.record(w, r, res)
 	if err != nil {
@@ -260,11 +260,24 @@ func clean(r *store.Result, redactor *redact.Redactor, outputTail int) {
 	r.Output = capture.Text()
 }
 
-// remoteHost returns the host of an address, "" for this machine.
-func remoteHost(addr string) string {
-	a, err := netip.ParseAddrPort(addr)
-	if err != nil || a.Addr().Unmap().IsLoopback() {
+// remoteHost returns the address of the machine that sent a request, "" for this one. A proxy names it in X-Forwarded-For. That may be
+// made up, but whoever reports a result may name any host.
+func remoteHost(r *http.Request) string {
+	for name := range strings.SplitSeq(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",") {
+		if a, err := netip.ParseAddr(strings.TrimSpace(name)); err == nil {
+			return otherHost(a)
+		}
+	}
+	a, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
 		return ""
 	}
-	return a.Addr().String()
+	return otherHost(a.Addr())
+}
+
+func otherHost(a netip.Addr) string {
+	if a = a.Unmap().WithZone(""); a.IsLoopback() {
+		return ""
+	}
+	return a.String()
 }
