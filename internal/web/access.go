@@ -117,7 +117,7 @@ func (s *Server) serve(w http.ResponseWriter, r *request, rt route) error {
 	}
 	defer func() { r.freeBody() }()
 	if rt.level == accessKey { // before an output, which costs more than a result
-		if err := s.limitResults(w, r.caller); err != nil {
+		if err := s.limitPings(w, r); err != nil {
 			return err
 		}
 	}

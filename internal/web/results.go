@@ -37,7 +37,7 @@ var errHangs = errors.New("the pause directory or the state does not answer: che
 var resultFields = []string{"project", "agent", "outcome", "exit_code", "signal", "detail", "run_id", "started", "finished", "host", "output", "started_at", "finished_at"}
 
 func (s *Server) postResult(w http.ResponseWriter, r *request) error {
-	if err := s.limitResults(w, r.caller); err != nil {
+	if err := s.limitResults(w, r); err != nil {
 		return err
 	}
 	res, err := s.readResult(r)
