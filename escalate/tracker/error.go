@@ -58,8 +58,8 @@ var fixes = map[int]string{
 	http.StatusNotFound: "the repository is missing, hidden from the token's account, or has its issues disabled: check gitea.owner, gitea.repo and the account's access, its two-factor authentication where Gitea enforces that, " +
 		"and that the token is not limited to public repositories; " +
 		"if it was deleted, make an empty repository of its name that the account can write to; open incidents then get new issues in the configured repository",
-	http.StatusGone:            "the repository is gone: set gitea.owner and gitea.repo to another one",
-	http.StatusLocked:          "the repository is archived: unarchive it, or set gitea.owner and gitea.repo to another one",
+	http.StatusGone:            "the repository is gone: set gitea.owner and gitea.repo, or the project's own, to another one",
+	http.StatusLocked:          "the repository is archived: unarchive it, or set gitea.owner and gitea.repo, or the project's own, to another one",
 	http.StatusTooManyRequests: "Gitea asks to wait; this is retried automatically",
 }
 
