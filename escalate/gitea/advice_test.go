@@ -69,7 +69,7 @@ func TestAdviceOfAnswer(t *testing.T) {
 			"Gitea's start page, with its sub-path if it has one; if a proxy answers so while Gitea is down, this is retried automatically", "gitea.owner"},
 		"a wrong sub-path, plain text":     {list, 404, "text/plain", "404 page not found", "", "there is no Gitea API at https://git.example.org/api/v1", "gitea.owner"},
 		"another program's JSON":           {version, 404, "application/json", `{"detail":"Not Found"}`, "", "there is no Gitea API at https://git.example.org/api/v1", "gitea.owner"},
-		"a repository that is not there":   {list, 404, "application/json", json404, "", "check gitea.owner, gitea.repo and the account's access, its two-factor authentication where Gitea enforces that, and that the token is not limited to public repositories", "no Gitea API"},
+		"a repository that is not there":   {list, 404, "application/json", json404, "", "check gitea.owner and gitea.repo, or the project's own, and the account's access, its two-factor authentication where Gitea enforces that, and that the token is not limited to public repositories", "no Gitea API"},
 		"a login page":                     {version, 200, "text/html; charset=utf-8", html, "", "a web page came instead of Gitea's API, as from a login in front of Gitea: let requests to https://git.example.org/api/v1/ pass it", "invalid character"},
 		"a login page for a write":         {label, 200, "text/html", html, "", "let requests to https://git.example.org/api/v1/ pass it", ""},
 		"a redirect to a login page":       {list, 302, "text/html", html, "https://sso.example.org/login?back=x", "https://git.example.org/api/v1/ is redirected to https://sso.example.org/login, as by a login in front of Gitea: let requests to it pass", "gitea.owner"},
