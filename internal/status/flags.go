@@ -15,8 +15,8 @@ import (
 	"github.com/terraphim/adfbot/escalate/issuetext"
 	"github.com/terraphim/adfbot/internal/config"
 	"github.com/terraphim/adfbot/internal/hostlocal"
-	"github.com/terraphim/adfbot/internal/text"
 	"github.com/terraphim/adfbot/internal/redact"
+	"github.com/terraphim/adfbot/internal/text"
 	"github.com/terraphim/adfbot/pause"
 )
 
