@@ -199,7 +199,7 @@ func (r *Reconciler) dropOptional(n *tracker.NewIssue, data *issuetext.IssueData
 func (r *Reconciler) issueData(ctx context.Context, s *step, repo tracker.Repo) (issuetext.IssueData, error) {
 	i := s.incident
 	data := issuetext.IssueData{
-		Installation: r.opt.Installation, Repo: repo, PauseFlag: r.opt.Dir.FlagPath(i.Project), RunAs: r.runAs(), ConfigFlag: r.opt.ConfigFlag,
+		Installation: r.opt.Installation, Repo: repo, PauseFlag: r.opt.Dir.FlagPath(i.Project), RunAs: r.runAs(), RemoveAs: r.removeAs(), ConfigFlag: r.opt.ConfigFlag,
 		Mentions: r.opt.Mentions, ResumeInGitea: r.operable(), CloseResumes: r.opt.Commands.CloseResumes,
 		AnyHost: r.opt.Fleet != nil,
 	}

@@ -227,9 +227,13 @@ func (r *Reconciler) HowToEnd(s incident.Stop) string {
 	return issuetext.EndCommand(r.runAs(), s, r.opt.ConfigFlag)
 }
 
-func (r *Reconciler) runAs() string {
-	if r.opt.RunAs == nil {
+func (r *Reconciler) runAs() string { return optional(r.opt.RunAs) }
+
+func (r *Reconciler) removeAs() string { return optional(r.opt.RemoveAs) }
+
+func optional(prefix func() string) string {
+	if prefix == nil {
 		return ""
 	}
-	return r.opt.RunAs()
+	return prefix()
 }

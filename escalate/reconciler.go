@@ -67,8 +67,9 @@ type Options struct {
 	// are; nil: none wait.
 	Unstored func(project string) bool
 
-	// RunAs returns what people put before a command to run it as the bot's user, e.g. "sudo -u adfbot ", or ""; nil: "".
-	RunAs func() string
+	// RunAs returns what people put before a command of adfbot to run it as the bot's user, e.g. "sudo -u adfbot ", or ""; nil: "".
+	// RemoveAs returns the same for a command that removes a flag.
+	RunAs, RemoveAs func() string
 
 	ConfigFlag string // what they put after it to name the configuration, e.g. " --config /srv/a.yaml", or ""
 

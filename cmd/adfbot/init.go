@@ -363,6 +363,9 @@ func checkRepo(s string) error {
 	if !ok || owner == "" || name == "" {
 		return fmt.Errorf("must be owner/name, such as terraphim/adf-fleet, not %q", s)
 	}
+	if strings.Contains(name, "/") { // an address, in which there may be a password
+		return errors.New("must be owner/name, such as terraphim/adf-fleet, without the address of Gitea")
+	}
 	if err := config.CheckValue("gitea.owner", owner); err != nil {
 		return err
 	}

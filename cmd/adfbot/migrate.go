@@ -57,6 +57,7 @@ func (a *app) migrate(ctx context.Context, cfg *config.Config, url, passwordFile
 		return nil
 	}
 	r := migrate.Request{File: cfg.State, Local: hostlocal.At(cfg.LocalDir), URL: url, Now: a.now}
+	r.Database.PasswordKey = "--password-file"
 	if passwordFile != "" {
 		if !strings.HasPrefix(passwordFile, "$") { // a systemd credential
 			path, err := filepath.Abs(passwordFile)

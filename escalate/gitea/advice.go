@@ -146,7 +146,7 @@ func adviseAnswer(r request, base string, resp *http.Response, err error) string
 	api, ours := base+"/api/v1/", isJSON(resp)
 	switch status := resp.StatusCode; {
 	case status/100 == 3 && (resp.Header.Get("Location") != "" || slices.Contains(redirects, status)):
-		return adviseRedirect(base, resp)
+		return adviseRedirect(r, base, resp)
 	case status/100 == 2 && isWebPage(resp):
 		return "a web page came instead of Gitea's API, as from a login in front of Gitea: let requests to " + api + " pass it, or correct gitea.url"
 	case status/100 == 2 && isEncoded(resp, err):
@@ -163,6 +163,8 @@ func adviseAnswer(r request, base string, resp *http.Response, err error) string
 	case (status == http.StatusNotFound || status == http.StatusGone) && (!ours || r.where == base && r.op != opUser):
 		return "there is no Gitea API at " + strings.TrimSuffix(api, "/") + ": set gitea.url to the address of Gitea's start page, with its sub-path if it has one; " +
 			"if a proxy answers so while Gitea is down, this is retried automatically"
+	case status == http.StatusNotFound && aboutWorkflow(r):
+		return adviseNoWorkflow(err.Error())
 	case status == http.StatusBadRequest && !ours && strings.HasPrefix(base, "http:"):
 		return "the server refuses plain http, or this host name: correct gitea.url"
 	case status == http.StatusProxyAuthRequired:
@@ -241,8 +243,20 @@ func adviseRefusal(message string) string {
 	return ""
 }
 
+// aboutWorkflow reports whether a request is for a project's `actions`, whose repository need not be that of its issues.
+func aboutWorkflow(r request) bool { return strings.Contains(r.op, "workflow") }
+
+// adviseNoWorkflow is for Gitea's own words.
+func adviseNoWorkflow(message string) string {
+	if strings.Contains(message, "workflow \"") {
+		return "the repository has no such workflow on its default branch: correct `actions` of the project, or bring the file back"
+	}
+	return "the repository is missing, its Actions are disabled, or they are hidden from the token's account: correct `actions` of the project, " +
+		"or give the account access to them"
+}
+
 // adviseRedirect tells a Gitea with another address, which redirects its API, from a renamed repository and from a login.
-func adviseRedirect(base string, resp *http.Response) string {
+func adviseRedirect(r request, base string, resp *http.Response) string {
 	to, err := resp.Request.URL.Parse(resp.Header.Get("Location"))
 	if err != nil || resp.Header.Get("Location") == "" {
 		to = &url.URL{Path: "nowhere"}
@@ -257,8 +271,10 @@ func adviseRedirect(base string, resp *http.Response) string {
 		return "set gitea.url to " + newBase
 	case isSamePlace(parts, strings.Split(asked, "/")):
 		return fmt.Sprintf("%s/api/v1/ is redirected to %s, by what stands in front of Gitea: let requests to it pass unchanged", base, redact.Line(to.String(), 100))
+	case len(parts) > 2 && parts[0] == "repos" && aboutWorkflow(r):
+		return fmt.Sprintf("the repository moved to %s/%s: set `actions` of the project to it", parts[1], parts[2])
 	case len(parts) > 2 && parts[0] == "repos":
-		return fmt.Sprintf("the repository moved to %s/%s: set gitea.owner and gitea.repo to it", parts[1], parts[2])
+		return fmt.Sprintf("the repository moved to %s/%s: set gitea.owner and gitea.repo, or the project's own, to it", parts[1], parts[2])
 	default:
 		return fmt.Sprintf("this moved to %s: correct its name in the configuration", to)
 	}

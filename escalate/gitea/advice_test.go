@@ -48,6 +48,13 @@ func TestAdviceOfAnswer(t *testing.T) {
 		_, err := g.SetOpen(context.Background(), recordedIssue, false)
 		return err
 	}
+	runs := func(g *Client) error {
+		_, _, err := g.WorkflowRuns(context.Background(), recordedIssue.Repo, 1)
+		return err
+	}
+	disable := func(g *Client) error {
+		return g.EnableWorkflow(context.Background(), recordedIssue.Repo, "none.yaml", false)
+	}
 	assign := func(g *Client) error { return g.Assign(context.Background(), recordedIssue, []string{"nobody"}) }
 	for name, tt := range map[string]struct {
 		do       func(*Client) error
@@ -62,7 +69,7 @@ func TestAdviceOfAnswer(t *testing.T) {
 			"Gitea's start page, with its sub-path if it has one; if a proxy answers so while Gitea is down, this is retried automatically", "gitea.owner"},
 		"a wrong sub-path, plain text":     {list, 404, "text/plain", "404 page not found", "", "there is no Gitea API at https://git.example.org/api/v1", "gitea.owner"},
 		"another program's JSON":           {version, 404, "application/json", `{"detail":"Not Found"}`, "", "there is no Gitea API at https://git.example.org/api/v1", "gitea.owner"},
-		"a repository that is not there":   {list, 404, "application/json", json404, "", "check gitea.owner, gitea.repo and the account's access, its two-factor authentication where Gitea enforces that, and that the token is not limited to public repositories", "no Gitea API"},
+		"a repository that is not there":   {list, 404, "application/json", json404, "", "check gitea.owner and gitea.repo, or the project's own, and the account's access, its two-factor authentication where Gitea enforces that, and that the token is not limited to public repositories", "no Gitea API"},
 		"a login page":                     {version, 200, "text/html; charset=utf-8", html, "", "a web page came instead of Gitea's API, as from a login in front of Gitea: let requests to https://git.example.org/api/v1/ pass it", "invalid character"},
 		"a login page for a write":         {label, 200, "text/html", html, "", "let requests to https://git.example.org/api/v1/ pass it", ""},
 		"a redirect to a login page":       {list, 302, "text/html", html, "https://sso.example.org/login?back=x", "https://git.example.org/api/v1/ is redirected to https://sso.example.org/login, as by a login in front of Gitea: let requests to it pass", "gitea.owner"},
@@ -70,7 +77,10 @@ func TestAdviceOfAnswer(t *testing.T) {
 		"a redirect to another server":     {version, 301, "text/html", html, "https://code.example.org/api/v1/version", "set gitea.url to https://code.example.org", "gitea.owner"},
 		"a redirect to the sub-path":       {list, 308, "text/html", html, "/git/api/v1/repos/terraphim/rec/issues?x=y", "set gitea.url to https://git.example.org/git", "gitea.owner"},
 		"a redirect without a target":      {list, 302, "", "", "", "is redirected to nowhere", "gitea.owner"},
-		"a renamed repository":             {list, 301, "text/html", html, "/api/v1/repos/terraphim/fleet-2/issues?state=open", "the repository moved to terraphim/fleet-2: set gitea.owner and gitea.repo", "gitea.url"},
+		"a renamed repository":             {list, 301, "text/html", html, "/api/v1/repos/terraphim/fleet-2/issues?state=open", "the repository moved to terraphim/fleet-2: set gitea.owner and gitea.repo, or the project's own, to it", "gitea.url"},
+		"a renamed repository of runs":     {runs, 301, "text/html", html, "/api/v1/repos/terraphim/fleet-2/actions/runs", "the repository moved to terraphim/fleet-2: set `actions` of the project to it", "gitea.repo"},
+		"no repository of runs":            {runs, 404, "application/json", json404, "", "its Actions are disabled, or they are hidden from the token's account: correct `actions` of the project", "gitea.repo"},
+		"no such workflow":                 {disable, 404, "application/json", `{"message":"workflow \"none.yaml\" not found","url":""}`, "", "no such workflow on its default branch: correct `actions` of the project", "gitea.repo"},
 		"a proxy's own login":              {list, 401, "text/html", html, "", "a proxy in front of Gitea refuses this: let requests to https://git.example.org/api/v1/ pass it", "revoked"},
 		"a proxy's own refusal":            {version, 403, "text/html", html, "", "a proxy in front of Gitea refuses this", "write:issue"},
 		"a proxy's own login, plain text":  {version, 401, "text/plain", "401 Unauthorized", "", "a proxy in front of Gitea refuses this: let requests to https://git.example.org/api/v1/ pass it", "revoked"},

@@ -50,6 +50,15 @@ func TestBody(t *testing.T) {
 	}
 }
 
+// Root, who alone can read what systemd hands to the daemon, needs that for adfbot, and not to remove a file.
+func TestWhoRemovesTheFlag(t *testing.T) {
+	l := testData()
+	l.RunAs, l.RemoveAs = "sudo CREDENTIALS_DIRECTORY=/etc/adfbot ", "sudo -u adfbot "
+	body, _ := compose(t, "").Body(l)
+	require.Contains(t, body, "`sudo -u adfbot rm /opt/ai-dark-factory/data/pause/odilo`")
+	require.Contains(t, body, "`sudo CREDENTIALS_DIRECTORY=/etc/adfbot adfbot resume odilo`")
+}
+
 // The first line is what a mail or a list of issues shows.
 func TestFirstLineSaysWhy(t *testing.T) {
 	l := testData()

@@ -20,8 +20,9 @@ type IssueData struct {
 	Repo         tracker.Repo // of the new issue
 
 	PauseFlag  string // path
-	RunAs      string // what comes before a command to run it as the bot's user, e.g. "sudo -u adfbot ", or ""
-	ConfigFlag string // what comes after it to name the configuration, e.g. " --config /srv/a.yaml", or ""
+	RunAs      string // what comes before a command of adfbot to run it as the bot's user, e.g. "sudo -u adfbot ", or ""
+	RemoveAs   string // the same, before a command that removes the flag
+	ConfigFlag string // what comes after one of adfbot to name the configuration, e.g. " --config /srv/a.yaml", or ""
 	FlagError  string // why the flag could not be written; "" if it was
 
 	Mentions []string          // logins and teams, e.g. "acme/ops"
@@ -114,7 +115,7 @@ func (c *Composer) data(in IssueData) TemplateData {
 	d := TemplateData{
 		Project: c.name(i.Project), Agent: c.name(agentOf(i)), Name: c.name(i.Name()), Seq: i.Seq, ID: c.name(i.ID),
 		Failures: i.Failures, Threshold: i.Threshold, Opened: i.Opened, Host: c.name(i.Host), Instance: c.name(i.Instance),
-		PauseFlag: c.sentence(in.PauseFlag), Remove: c.sentence(in.RunAs + "rm " + text.ShellQuote(in.PauseFlag)),
+		PauseFlag: c.sentence(in.PauseFlag), Remove: c.sentence(in.RemoveAs + "rm " + text.ShellQuote(in.PauseFlag)),
 		Resume:    c.sentence(ResumeCommand(in.RunAs, i.Project, in.ConfigFlag)),
 		NotPaused: in.FlagError != "", FlagError: c.sentence(in.FlagError),
 		ResumeInGitea: in.ResumeInGitea, ResumeComment: c.sentence("/adf resume " + i.Project), CloseResumes: in.CloseResumes, AnyHost: in.AnyHost,

@@ -34,7 +34,7 @@ func testData() IssueData {
 	killed := run(20*time.Minute, "failure", 0)
 	killed.Signal, killed.Detail, killed.Finished = "SIGKILL", "timed out after 15m0s", at.Add(-5*time.Minute)
 	return IssueData{
-		Installation: testInstallation, Repo: repo, PauseFlag: "/opt/ai-dark-factory/data/pause/odilo", RunAs: "sudo -u adfbot ",
+		Installation: testInstallation, Repo: repo, PauseFlag: "/opt/ai-dark-factory/data/pause/odilo", RunAs: "sudo -u adfbot ", RemoveAs: "sudo -u adfbot ",
 		Mentions: []string{"terraphim/operators", "@alex"}, ResumeInGitea: true,
 		Incident: incident.Incident{
 			ID: testIncident, Project: "odilo", Seq: 3, Agent: "project-meta", Opened: at, Failures: 3, Threshold: 3,

@@ -55,11 +55,11 @@ func (e *Error) Error() string {
 var fixes = map[int]string{
 	http.StatusUnauthorized: "the token is wrong or was revoked: make a new one in Gitea and put it where gitea.token_file or gitea.token_env points; restart a daemon that has it from LoadCredential= or the environment",
 	http.StatusForbidden:    "the token's account may not do this: look in Gitea for its access to the repository, and whether it is blocked",
-	http.StatusNotFound: "the repository is missing, hidden from the token's account, or has its issues disabled: check gitea.owner, gitea.repo and the account's access, its two-factor authentication where Gitea enforces that, " +
+	http.StatusNotFound: "the repository is missing, hidden from the token's account, or has its issues disabled: check gitea.owner and gitea.repo, or the project's own, and the account's access, its two-factor authentication where Gitea enforces that, " +
 		"and that the token is not limited to public repositories; " +
 		"if it was deleted, make an empty repository of its name that the account can write to; open incidents then get new issues in the configured repository",
-	http.StatusGone:            "the repository is gone: set gitea.owner and gitea.repo to another one",
-	http.StatusLocked:          "the repository is archived: unarchive it, or set gitea.owner and gitea.repo to another one",
+	http.StatusGone:            "the repository is gone: set gitea.owner and gitea.repo, or the project's own, to another one",
+	http.StatusLocked:          "the repository is archived: unarchive it, or set gitea.owner and gitea.repo, or the project's own, to another one",
 	http.StatusTooManyRequests: "Gitea asks to wait; this is retried automatically",
 }
 

@@ -148,7 +148,7 @@ func TestCheckFindings(t *testing.T) {
 		"an organisation as operator": {func(w *world) { w.change("projects:", "operators: [terraphim]\nprojects:") },
 			"operators", bot.Warn, []string{"terraphim seems to be an organisation, which never comments: list its members instead"}},
 		"a missing repository": {func(w *world) { w.Gitea.DeleteRepo(repo) },
-			"repository", bot.Fail, []string{"terraphim/adf-fleet", "check gitea.owner, gitea.repo and the account's access"}},
+			"repository", bot.Fail, []string{"terraphim/adf-fleet", "check gitea.owner and gitea.repo, or the project's own, and the account's access"}},
 		"an archived repository": {func(w *world) { w.Gitea.Archive(repo) },
 			"repository", bot.Fail, []string{"terraphim/adf-fleet", "is archived: unarchive it"}},
 		"disabled issues": {func(w *world) { w.Gitea.DisableIssues(repo) },

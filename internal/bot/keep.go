@@ -149,7 +149,7 @@ func (k *Kept) pause(ctx context.Context, cfg *config.Config, own hostlocal.OwnS
 	if flagErr == nil {
 		keepLastPause(ctx, cfg, own)
 		var created bool
-		runAs := hostlocal.BotUser(cfg.OwnPath()).RunAs(os.Getenv("PATH"))
+		runAs := status.RunAs(cfg, os.Getenv("PATH"))
 		resume := issuetext.Resume{Command: issuetext.ResumeCommand(runAs, k.Project, cfg.ShellFlag()), Flag: k.Flag}
 		created, flagErr = writeInTime(ctx, dir, k.Project, issuetext.SpoolNote(incident.Incident{
 			ID: pause.NewRandomID(), Project: k.Project, Agent: trip.Result.Agent, Failures: failures, Class: trip.Result.Class, Host: HostName(cfg), Opened: now(),

@@ -276,7 +276,7 @@ func (b *Bot) checkMoved(ctx context.Context, mode Mode) error {
 			}
 		}
 		if n > 0 {
-			command := hostlocal.BotUser(b.cfg.OwnPath()).RunAs(b.env.Getenv("PATH")) + place.command + b.cfg.ShellFlag()
+			command := status.RunAs(b.cfg, b.env.Getenv("PATH")) + place.command + b.cfg.ShellFlag()
 			place.refuse(fmt.Errorf("%s was changed from %s to %s while %s: %s", place.key, was, place.now, dependents(n), fmt.Sprintf(place.fix, command)))
 		} else if mode != ReadOnly {
 			if err := b.store.SetMeta(ctx, place.meta, place.now); err != nil {

@@ -241,6 +241,19 @@ func (c *Config) Flag() []string {
 	return []string{"--config", c.Path}
 }
 
+// Credentials returns the directory that a command by hand needs in $CREDENTIALS_DIRECTORY to reach the state, or "" if it needs none. The
+// unit that adfbot comes with takes the file from there.
+func (c *Config) Credentials() string {
+	if _, ok := credential(c.StatePasswordFile); !ok || !c.Shared() {
+		return ""
+	}
+	path, err := filepath.Abs(c.Path)
+	if err != nil {
+		path = DefaultPath
+	}
+	return filepath.Dir(path)
+}
+
 // ShellFlag is [Config.Flag] in any directory, for the end of a command that people copy, or "".
 func (c *Config) ShellFlag() string {
 	path, err := filepath.Abs(c.Path)

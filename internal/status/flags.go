@@ -16,6 +16,7 @@ import (
 	"github.com/terraphim/adfbot/internal/config"
 	"github.com/terraphim/adfbot/internal/hostlocal"
 	"github.com/terraphim/adfbot/internal/redact"
+	"github.com/terraphim/adfbot/internal/text"
 	"github.com/terraphim/adfbot/pause"
 )
 
@@ -142,15 +143,25 @@ func byRoot(cfg *config.Config, err error) bool {
 // runRestore returns a line with the command as people on this machine run it, or "" if it needs nothing more than its name.
 func runRestore(cfg *config.Config, err error) string {
 	const name = "adfbot restore"
-	who := hostlocal.BotUser(cfg.OwnPath())
-	if byRoot(cfg, err) {
-		who = hostlocal.Account{}
+	runAs := RunAs(cfg, os.Getenv("PATH"))
+	if byRoot(cfg, err) && cfg.Credentials() == "" {
+		runAs = hostlocal.Account{}.RunAs(os.Getenv("PATH"))
 	}
-	command := who.RunAs(os.Getenv("PATH")) + name + cfg.ShellFlag()
+	command := runAs + name + cfg.ShellFlag()
 	if command == name {
 		return ""
 	}
 	return "\nrun: " + command
+}
+
+// RunAs returns what somebody who is logged in to this machine writes before a command of adfbot that needs the state, e.g. "sudo -u adfbot ".
+// A password that systemd hands to the daemon can be read by root alone.
+func RunAs(cfg *config.Config, searchPath string) string {
+	runAs := hostlocal.BotUser(cfg.OwnPath()).RunAs(searchPath)
+	if dir := cfg.Credentials(); dir != "" && runAs != "" {
+		return hostlocal.Account{}.RunAs(searchPath) + "CREDENTIALS_DIRECTORY=" + text.ShellQuote(dir) + " "
+	}
+	return runAs
 }
 
 // restore names the command that repairs a pause directory, which changes no damaged sentinel.

@@ -96,3 +96,17 @@ func TestAdviseRestoreNamesWhoMayMakeTheDirectory(t *testing.T) {
 		require.True(t, strings.HasSuffix(said.Error(), c.want), said)
 	}
 }
+
+// Where systemd hands the password of the state to the daemon, the bot's user can't read it: root runs commands that need it.
+func TestRunAs(t *testing.T) {
+	t.Parallel()
+	testhost.NeedRoot(t, "to give directories away")
+	dir, bin := testhost.PublicDir(t), t.TempDir()
+	require.NoError(t, os.WriteFile(bin+"/sudo", nil, 0o755))
+	require.NoError(t, os.Chown(dir, 471, 471))
+	cfg := &config.Config{Path: "/etc/adfbot/config.yaml", State: "postgres://adfbot@/adfbot", LocalDir: dir, StatePasswordFile: "/etc/adfbot/state-password"}
+	require.Equal(t, "sudo -u '#471' ", RunAs(cfg, bin))
+	cfg.StatePasswordFile = "$CREDENTIALS_DIRECTORY/state-password"
+	require.Equal(t, "sudo CREDENTIALS_DIRECTORY=/etc/adfbot ", RunAs(cfg, bin))
+	require.Empty(t, RunAs(cfg, ""), "there is no sudo")
+}

@@ -95,6 +95,7 @@ func TestAdviceOnPooler(t *testing.T) {
 	require.ErrorContains(t, few.try(t, postgres.Options{}), "raise max_client_conn there")
 
 	busy := server.Pooler(t, "default_pool_size = 1", "query_wait_timeout = 0.1")
+	require.ErrorContains(t, place{testpg.InDatabase(t, busy, "none"), "adfbot"}.try(t, postgres.Options{}), "does not pass postgres on to the database none")
 	holder, err := pgconn.Connect(ctx, busy)
 	require.NoError(t, err)
 	defer func() { _ = holder.Close(ctx) }()

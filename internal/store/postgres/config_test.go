@@ -107,8 +107,17 @@ func TestAdviceOnLogin(t *testing.T) {
 	require.Contains(t, s.adviceOn(&pgconn.PgError{Code: "28000"}), "does not let bot in from this host: see pg_hba.conf")
 	require.Contains(t, s.adviceOn(&pgconn.PgError{Code: "28000", Message: `no pg_hba.conf entry for host "192.0.2.1", user "bot", database "adfbot", no encryption`}),
 		"set sslmode=verify-full in the URL")
+	require.Contains(t, s.adviceOn(&pgconn.PgError{Code: "28000", Message: `Peer authentication failed for user "bot"`}),
+		"lets bot in over its socket only from the Unix user bot")
+	require.Contains(t, s.adviceOn(&pgconn.PgError{Code: "08P01", Message: "no such database: adfbot"}),
+		"the pooler in front of the server does not pass bot on to the database adfbot")
 	s.pool.password = func() (string, error) { return "", nil }
 	require.Contains(t, s.adviceOn(&pgconn.PgError{Code: "28P01"}), "correct the file that `state_password_file` names")
+	s.passwordKey = "--password-file" // of adfbot migrate, whose configuration names no database yet
+	require.Contains(t, s.adviceOn(&pgconn.PgError{Code: "28P01"}), "correct the file that --password-file names")
+	require.Contains(t, s.adviceOn(&pgconn.PgError{Code: "08P01", Message: "SASL authentication failed"}), "with the password that --password-file holds")
+	s.pool.password = nil
+	require.Contains(t, s.adviceOn(&pgconn.PgError{Code: "28P01"}), "write it to a file and name that in --password-file")
 }
 
 // What an outage puts into the mails of cron says each thing once.

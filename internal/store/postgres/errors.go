@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"crypto/x509"
 	"errors"
@@ -96,16 +97,19 @@ func adviceOnTLS(err error) string {
 
 // adviceOn returns what to do about an error that the server reported.
 func (s *Store) adviceOn(pg *pgconn.PgError) string {
-	user, database := s.pool.config.User, s.pool.config.Database
+	user, database, key := s.pool.config.User, s.pool.config.Database, cmp.Or(s.passwordKey, "`state_password_file`")
 	switch pg.Code {
 	case "28P01":
 		if s.pool.password == nil {
-			return fmt.Sprintf("the server wants a password of %s: write it to a file and name that in `state_password_file`", user)
+			return fmt.Sprintf("the server wants a password of %s: write it to a file and name that in %s", user, key)
 		}
-		return fmt.Sprintf("the server refuses the password of %s: correct the file that `state_password_file` names", user)
+		return fmt.Sprintf("the server refuses the password of %s: correct the file that %s names", user, key)
 	case "28000":
 		if strings.Contains(pg.Message, "no encryption") {
 			return fmt.Sprintf("the server does not let %s in without encryption: set sslmode=verify-full in the URL", user)
+		}
+		if strings.HasPrefix(pg.Message, "Peer authentication") {
+			return fmt.Sprintf("the server lets %s in over its socket only from the Unix user %[1]s, or one that its pg_ident.conf names: run it as that user", user)
 		}
 		return fmt.Sprintf("the server does not let %s in from this host: see pg_hba.conf on the server, and whether the role exists and may log in", user)
 	case "3D000":
@@ -128,7 +132,7 @@ func (s *Store) adviceOn(pg *pgconn.PgError) string {
 		}
 		return fmt.Sprintf("the server has no connection left: raise max_connections, or use a pooler; each host takes up to %d", maxConnections+1) // and one to listen
 	case "08P01":
-		return adviceOnPooler(pg.Message)
+		return s.adviceOnPooler(pg.Message, key)
 	case "57P01", "57P02", "57P03", "08006":
 		return adviceStopped
 	case "57014", "25P03", "55P03":
@@ -139,11 +143,15 @@ func (s *Store) adviceOn(pg *pgconn.PgError) string {
 	return "the server reports an error that adfbot does not expect: see its log"
 }
 
-// adviceOnPooler returns what to do about an error that pgbouncer reports itself. It has one code for almost all of them.
-func adviceOnPooler(message string) string {
+// adviceOnPooler returns what to do about an error that pgbouncer reports itself. key is where people name the file with the password. It has one code for almost all of them.
+func (s *Store) adviceOnPooler(message, key string) string {
 	switch {
 	case strings.Contains(message, "statement pooling"):
 		return "the pooler gives each statement another session: set pool_mode = transaction there for this database"
+	case strings.Contains(message, "no such"), strings.Contains(message, "does not exist"), strings.Contains(message, "authentication failed"),
+		strings.Contains(message, "login rejected"):
+		return fmt.Sprintf("the pooler in front of the server does not pass %s on to the database %s: see its log, and whether its configuration has both, "+
+			"with the password that %s holds", s.pool.config.User, s.pool.config.Database, key)
 	case strings.Contains(message, "no more connections allowed"):
 		return "the pooler takes no more connections: raise max_client_conn there"
 	case strings.Contains(message, "query_wait_timeout"):

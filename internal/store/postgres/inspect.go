@@ -37,7 +37,7 @@ func Inspect(ctx context.Context, url string, o Options) (r Report, err error) {
 	if err != nil {
 		return r, store.Unusable("the database", "correct `state`, or the file that it names", err)
 	}
-	s := &Store{path: url, schema: cmp.Or(o.Schema, "adfbot"), pool: newPool(config, o.Password)}
+	s := &Store{path: url, schema: cmp.Or(o.Schema, "adfbot"), pool: newPool(config, o.Password), passwordKey: o.PasswordKey}
 	defer s.pool.close()
 	err = s.retryStale(ctx, func(c *connection) (bool, error) {
 		r, err = s.inspect(ctx, c)

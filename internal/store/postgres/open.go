@@ -23,17 +23,18 @@ var _ store.State = (*Store)(nil)
 // Store is an open state; [store.State] documents its methods. It is safe for concurrent use.
 type Store struct {
 	sqlstore.State
-	path     string
-	schema   string
-	now      func() time.Time // nil: the server's clock
-	pool     *pool
-	host     string
-	beaten   atomic.Bool // with the boot of this machine
-	lease    lease
-	listenTo *pgconn.Config
-	pings    pings
-	claims   sync.WaitGroup
-	texts    sync.Map // statements of package sqlstore to PostgreSQL's
+	path        string
+	schema      string
+	now         func() time.Time // nil: the server's clock
+	pool        *pool
+	host        string
+	passwordKey string      // [Options].PasswordKey
+	beaten      atomic.Bool // with the boot of this machine
+	lease       lease
+	listenTo    *pgconn.Config
+	pings       pings
+	claims      sync.WaitGroup
+	texts       sync.Map // statements of package sqlstore to PostgreSQL's
 
 	installation string
 }
@@ -44,6 +45,8 @@ type Options struct {
 	Host string
 	// Password returns the password of the role for a new connection; nil means that it needs none.
 	Password func() (string, error)
+	// PasswordKey is where people name the file with the password; "": `state_password_file`.
+	PasswordKey string
 	// ListenURL is where [Store.Listen] connects to if the URL of the state leads to a pooler; "": the URL of the state.
 	ListenURL string
 	// ReadOnly opens an existing state without writing to it. A missing state is fs.ErrNotExist.
@@ -71,7 +74,7 @@ func Open(ctx context.Context, url string, o Options) (*Store, error) {
 
 // newStore returns a state that is not connected yet.
 func newStore(url string, o Options) (*Store, error) {
-	s := &Store{path: url, schema: o.Schema, host: o.Host, now: o.Now, lease: claimLease, pings: listenPings}
+	s := &Store{path: url, schema: o.Schema, host: o.Host, now: o.Now, lease: claimLease, pings: listenPings, passwordKey: o.PasswordKey}
 	if s.schema == "" {
 		s.schema = "adfbot"
 	}
