@@ -143,7 +143,8 @@ func (s *Store) adviceOn(pg *pgconn.PgError) string {
 	return "the server reports an error that adfbot does not expect: see its log"
 }
 
-// adviceOnPooler returns what to do about an error that pgbouncer reports itself. key is where people name the file with the password. It has one code for almost all of them.
+// adviceOnPooler returns what to do about an error that pgbouncer reports itself, which has one code for almost all of them. key is where
+// people name the file with the password.
 func (s *Store) adviceOnPooler(message, key string) string {
 	switch {
 	case strings.Contains(message, "statement pooling"):
