@@ -98,6 +98,7 @@ func Check(ctx context.Context, cfg *config.Config, offline bool, env Env) []Fin
 	if c.bot != nil {
 		defer func() { _ = c.bot.Close() }()
 	}
+	c.sentinelCopy()
 	c.pauseDir(ctx)
 	c.patterns(ctx)
 	c.counts(ctx)
@@ -272,6 +273,21 @@ func (c *checker) knownDir(dir pause.Dir) {
 	case statErr == nil && info.Mode()&0o005 != 0o005 && owner.UID != 0 && !owner.IsPerson():
 		c.add(Warn, "pause_dir", "%s is closed to other users, whose gate reports every project of a pattern as unknown: run chmod o+rx %s", path, text.ShellQuote(path))
 	}
+}
+
+// sentinelCopy fails if the copy of the sentinel is that of another installation. Two that have one local_dir replace it in turn.
+func (c *checker) sentinelCopy() {
+	if c.bot == nil {
+		return
+	}
+	found, err := c.bot.rec.Sentinel()
+	copied := c.bot.local.Sentinel().Installation
+	if err != nil || copied == "" || copied == found.Installation || found.Installation != c.bot.store.Installation() {
+		return // what is wrong with the pause directory is said there
+	}
+	c.add(Fail, "local_dir", "%s has a copy of the sentinel of another installation, %s, so gate cannot tell what is paused: if that one has the "+
+		"same local_dir, give each one of its own, because each records what waits there for the other; else run `adfbot sweep`, which replaces the copy",
+		c.cfg.LocalDir, copied)
 }
 
 func (c *checker) pauseDir(ctx context.Context) {

@@ -14,6 +14,7 @@ import (
 	"github.com/terraphim/adfbot/internal/store"
 	"github.com/terraphim/adfbot/internal/store/postgres"
 	"github.com/terraphim/adfbot/internal/testpg"
+	"github.com/terraphim/adfbot/pause"
 )
 
 func TestCheckOfSharedState(t *testing.T) {
@@ -106,6 +107,27 @@ func TestLocalDirOfFile(t *testing.T) {
 	require.Equal(t, 3, w.fail("odilo", 1).Failures, "the one that waited counts")
 	require.FileExists(t, w.cfg.LocalDir+"/locks")
 	require.NoFileExists(t, w.cfg.LocalDir+"/host", "the only one")
+}
+
+// Two installations that have one local_dir replace each other's copy of the sentinel, and record each other's results.
+func TestLocalDirOfTwoInstallations(t *testing.T) {
+	t.Parallel()
+	w, other := newWorld(t), newWorld(t)
+	for _, w := range []*world{w, other} {
+		w.change("gitea:", "local_dir: "+other.Dir+"/local\ngitea:")
+		w.fail("odilo", 1)
+	}
+	require.Len(t, w.fails(), 1)
+	require.Contains(t, w.finding("local_dir", bot.Fail), "if that one has the same local_dir, give each one of its own")
+	require.Empty(t, other.fails(), "it was the last one")
+	err := bot.Gate(ctx, w.cfg, "odilo").Err
+	require.ErrorIs(t, err, pause.ErrOtherInstallation)
+	require.ErrorContains(t, err, "if two installations have the local_dir "+other.Dir+"/local, give each one of its own")
+
+	w.change("local_dir: "+other.Dir+"/local", "local_dir: "+w.Dir+"/local")
+	w.fail("odilo", 1)
+	require.Empty(t, w.fails())
+	require.NoError(t, bot.Gate(ctx, w.cfg, "odilo").Err)
 }
 
 // A host of a fleet whose local_dir is another one would join as a second host, and leave behind what waits in the first.

@@ -205,6 +205,8 @@ func (x *execution) settleFlag(ctx context.Context) (code int, done bool) {
 		return x.refuse(ctx, x.whyHeld(ctx)+err.Error()), true
 	case errors.Is(err, store.ErrUnusable):
 		return x.withoutState(ctx, err), true
+	case errors.Is(flag.Err, store.ErrUnusable): // the state knows which directory is the right one
+		return x.withoutState(ctx, flag.Err), true
 	case flag.State == incident.FlagThere:
 		state, _ := x.bot.store.ProjectState(ctx, x.q.Project) // if it cannot be read, the flag pauses all the same
 		flag.Note = status.NoteOf(flag, state.Open(), x.bot.rec.HowToResume(x.q.Project))

@@ -19,13 +19,14 @@ func (x *execution) withoutState(ctx context.Context, cause error) int {
 	}
 	var v Verdict
 	x.asked = x.env.Now().Round(0)
-	if x.bot == nil {
-		v = gateOfRun(ctx, x.cfg, x.q.Project)
-		v.Err = status.AdviseRestore(x.cfg, v.Err)
-	} else {
+	if x.bot != nil {
 		if v, _ = x.bot.verdict(ctx, x.q.Project); v == (Verdict{}) { // the disk may be full, so that no stop can hold it
 			v, _ = x.bot.newUnderStop(ctx, x.q.Project)
 		}
+	}
+	if x.bot == nil || errors.Is(v.Err, store.ErrUnusable) { // an open state may be gone by now
+		v = gateOfRun(ctx, x.cfg, x.q.Project)
+		v.Err = status.AdviseRestore(x.cfg, v.Err)
 	}
 	if v.Err != nil && !errors.Is(cause, store.ErrDenied) {
 		v.Err = errors.Join(v.Err, cause) // a new installation has no sentinel before its state can be opened

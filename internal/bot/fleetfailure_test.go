@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
 	"net/url"
 	"os"
@@ -450,6 +451,40 @@ func TestStateOfAFleetDown(t *testing.T) {
 	proxy.SetFilters(nil, nil)
 	follow(a)
 	require.Equal(t, 1, a.project("atlas").Failures)
+}
+
+// The state goes away while exec asks it whether the project may run, at any of its last questions. As without it from the start, the host
+// goes by its own directory, and the run counts once.
+func TestStateGoesAwayBeforeTheRun(t *testing.T) {
+	t.Parallel()
+	proxy := testpg.NewProxy(t)
+	database, err := url.Parse(testpg.Database(t))
+	require.NoError(t, err)
+	a := newHost(t, testpg.InDatabase(t, proxy.URL(), strings.TrimPrefix(database.Path, "/")))
+	a.join()
+	runs := filepath.Join(a.Dir, "runs")
+	execAnswered := func(questions int64) (r ran, asked int64) {
+		var n atomic.Int64
+		proxy.SetFilters(func(data []byte) ([]byte, bool) {
+			if _, err := os.Stat(runs); err == nil {
+				return data, false
+			}
+			return data, n.Add(1) > questions
+		}, nil)
+		defer proxy.SetFilters(nil, nil)
+		r = a.sh("odilo", "touch "+runs+"; exit 3")
+		require.Equal(t, 3, r.code, "after %d questions: %s", questions, r.stderr)
+		require.NoError(t, os.Remove(runs))
+		return r, n.Load()
+	}
+	a.must(0, "odilo", "true") // the first one asks more
+	_, all := execAnswered(math.MaxInt64)
+	for left := range int64(8) {
+		a.must(0, "odilo", "true")
+		r, _ := execAnswered(all - 1 - left)
+		follow(a)
+		require.Equal(t, 1, a.project("odilo").Failures, r.stderr)
+	}
 }
 
 // The answer to the COMMIT that stores a run is lost. The host does not know that the state has the run, and its result counts all the

@@ -130,7 +130,11 @@ func gate(ctx context.Context, cfg *config.Config, project string, look func(pau
 		if cfg.LocalDir != "" {
 			local := hostlocal.At(cfg.LocalDir)
 			host := func() string { id, _ := local.KnownHostID(); return id }
-			if err := escalate.CompareSentinel(dir, sentinel, local.Sentinel(), host); err != nil {
+			err := escalate.CompareSentinel(dir, sentinel, local.Sentinel(), host)
+			if errors.Is(err, pause.ErrOtherInstallation) { // each replaces the copy by its own
+				err = fmt.Errorf("%w; if two installations have the local_dir %s, give each one of its own", err, local.Path())
+			}
+			if err != nil {
 				return Verdict{Err: err}
 			}
 		}

@@ -302,8 +302,12 @@ type Spooled struct {
 
 // Unreadable returns an error that says what to do about a file that cannot be read as a result, nil if it can.
 func (e Spooled) Unreadable() error {
-	if e.Err == nil {
+	switch {
+	case e.Err == nil:
 		return nil
+	case errors.Is(e.Err, fs.ErrPermission): // somebody has copied it here
+		return fmt.Errorf("cannot read the spooled result %s: %w; it is recorded once it can be read: run chown --reference=%s %s",
+			e.File, e.Err, text.ShellQuote(filepath.Dir(e.File)), text.ShellQuote(e.File))
 	}
 	return fmt.Errorf("cannot read the spooled result %s, it stays there: %w; look at the file, then move it away: it is never recorded", e.File, e.Err)
 }

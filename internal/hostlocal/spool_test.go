@@ -93,6 +93,14 @@ func TestUnreadableSpool(t *testing.T) {
 	require.ErrorContains(t, err, dir, "it is not an empty one")
 }
 
+// A file that somebody has copied here as another user, such as root, is a result all the same.
+func TestResultOfAnotherUser(t *testing.T) {
+	e := hostlocal.Spooled{File: "/var/lib/adfbot's/spool/1.json", Err: &fs.PathError{Op: "open", Path: "1.json", Err: unix.EACCES}}
+	require.ErrorIs(t, e.Unreadable(), fs.ErrPermission)
+	require.ErrorContains(t, e.Unreadable(), `it is recorded once it can be read: run chown --reference='/var/lib/adfbot'\''s/spool' '/var/lib/adfbot'\''s/spool/1.json'`)
+	require.NotContains(t, e.Unreadable().Error(), "never")
+}
+
 func TestSpoolNeedsARunID(t *testing.T) {
 	_, err := hostlocal.Spool(t.TempDir()).Add(spooledResult("", noon))
 	require.ErrorContains(t, err, "without a run id", "recorded twice it would count twice")

@@ -54,7 +54,8 @@ func TestUnusable(t *testing.T) {
 	closed := testpg.InDatabase(t, testpg.AsRole(t, admin, "bot"), "closed")
 	unusable(place{closed, "s"}, postgres.Options{}, `GRANT CONNECT ON DATABASE "closed" TO "bot"`)
 	testpg.Exec(t, admin, `CREATE ROLE few LOGIN CONNECTION LIMIT 0`)
-	unusable(place{testpg.AsRole(t, admin, "few"), "s"}, postgres.Options{}, `raise CONNECTION LIMIT of the role "few" or of the database`)
+	unusable(place{testpg.AsRole(t, admin, "few"), "s"}, postgres.Options{}, `raise CONNECTION LIMIT of the role "few" or of the database "postgres"; `+
+		"each host's daemon takes up to 5, and each command that does not go through it up to 4")
 
 	bot := place{testpg.AsRole(t, admin, "bot"), "theirs"}
 	unusable(bot, postgres.Options{}, `CREATE SCHEMA theirs AUTHORIZATION "bot"`)

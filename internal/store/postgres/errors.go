@@ -127,10 +127,12 @@ func (s *Store) adviceOn(pg *pgconn.PgError) string {
 	case "53100", "53200":
 		return "the server's disk or memory is full: make room there"
 	case "53300":
+		// A daemon has one to listen, too.
+		takes := fmt.Sprintf("each host's daemon takes up to %d, and each command that does not go through it up to %d", maxConnections+1, maxConnections)
 		if strings.Contains(pg.Message, "connections for ") { // a role or a database
-			return fmt.Sprintf("raise CONNECTION LIMIT of the role %s or of the database %s; each host takes up to %d", Quote(user), Quote(database), maxConnections+1)
+			return fmt.Sprintf("raise CONNECTION LIMIT of the role %s or of the database %s; %s", Quote(user), Quote(database), takes)
 		}
-		return fmt.Sprintf("the server has no connection left: raise max_connections, or use a pooler; each host takes up to %d", maxConnections+1) // and one to listen
+		return "the server has no connection left: raise max_connections, or use a pooler; " + takes
 	case "08P01":
 		return s.adviceOnPooler(pg.Message, key)
 	case "57P01", "57P02", "57P03", "08006":
