@@ -64,7 +64,10 @@ func (run *commandRun) carryOut(ctx context.Context, n int) (result, error) {
 	case isPattern && len(members) == 1:
 		return result{answer: issuetext.NoPatterns(line.Verb, first)}, nil
 	case line.Verb == incident.PauseVerb && beginsWithTime(timed):
-		return result{answer: issuetext.NoPauseTime(run.runAs() + "adfbot pause " + run.project + " --for 2h" + run.opt.ConfigFlag)}, nil
+		if !ok {
+			m = run.incident
+		}
+		return result{answer: issuetext.NoPauseTime(run.runAs() + "adfbot pause " + m.Project + " --for 2h" + run.opt.ConfigFlag)}, nil
 	case line.Verb == incident.ResumeVerb && saysWhen(timed) && !run.cmd.Steps[n].Begun:
 		return result{answer: issuetext.NoResumeTime()}, nil
 	case ok && several && second != first:

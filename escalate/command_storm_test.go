@@ -89,6 +89,9 @@ func TestStormCommandForOne(t *testing.T) {
 		w.sweep()
 		require.Contains(w, w.last(), "is paused.")
 
+		w.says("alex", "/adf pause bravo for 2h")
+		w.sweep()
+		require.Contains(w, w.last(), "run `adfbot pause bravo --for 2h`")
 		w.says("alex", "/adf pause bravo until tomorrow")
 		w.sweep()
 		require.Contains(w, w.last(), "`bravo` is paused. To resume it")

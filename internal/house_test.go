@@ -105,6 +105,19 @@ func TestTheDriverOfPostgreSQLIsImportedByOnePackage(t *testing.T) {
 	}
 }
 
+// The go command packs no module, and Windows checks out no repository, with other names.
+func TestFileNamesWorkEverywhere(t *testing.T) {
+	cmd := exec.Command("git", "ls-files", "--cached", "--others", "--exclude-standard")
+	cmd.Dir = ".."
+	out, err := cmd.Output()
+	if err != nil {
+		t.Skipf("no git checkout: %v", err)
+	}
+	for line := range strings.Lines(string(out)) {
+		require.Regexp(t, `^[A-Za-z0-9._/+-]+\n$`, line)
+	}
+}
+
 func TestTheTopLevelHoldsWhatItMayAndNothingElse(t *testing.T) {
 	cmd := exec.Command("git", "ls-files", "--cached", "--others", "--exclude-standard")
 	cmd.Dir = ".."

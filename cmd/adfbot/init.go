@@ -273,15 +273,19 @@ func (a *app) initFiles(o initOptions, p *setup.Places, q *questions) (f setup.F
 // followConfig takes the places from a configuration that is there. Flags must not say anything else.
 func (a *app) followConfig(o initOptions, p *setup.Places, cfg *config.Config) error {
 	repo := cfg.Gitea.Owner + "/" + cfg.Gitea.Repo
-	for _, x := range []struct{ flag, want, is, key string }{
-		{"--url", strings.TrimRight(o.url, "/"), cfg.Gitea.URL, "gitea.url"}, {"--repo", o.repo, repo, ""},
-		{"--state", o.state, cfg.State, "state"}, {"--pause-dir", o.pauseDir, cfg.PauseDir, "pause_dir"},
+	valueOf := func(key string) func(string) error {
+		return func(value string) error { return config.CheckValue(key, value) }
+	}
+	for _, x := range []struct {
+		flag, want, is string
+		check          func(string) error // its error does not show a password
+	}{
+		{"--url", strings.TrimRight(o.url, "/"), cfg.Gitea.URL, valueOf("gitea.url")}, {"--repo", o.repo, repo, checkRepo},
+		{"--state", o.state, cfg.State, valueOf("state")}, {"--pause-dir", o.pauseDir, cfg.PauseDir, valueOf("pause_dir")},
 	} {
 		if x.want != "" && x.want != x.is {
-			if x.key != "" { // its error does not show a password
-				if err := config.CheckValue(x.key, x.want); err != nil {
-					return usage("%s %s", x.flag, err)
-				}
+			if err := x.check(x.want); err != nil {
+				return usage("%s %s", x.flag, err)
 			}
 			return usage("%s %s: %s is there already and says %s; init overwrites nothing: edit that file, or leave %[1]s out", x.flag, x.want, p.Config, x.is)
 		}

@@ -54,7 +54,7 @@ func (r *reader) include(c *Config, pattern string, read func(pattern string) ([
 	}
 	for _, s := range sources {
 		if sameFile(s.path, c.Path) { // its keys are no mistake, but those of an included file would be
-			r.included = append(r.included, Problem{File: r.file, Line: r.lines["include"], Key: "include", What: "names this file itself",
+			r.included = append(r.included, Problem{File: r.file, Line: r.lines["include"], Key: "include", What: "names this file itself", hidesNone: true,
 				Fix: "move the files with more projects to a directory of their own, and write conf.d/*.yaml"})
 			continue
 		}

@@ -91,7 +91,7 @@ func LoadFor(path string, use ...string) (cfg *Config, warnings []Problem, err e
 	}
 	warnings = append(warnings, included...)
 	for _, p := range warnings {
-		if affects(generic(p.subject()), entryKeys) {
+		if !p.hidesNone && affects(generic(p.subject()), entryKeys) {
 			c.hiding = append(c.hiding, p)
 		}
 	}

@@ -382,7 +382,7 @@ projects: [{id: x, threshold: 1, resume_threshold: 1, owner: x, repo: x, labels:
 	c.StateErr = errors.New("x") // of LoadFor
 	c.SocketErr = c.StateErr     // likewise
 	c.hiding = c.Warnings()      // likewise
-	c.hiding[0].about, c.hiding[0].unknownKey = "x", true
+	c.hiding[0].about, c.hiding[0].unknownKey, c.hiding[0].hidesNone = "x", true, true
 	c.tokenVars = []string{"x"} // likewise
 	var check func(name string, v reflect.Value)
 	check = func(name string, v reflect.Value) {

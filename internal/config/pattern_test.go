@@ -168,7 +168,7 @@ func TestIncludeRefused(t *testing.T) {
 
 // A pattern that fits the main file, too, names it once, and not each of its keys. gate goes on.
 func TestIncludeOfItself(t *testing.T) {
-	path := configOf(t, map[string]string{"config.yaml": "include: '*.yaml'\n" + rest, "more.yaml": "projects:\n  - id: a\n"})
+	path := configOf(t, map[string]string{"config.yaml": "include: '*.yaml'\n" + rest, "more.yaml": "projects:\n  - id: a\n  - match: twins-*\n"})
 	const says = "config.yaml:1: include: names this file itself"
 	_, err := Load(path)
 	require.ErrorContains(t, err, says)
@@ -176,9 +176,10 @@ func TestIncludeOfItself(t *testing.T) {
 	for _, at := range []string{path, filepath.Join(filepath.Dir(path), "..", filepath.Base(filepath.Dir(path)), "config.yaml")} {
 		c, warnings, err := LoadFor(at, GateKeys...)
 		require.NoError(t, err)
-		require.Equal(t, []string{"odilo", "a"}, c.EntryNames())
+		require.Equal(t, []string{"odilo", "a", "twins-*"}, c.EntryNames())
 		require.Len(t, warnings, 1)
 		require.Contains(t, warnings[0].String(), says)
+		require.NoError(t, c.CheckProject("twins-a"), "it is not in the file itself")
 	}
 }
 

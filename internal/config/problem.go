@@ -20,6 +20,7 @@ type Problem struct {
 
 	about      string // for an unknown key, the key that it seems to mean
 	unknownKey bool
+	hidesNone  bool // no entry of a project is missing because of it
 }
 
 // String returns one line, e.g. "config.yaml:12: projects[2].threshold: must be …, not -1: write …".

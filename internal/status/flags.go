@@ -191,7 +191,7 @@ func (r *Reader) AdviseRestore(ctx context.Context, err error) error {
 	case len(projects) == 0 && !everPaused && !errors.Is(err, pause.ErrBadSentinel):
 		makes := "adfbot serve creates the directory when it starts, and so does adfbot restore"
 		if byRoot(r.from.Config, err) {
-			makes = "adfbot restore creates the directory, which the bot's user may not make"
+			makes = "adfbot serve creates the directory when it starts, if its user may make it, and so does adfbot restore"
 		}
 		return fmt.Errorf("%w\nno pause flag was ever written here: %s%s", err, makes, runRestore(r.from.Config, err))
 	case len(projects) == 0:
