@@ -33,8 +33,8 @@ type TestResult struct {
 // part. What is refused does not keep it from the parts after it, except that without an issue there are none.
 //
 // Nothing is stored but what any request teaches: the account and the ids of labels. The issue has no [tracker.Marker], so a sweep takes it
-// for a person's.
-func (r *Reconciler) TestIssue(ctx context.Context, t Target, report func(TestResult)) error {
+// for a person's. command is the one that tests again, as people run it: the issue names it.
+func (r *Reconciler) TestIssue(ctx context.Context, t Target, command string, report func(TestResult)) error {
 	var errs []error
 	done := func(part string, err error, text string) {
 		if err != nil {
@@ -48,7 +48,7 @@ func (r *Reconciler) TestIssue(ctx context.Context, t Target, report func(TestRe
 	}
 	c := r.visitCache()
 	issue, err := r.opt.Tracker.Create(ctx, t.Repo, tracker.NewIssue{Title: issuetext.TrialTitle,
-		Body: issuetext.TrialBody(r.opt.Installation, r.opt.Instance, r.runAs()+"adfbot test-issue"+r.opt.ConfigFlag)})
+		Body: issuetext.TrialBody(r.opt.Installation, r.opt.Instance, command)})
 	if err = adviseTest(err); err != nil {
 		if tracker.OutcomeOf(err) == tracker.Lost {
 			err = fmt.Errorf("%w; the issue may be there nevertheless: the next test closes it", err)

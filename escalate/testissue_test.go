@@ -24,7 +24,7 @@ import (
 func (m *machine) testIssue(ctx context.Context) (parts []string, failures []string) {
 	m.Helper()
 	target := m.rec.Options().Target(project)
-	err := m.rec.TestIssue(ctx, target, func(r escalate.TestResult) {
+	err := m.rec.TestIssue(ctx, target, "adfbot test-issue", func(r escalate.TestResult) {
 		if r.Err != nil {
 			r.Part += "!"
 			failures = append(failures, r.Err.Error())

@@ -25,6 +25,7 @@ import (
 	"github.com/terraphim/adfbot/internal/config"
 	"github.com/terraphim/adfbot/internal/hostlocal"
 	"github.com/terraphim/adfbot/internal/proc"
+	"github.com/terraphim/adfbot/internal/status"
 	"github.com/terraphim/adfbot/internal/store"
 	"github.com/terraphim/adfbot/internal/text"
 )
@@ -197,7 +198,11 @@ func (a *app) runAsOwner(name string, args []string, err error) string {
 		}
 		command += " " + arg
 	}
-	return owner.Advice(a.getenv("PATH"), command)
+	credentials := cfg.Credentials()
+	if name == "sweep" || name == "test-issue" {
+		credentials = cfg.TokenCredentials()
+	}
+	return status.Advice(owner, credentials, a.getenv("PATH"), command)
 }
 
 // subcommand is a command of the program, which root builds.

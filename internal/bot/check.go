@@ -118,7 +118,7 @@ func Check(ctx context.Context, cfg *config.Config, offline bool, env Env) []Fin
 
 // runAs says how to check as another user.
 func (c *checker) runAs(owner hostlocal.Account) string {
-	return owner.Advice(c.env.Getenv("PATH"), strings.Join(slices.Concat([]string{"adfbot"}, c.cfg.Flag(), []string{"check"}), " "))
+	return status.Advice(owner, c.cfg.TokenCredentials(), c.env.Getenv("PATH"), strings.Join(slices.Concat([]string{"adfbot"}, c.cfg.Flag(), []string{"check"}), " "))
 }
 
 // MissingState returns what is wrong where there is no state although there was one, or "" for a new installation.

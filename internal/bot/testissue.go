@@ -7,6 +7,7 @@ import (
 
 	"github.com/terraphim/adfbot/escalate"
 	"github.com/terraphim/adfbot/escalate/tracker"
+	"github.com/terraphim/adfbot/internal/status"
 )
 
 // TestIssue tests what the token may do in the repository of a project, "": of the first entry of the configuration, as
@@ -17,7 +18,8 @@ func (b *Bot) TestIssue(ctx context.Context, project string, report func(Finding
 		p = b.cfg.ProjectOrDefault(project)
 	}
 	t := escalate.Target{Repo: tracker.Repo{Server: b.cfg.Gitea.URL, Owner: p.Owner, Name: p.Repo}, Labels: p.Labels}
-	err := b.rec.TestIssue(ctx, t, func(r escalate.TestResult) {
+	command := status.RunWithTokenAs(b.cfg, b.env.Getenv("PATH")) + "adfbot test-issue" + b.cfg.ShellFlag()
+	err := b.rec.TestIssue(ctx, t, command, func(r escalate.TestResult) {
 		if r.Err != nil {
 			report(Finding{Fail, r.Part, r.Err.Error()})
 			return

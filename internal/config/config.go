@@ -247,6 +247,19 @@ func (c *Config) Credentials() string {
 	if _, ok := credential(c.StatePasswordFile); !ok || !c.Shared() {
 		return ""
 	}
+	return c.dir()
+}
+
+// TokenCredentials is [Config.Credentials] for a command that asks Gitea, too.
+func (c *Config) TokenCredentials() string {
+	if _, ok := credential(c.Gitea.TokenFile); ok {
+		return c.dir()
+	}
+	return c.Credentials()
+}
+
+// dir returns the directory of the file.
+func (c *Config) dir() string {
 	path, err := filepath.Abs(c.Path)
 	if err != nil {
 		path = DefaultPath

@@ -157,11 +157,31 @@ func runRestore(cfg *config.Config, err error) string {
 // RunAs returns what somebody who is logged in to this machine writes before a command of adfbot that needs the state, e.g. "sudo -u adfbot ".
 // A password that systemd hands to the daemon can be read by root alone.
 func RunAs(cfg *config.Config, searchPath string) string {
-	runAs := hostlocal.BotUser(cfg.OwnPath()).RunAs(searchPath)
-	if dir := cfg.Credentials(); dir != "" && runAs != "" {
-		return hostlocal.Account{}.RunAs(searchPath) + "CREDENTIALS_DIRECTORY=" + text.ShellQuote(dir) + " "
+	return runAs(hostlocal.BotUser(cfg.OwnPath()), cfg.Credentials(), searchPath)
+}
+
+// RunWithTokenAs is [RunAs] for a command that asks Gitea, too.
+func RunWithTokenAs(cfg *config.Config, searchPath string) string {
+	return runAs(hostlocal.BotUser(cfg.OwnPath()), cfg.TokenCredentials(), searchPath)
+}
+
+func runAs(owner hostlocal.Account, credentials, searchPath string) string {
+	as := owner.RunAs(searchPath)
+	if credentials == "" {
+		return as
 	}
-	return runAs
+	if as != "" {
+		as = hostlocal.Account{}.RunAs(searchPath)
+	}
+	return as + "CREDENTIALS_DIRECTORY=" + text.ShellQuote(credentials) + " "
+}
+
+// Advice says how to run a command as the owner, or as root with what systemd hands to the daemon from a directory.
+func Advice(owner hostlocal.Account, credentials, searchPath, command string) string {
+	if credentials == "" {
+		return owner.Advice(searchPath, command)
+	}
+	return "run it as root: " + runAs(hostlocal.Account{}, credentials, searchPath) + command
 }
 
 // restore names the command that repairs a pause directory, which changes no damaged sentinel.

@@ -11,6 +11,7 @@ import (
 	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/escalate/issuetext"
 	"github.com/terraphim/adfbot/internal/config"
+	"github.com/terraphim/adfbot/internal/hostlocal"
 	"github.com/terraphim/adfbot/internal/testhost"
 	"github.com/terraphim/adfbot/pause"
 )
@@ -108,5 +109,13 @@ func TestRunAs(t *testing.T) {
 	require.Equal(t, "sudo -u '#471' ", RunAs(cfg, bin))
 	cfg.StatePasswordFile = "$CREDENTIALS_DIRECTORY/state-password"
 	require.Equal(t, "sudo CREDENTIALS_DIRECTORY=/etc/adfbot ", RunAs(cfg, bin))
-	require.Empty(t, RunAs(cfg, ""), "there is no sudo")
+	require.Equal(t, "CREDENTIALS_DIRECTORY=/etc/adfbot ", RunAs(cfg, ""), "there is no sudo")
+	owner := hostlocal.Owner(dir)
+	require.Equal(t, "run it as root: sudo CREDENTIALS_DIRECTORY=/etc/adfbot adfbot check", Advice(owner, cfg.Credentials(), bin, "adfbot check"))
+
+	cfg.State = dir + "/adfbot.db"
+	cfg.Gitea.TokenFile = "$CREDENTIALS_DIRECTORY/gitea-token"
+	require.Equal(t, "sudo -u '#471' ", RunAs(cfg, bin))
+	require.Equal(t, "sudo CREDENTIALS_DIRECTORY=/etc/adfbot ", RunWithTokenAs(cfg, bin))
+	require.Equal(t, "run it as #471: sudo -u '#471' adfbot status", Advice(owner, cfg.Credentials(), bin, "adfbot status"))
 }
