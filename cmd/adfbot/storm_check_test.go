@@ -53,10 +53,10 @@ type storedProject struct {
 }
 
 type storedResult struct {
-	project, agent, run, outcome, class, incident string
-	counted, tripped                              bool
-	failures, threshold                           int
-	recorded                                      time.Time
+	project, agent, run, outcome, class, detail, incident string
+	counted, tripped                                      bool
+	failures, threshold                                   int
+	recorded                                              time.Time
 }
 
 // check tells whether all promises hold after a round; where not it says which, and tells the whole story.
@@ -170,12 +170,12 @@ func (c *checker) look() {
 		c.projects[id] = p
 		return nil
 	})
-	c.query(db, `SELECT project, agent, run_id, outcome, class, counted, failures, threshold, incident, tripped, recorded_at FROM result ORDER BY id`,
+	c.query(db, `SELECT project, agent, run_id, outcome, class, detail, counted, failures, threshold, incident, tripped, recorded_at FROM result ORDER BY id`,
 		func(r *sql.Rows) error {
 			var x storedResult
 			var run, incident sql.NullString
 			var recorded int64
-			err := r.Scan(&x.project, &x.agent, &run, &x.outcome, &x.class, &x.counted, &x.failures, &x.threshold, &incident, &x.tripped, &recorded)
+			err := r.Scan(&x.project, &x.agent, &run, &x.outcome, &x.class, &x.detail, &x.counted, &x.failures, &x.threshold, &incident, &x.tripped, &recorded)
 			if err != nil {
 				return err
 			}

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/terraphim/adfbot/internal/store"
 )
 
 // The checks of results and trips: promise 1.
@@ -45,6 +47,7 @@ func (c *checker) history() {
 	type key struct{ project, agent, run string }
 	rows := map[key][]storedResult{}
 	times := map[key]int{}
+	guessed := map[key]bool{}
 	for _, r := range c.results {
 		exact := key{r.project, r.agent, r.run}
 		k := key{r.project, r.agent, strings.TrimSuffix(r.run, "/found")}                // of a run that was taken for lost
@@ -54,6 +57,10 @@ func (c *checker) history() {
 		rows[k] = append(rows[k], r)
 		if times[exact]++; k.run != "" && times[exact] > 1 {
 			c.book.wrong("1: run %s of %s in %s is in the history %d times", r.run, r.agent, r.project, times[exact])
+		}
+		guessed[exact] = store.IsGuess(r.detail)
+		if exact.run != k.run && k.run != "" && !guessed[k] {
+			c.book.wrong("1: %s of %s in %s was found, and it was never taken for lost", r.run, r.agent, r.project)
 		}
 	}
 	unnamed := map[key][2]int{} // least and most results without a run id

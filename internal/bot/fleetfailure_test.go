@@ -514,8 +514,17 @@ func TestRunStoredWithoutAnAnswer(t *testing.T) {
 	}
 	ended := make(chan ran)
 	go func() { ended <- a.sh("odilo", "echo >"+begun+"; read _ <"+end+"; exit 3") }()
-	_, err = os.ReadFile(begun)
-	require.NoError(t, err)
+	runs := make(chan error, 1)
+	go func() {
+		_, err := os.ReadFile(begun)
+		runs <- err
+	}()
+	select {
+	case err := <-runs:
+		require.NoError(t, err)
+	case r := <-ended:
+		t.Fatalf("it did not run: %s", r.stderr)
+	}
 	proxy.SetFilters(nil, nil)
 	running := func() string { return testpg.Text(t, a.cfg.State, `SELECT count(*)::text FROM adfbot.run`) }
 	require.Equal(t, "1", running(), "it is stored")

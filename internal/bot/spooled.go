@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 	"time"
 
@@ -279,7 +280,10 @@ const flagRemoved = "the pause flag was removed while nothing could be stored"
 func (b *Bot) countOneSpooled(ctx context.Context, e hostlocal.Spooled, look lookFunc, pauses []time.Time) (Recorded, error) {
 	now := b.now()
 	r := Decided(b.cfg, e.Result)
-	r.Output = e.Output()
+	var err error
+	if r.Output, err = e.Output(); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return Recorded{}, err
+	}
 	if tracker.PossibleTime(r.Finished).IsZero() { // a file of another program: it had ended when it was spooled
 		if r.Finished = now; r.Kept != nil {
 			r.Finished = cmp.Or(tracker.PossibleTime(r.Kept.Time), now)

@@ -68,7 +68,11 @@ func (c *Client) sendKept(ctx context.Context, m *messages) (left map[string]err
 		}
 		// The clock may have been set back since: the daemon, which has the same one, would refuse the result for ever.
 		r := e.Result.ByClock(c.moment()).Bounded(c.now())
-		r.Output = e.Output()
+		var err error
+		if r.Output, err = e.Output(); err != nil {
+			left[project] = err
+			continue
+		}
 		recorded, _, err := c.send(ctx, r)
 		var no *refusal
 		switch {

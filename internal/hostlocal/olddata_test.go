@@ -21,7 +21,7 @@ func TestOldSpoolLoads(t *testing.T) {
 		require.NoError(t, e.Err, e.File)
 		old, err := os.ReadFile(e.File)
 		require.NoError(t, err)
-		e.Result.Output = e.Output()
+		e.Result.Output = output(t, e)
 		now, err := json.Marshal(e.Result)
 		require.NoError(t, err)
 		require.JSONEq(t, string(old), string(now), "it is stored as it was")

@@ -381,14 +381,14 @@ func (s Spool) List() ([]Spooled, error) {
 	return out, nil
 }
 
-// Output returns the output of the result, "" if another process has just recorded it. During a long outage, all outputs together may be
-// larger than memory.
-func (e Spooled) Output() string {
+// Output returns the output of the result. During a long outage, all outputs together may be larger than memory. The error is
+// fs.ErrNotExist if another process has just recorded the result, or renamed its file.
+func (e Spooled) Output() (string, error) {
 	if e.Result.Output != "" {
-		return e.Result.Output
+		return e.Result.Output, nil
 	}
-	r, _ := readSpooled(e.File)
-	return r.Output
+	r, err := readSpooled(e.File)
+	return r.Output, err
 }
 
 func readSpooled(file string) (store.Result, error) {

@@ -50,12 +50,12 @@ func TestSpooledAsItWas(t *testing.T) {
 	require.NoError(t, list[0].Err)
 	require.Equal(t, file, list[0].File)
 	r.Run = "" // whoever finds the run gone ends it
-	require.Equal(t, r.Output, list[0].Output())
+	require.Equal(t, r.Output, output(t, list[0]))
 	r.Output = ""
 	require.Equal(t, r, list[0].Result, "many outputs would take much memory")
 	require.NoError(t, list[0].Remove())
 	require.NoError(t, list[0].Remove(), "another process was faster")
-	require.Empty(t, list[0].Output())
+	require.Empty(t, output(t, list[0]))
 	require.Empty(t, names(t, filepath.Dir(file)))
 }
 
@@ -66,7 +66,7 @@ func TestSpooledUndecided(t *testing.T) {
 	r.Output, r.Decide = "quota exceeded", store.DecideClass
 	add(t, spool, r)
 	require.Equal(t, []store.Result{r}, []store.Result{spooled(t, spool)[0].Result})
-	require.Equal(t, r.Output, spooled(t, spool)[0].Output())
+	require.Equal(t, r.Output, output(t, spooled(t, spool)[0]))
 }
 
 // A path is no pattern.
@@ -211,11 +211,11 @@ func TestSpoolOnAFullDisk(t *testing.T) {
 	for n, e := range list {
 		require.NoError(t, e.Err)
 		require.Equal(t, fmt.Sprintf("r%02d", n), e.Result.RunID)
-		require.True(t, strings.HasSuffix(outputs[n], e.Output()), "the end of the output stays")
-		if require.True(t, utf8.ValidString(e.Output())); n < 2 {
-			require.Equal(t, outputs[n], e.Output())
+		require.True(t, strings.HasSuffix(outputs[n], output(t, e)), "the end of the output stays")
+		if require.True(t, utf8.ValidString(output(t, e))); n < 2 {
+			require.Equal(t, outputs[n], output(t, e))
 		}
-		require.Greater(t, len(e.Output()), min(len(outputs[n])-1, 900), "as much as there is room for, or half of it")
+		require.Greater(t, len(output(t, e)), min(len(outputs[n])-1, 900), "as much as there is room for, or half of it")
 		require.NoError(t, e.Remove())
 	}
 	empty()
@@ -478,4 +478,13 @@ func TestMarkPausedByGroupMember(t *testing.T) {
 	require.NoError(t, err)
 	require.NotEqual(t, file, moved)
 	require.WithinDuration(t, time.Now(), spooled(t, spool)[0].PausedAt, time.Minute)
+}
+
+func output(t *testing.T, e hostlocal.Spooled) string {
+	t.Helper()
+	text, err := e.Output()
+	if err != nil {
+		require.ErrorIs(t, err, fs.ErrNotExist)
+	}
+	return text
 }

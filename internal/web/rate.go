@@ -66,7 +66,7 @@ func (r *resultRates) wait(caller string, now time.Time) time.Duration {
 }
 
 // waitTurn is wait for a report whose turn is kept.
-func (r *resultRates) waitTurn(caller string, of func() report, now time.Time) time.Duration {
+func (r *resultRates) waitTurn(caller string, one report, now time.Time) time.Duration {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	l := r.caller(caller)
@@ -74,7 +74,7 @@ func (r *resultRates) waitTurn(caller string, of func() report, now time.Time) t
 	if t.next.Sub(now) > maxKeptTurn+time.Second { // the clock was set back
 		*t = keptTurns{}
 	}
-	if t.n > 0 && t.come(of(), now) {
+	if t.n > 0 && t.come(one, now) {
 		l.ReserveN(now, 1) // also if there is none: then those without a turn wait for it
 		return 0
 	}
@@ -83,8 +83,8 @@ func (r *resultRates) waitTurn(caller string, of func() report, now time.Time) t
 		return 0
 	}
 	if t.n >= maxKeptTurns {
-		for one := range t.of {
-			t.forget(one, now)
+		for other := range t.of {
+			t.forget(other, now)
 		}
 	}
 	if t.next.Sub(now) > maxKeptTurn || t.n >= maxKeptTurns {
@@ -94,7 +94,7 @@ func (r *resultRates) waitTurn(caller string, of func() report, now time.Time) t
 	if t.next.After(turn) {
 		turn = t.next
 	}
-	t.keep(of(), turn)
+	t.keep(one, turn)
 	return turn.Sub(now)
 }
 
@@ -169,7 +169,7 @@ func (s *Server) limitPings(w http.ResponseWriter, r *request) error {
 }
 
 func (s *Server) limitReports(w http.ResponseWriter, r *request, text []byte) error {
-	return tooManyResults(w, r.caller, s.resultRates.waitTurn(r.caller.name, func() report { return sha256.Sum256(text) }, s.now()))
+	return tooManyResults(w, r.caller, s.resultRates.waitTurn(r.caller.name, sha256.Sum256(text), s.now()))
 }
 
 func tooManyResults(w http.ResponseWriter, c caller, delay time.Duration) error {

@@ -126,7 +126,7 @@ func TestKeptTurns(t *testing.T) {
 	for name, of := range map[string]func(n int) string{"different": strconv.Itoa, "alike": func(int) string { return "ping" }} {
 		r := resultRates{of: map[string]*callerRate{}}
 		send := func(text string, now time.Time) time.Duration {
-			return r.waitTurn("odilo", func() report { return sha256.Sum256([]byte(text)) }, now)
+			return r.waitTurn("odilo", sha256.Sum256([]byte(text)), now)
 		}
 		at := map[int][]int{} // who comes again after so many seconds
 		for n := range 700 {

@@ -264,8 +264,12 @@ func clean(r *store.Result, redactor *redact.Redactor, outputTail int) {
 // made up, but whoever reports a result may name any host.
 func remoteHost(r *http.Request) string {
 	for name := range strings.SplitSeq(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",") {
-		if a, err := netip.ParseAddr(strings.TrimSpace(name)); err == nil {
+		name = strings.TrimSpace(name)
+		if a, err := netip.ParseAddr(name); err == nil {
 			return otherHost(a)
+		}
+		if a, err := netip.ParseAddrPort(name); err == nil { // as some proxies write it
+			return otherHost(a.Addr())
 		}
 	}
 	a, err := netip.ParseAddrPort(r.RemoteAddr)

@@ -159,6 +159,10 @@ func (s *Store) adviceOnPooler(message, key string) string {
 		return "the pooler takes no more connections: raise max_client_conn there"
 	case strings.Contains(message, "query_wait_timeout"):
 		return "no connection of the pooler to the server became free in time: raise default_pool_size there, or see which program holds them"
+	case strings.Contains(message, "unsupported startup parameter"):
+		return "the pooler takes no such parameter: take it out of the URL, or add it to ignore_startup_parameters there"
+	case strings.Contains(message, "server"):
+		return adviceStopped
 	}
-	return adviceStopped
+	return "the server, or a pooler in front of it, refuses the connection: see its log"
 }

@@ -91,7 +91,8 @@ type importer struct {
 	total  int // rows
 }
 
-// beginImport returns statements that have the transaction last as long as it needs, and be on disk when it is committed. While the file is read, it is idle.
+// beginImport returns statements that have the transaction last as long as it needs, and be on disk when it is committed. While the file is
+// read, it is idle.
 func beginImport() []statement {
 	return []statement{
 		{text: `BEGIN`},

@@ -31,7 +31,8 @@ const (
 	hostKeys = `'pause_dir', 'pause_dir_id', 'pause_dir_next_id', 'pause_dir_boot', 'flags_written'`
 )
 
-// copiedTables returns the tables that are copied. In the file, runs of processes and confirmations are those of its only host, and what pauses a project is in the tables of holds and incidents.
+// copiedTables returns the tables that are copied. In the file, runs of processes and confirmations are those of its only host, and what
+// pauses a project is in the tables of holds and incidents.
 func copiedTables() []copiedTable {
 	return []copiedTable{
 		{

@@ -77,7 +77,7 @@ func scanAnswer(row Row) (a store.Answer, err error) {
 
 // record stores a result, unless its run is known.
 func (s *State) record(ctx context.Context, tx Tx, locked recording, r store.Result, l store.Limits) (store.Answer, error) {
-	if len(locked.known) > 0 && locked.known[0].Guess && locked.known[0].Reported() != r.Reported() {
+	if len(locked.known) > 0 && locked.known[0].Guess && !store.IsGuess(r.Detail) && locked.known[0].Reported() != r.Reported() {
 		r.RunID += "/found" // a run id has one result
 		var err error
 		if locked.known, err = List(ctx, tx, scanAnswer, answerOf, r.Project, r.Agent, r.RunID); err != nil {

@@ -22,6 +22,7 @@ func RunRuns(t *testing.T, open Open) {
 		{"lost once", testLost},
 		{"a run with a result is not lost", testNotLost},
 		{"the result of a run that was taken for lost", testFound},
+		{"the result of a run that was taken for lost twice", testFoundOfTwo},
 		{"reported to begin", testReportedRun},
 		{"reported to begin without a run id", testReportedWithoutID},
 		{"reported to begin after its result", testReportedLate},
@@ -148,6 +149,22 @@ func testFound(t *testing.T, s *state) {
 			s.record(result(store.Success))
 		}
 	}
+}
+
+// A guess takes nothing from the result.
+func testFoundOfTwo(t *testing.T, s *state) {
+	for outcome, detail := range map[string]string{store.Failure: store.DetailKilled, store.Ignored: store.DetailHostGone} {
+		r := s.begin("again")
+		_, _, err := s.Lost(t.Context(), r, store.Result{
+			Project: r.Project, Agent: r.Agent, RunID: r.RunID, Outcome: outcome, Detail: detail, Generation: &r.Generation, Run: r.ID,
+		}, limits)
+		require.NoError(t, err)
+	}
+	found := result(store.Success)
+	found.RunID = "again"
+	require.True(t, s.record(found).Counted)
+	require.Zero(t, s.project("odilo").Breaker.Failures)
+	require.Len(t, s.runs("odilo"), 2)
 }
 
 // begun stores a run of odilo that was reported to begin; suffix tells runs without a run id apart.
