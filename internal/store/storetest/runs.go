@@ -153,11 +153,10 @@ func testFound(t *testing.T, s *state) {
 
 // A guess takes nothing from the result.
 func testFoundOfTwo(t *testing.T, s *state) {
-	for outcome, detail := range map[string]string{store.Failure: store.DetailKilled, store.Ignored: store.DetailHostGone} {
+	for _, guess := range []store.Result{{Outcome: store.Failure, Detail: store.DetailKilled}, {Outcome: store.Ignored, Detail: store.DetailHostGone}} {
 		r := s.begin("again")
-		_, _, err := s.Lost(t.Context(), r, store.Result{
-			Project: r.Project, Agent: r.Agent, RunID: r.RunID, Outcome: outcome, Detail: detail, Generation: &r.Generation, Run: r.ID,
-		}, limits)
+		guess.Project, guess.Agent, guess.RunID, guess.Generation, guess.Run = r.Project, r.Agent, r.RunID, &r.Generation, r.ID
+		_, _, err := s.Lost(t.Context(), r, guess, limits)
 		require.NoError(t, err)
 	}
 	found := result(store.Success)
