@@ -381,7 +381,7 @@ func (s *station) hanging(point, path, body string) (a answered, goOn func()) {
 func TestResultIsAnsweredWhileThePauseDirectoryHangs(t *testing.T) {
 	t.Parallel()
 	s := newStation(t).described()
-	s.srv.storeWait = 50 * time.Millisecond
+	s.srv.storeWait = 500 * time.Millisecond // in which a busy machine stores the result
 	a, goOn := s.failHanging("look")
 	require.Equal(t, 202, a.StatusCode, a.body)
 	require.Contains(t, a.body, "check whether a file system hangs")
