@@ -105,29 +105,29 @@ func TestTheDriverOfPostgreSQLIsImportedByOnePackage(t *testing.T) {
 	}
 }
 
-// The go command packs no module, and Windows checks out no repository, with other names.
-func TestFileNamesWorkEverywhere(t *testing.T) {
-	cmd := exec.Command("git", "ls-files", "--cached", "--others", "--exclude-standard")
+// files returns the paths of the project's files. It skips the test outside of a git checkout.
+func files(t *testing.T) []string {
+	t.Helper()
+	cmd := exec.Command("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard")
 	cmd.Dir = ".."
 	out, err := cmd.Output()
 	if err != nil {
 		t.Skipf("no git checkout: %v", err)
 	}
-	for line := range strings.Lines(string(out)) {
-		require.Regexp(t, `^[A-Za-z0-9._/+-]+\n$`, line)
+	return strings.Split(strings.TrimSuffix(string(out), "\x00"), "\x00")
+}
+
+// The go command packs no module, and Windows checks out no repository, with other names.
+func TestFileNamesWorkEverywhere(t *testing.T) {
+	for _, file := range files(t) {
+		require.Regexp(t, `^[A-Za-z0-9._/+-]+$`, file)
 	}
 }
 
 func TestTheTopLevelHoldsWhatItMayAndNothingElse(t *testing.T) {
-	cmd := exec.Command("git", "ls-files", "--cached", "--others", "--exclude-standard")
-	cmd.Dir = ".."
-	out, err := cmd.Output()
-	if err != nil {
-		t.Skipf("no git checkout: %v", err)
-	}
 	may := []string{"go.mod", "go.sum", "cmd", "escalate", "breaker", "pause", "config.example.yaml", "example.go", "testdata", "README.md", "internal", ".ci"}
-	for line := range strings.Lines(string(out)) {
-		top, _, _ := strings.Cut(strings.TrimSpace(line), "/")
+	for _, file := range files(t) {
+		top, _, _ := strings.Cut(file, "/")
 		if strings.HasPrefix(top, ".") && top != ".ci" {
 			continue // dotfiles
 		}

@@ -428,14 +428,21 @@ func TestSpooledPauseInAReadOnlyDirectory(t *testing.T) {
 	require.True(t, a.paused("odilo"))
 }
 
-// Without the state a host goes by its own directory, keeps its results, and leaves Gitea alone.
-func TestStateOfAFleetDown(t *testing.T) {
-	t.Parallel()
+// joinedThroughProxy returns a host of a new fleet, and the proxy between it and the state.
+func joinedThroughProxy(t *testing.T) (*world, *testpg.Proxy) {
+	t.Helper()
 	proxy := testpg.NewProxy(t)
 	database, err := url.Parse(testpg.Database(t))
 	require.NoError(t, err)
 	a := newHost(t, testpg.InDatabase(t, proxy.URL(), strings.TrimPrefix(database.Path, "/")))
 	a.join()
+	return a, proxy
+}
+
+// Without the state a host goes by its own directory, keeps its results, and leaves Gitea alone.
+func TestStateOfAFleetDown(t *testing.T) {
+	t.Parallel()
+	a, proxy := joinedThroughProxy(t)
 	a.fail("odilo", 3)
 	asked := a.Gitea.Operations()
 	proxy.SetFilters(func([]byte) ([]byte, bool) { return nil, true }, nil)
@@ -457,11 +464,7 @@ func TestStateOfAFleetDown(t *testing.T) {
 // goes by its own directory, and the run counts once.
 func TestStateGoesAwayBeforeTheRun(t *testing.T) {
 	t.Parallel()
-	proxy := testpg.NewProxy(t)
-	database, err := url.Parse(testpg.Database(t))
-	require.NoError(t, err)
-	a := newHost(t, testpg.InDatabase(t, proxy.URL(), strings.TrimPrefix(database.Path, "/")))
-	a.join()
+	a, proxy := joinedThroughProxy(t)
 	runs := filepath.Join(a.Dir, "runs")
 	execAnswered := func(questions int64) (r ran, asked int64) {
 		var n atomic.Int64
@@ -491,11 +494,7 @@ func TestStateGoesAwayBeforeTheRun(t *testing.T) {
 // same, even if the state is looked through while the command runs.
 func TestRunStoredWithoutAnAnswer(t *testing.T) {
 	t.Parallel()
-	proxy := testpg.NewProxy(t)
-	database, err := url.Parse(testpg.Database(t))
-	require.NoError(t, err)
-	a := newHost(t, testpg.InDatabase(t, proxy.URL(), strings.TrimPrefix(database.Path, "/")))
-	a.join()
+	a, proxy := joinedThroughProxy(t)
 	var stores atomic.Bool
 	proxy.SetFilters(func(data []byte) ([]byte, bool) {
 		if bytes.Contains(data, []byte("INSERT INTO adfbot.run ")) {
