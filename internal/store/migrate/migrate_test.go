@@ -369,7 +369,7 @@ func TestMoveRefuses(t *testing.T) {
 		{"a log without its file", func(t *testing.T, p *place) {
 			require.NoError(t, os.Remove(p.file))
 			require.NoError(t, os.WriteFile(p.file+"-wal", []byte("x"), 0o600))
-		}, "the file is missing, but its log"},
+		}, "the file is missing or empty"},
 		{"an empty file", func(t *testing.T, p *place) { require.NoError(t, os.Truncate(p.file, 0)) }, "nothing is in"},
 		{"another file", func(t *testing.T, p *place) {
 			require.NoError(t, os.WriteFile(p.file, []byte("hello, this is text"), 0o600))

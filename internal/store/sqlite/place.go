@@ -11,21 +11,22 @@ import (
 	"github.com/terraphim/adfbot/internal/store"
 )
 
-// checkLog returns an error if the file is gone and its log is still there. SQLite would delete the log, and with it the
-// latest results.
+// checkLog returns an error if the file is gone or empty and its log is still there. SQLite would delete the log, and with it
+// the latest results.
 func checkLog(path string) error {
 	if !hasLog(path) {
 		return nil
 	}
-	return store.Unusable(path, "the file is missing, but its log "+path+"-wal, with the latest results, is there: put the file back "+
-		"beside it, or move both (see `adfbot help files`); to begin anew, move the log away", errors.New("no such file"))
+	return store.Unusable(path, "its log "+path+"-wal, with the latest results, is there: put the file back beside it, or move both "+
+		"(see `adfbot help files`); to begin anew, move the log away", errors.New("the file is missing or empty"))
 }
 
-// hasLog reports whether there is a log without its file.
+// hasLog reports whether there is a log without its file, or beside an empty one, as a copy that failed leaves it.
 func hasLog(path string) bool {
-	_, err := os.Lstat(path)
 	log, logErr := os.Lstat(path + "-wal")
-	return errors.Is(err, fs.ErrNotExist) && logErr == nil && log.Mode().IsRegular() && log.Size() > 0
+	file, err := os.Lstat(path) // after the log: a process that creates a state writes the file first
+	gone := errors.Is(err, fs.ErrNotExist) || err == nil && file.Mode().IsRegular() && file.Size() == 0
+	return gone && logErr == nil && log.Mode().IsRegular() && log.Size() > 0
 }
 
 // pathKey is the key of the state's meta table for the path at which it was last opened.

@@ -53,7 +53,9 @@ func TestMovedWithoutItsLog(t *testing.T) {
 func TestMovedFromItsLog(t *testing.T) {
 	was, is := live(t), filepath.Join(t.TempDir(), "adfbot.db")
 	move(t, was, is)
-	requireRefused(t, was, "the file is missing, but its log "+was+"-wal, with the latest results, is there", "put the file back")
+	requireRefused(t, was, "its log "+was+"-wal, with the latest results, is there", "put the file back", "the file is missing or empty")
+	require.NoError(t, os.WriteFile(was, nil, 0o600)) // as a copy onto a full disk leaves it
+	requireRefused(t, was, "its log "+was+"-wal, with the latest results, is there", "put the file back", "the file is missing or empty")
 	move(t, is, was)
 	require.Equal(t, 2, failures(t, open(t, was, sqlite.Options{}), "odilo"), "nothing was lost")
 }
