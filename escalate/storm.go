@@ -230,7 +230,10 @@ const withEvidence = 2
 
 // sharedData collects what an issue has to say of those that it carries; nothing if it carries one.
 func (r *Reconciler) sharedData(ctx context.Context, lead incident.Incident, issue tracker.Issue) (issuetext.SharedData, error) {
-	d := issuetext.SharedData{Installation: r.opt.Installation, Lead: lead, InGitea: r.operable()}
+	d := issuetext.SharedData{
+		Installation: r.opt.Installation, Lead: lead,
+		Status: r.runAs() + "adfbot status" + r.opt.ConfigFlag, InGitea: r.operable(),
+	}
 	if lead.Continues != "" {
 		before, err := r.opt.State.Incidents(ctx, lead.Continues)
 		if err != nil {

@@ -882,6 +882,15 @@ func TestStormLongTextRefused(t *testing.T) {
 		w.hits("bravo")
 		require.Equal(w, []string{"- atlas", "- bravo"}, lines(w.issue()))
 		require.NotContains(w, w.issue().Body, "The last failed run of")
+
+		o := w.rec.Options()
+		o.RunAs, o.ConfigFlag = func() string { return "sudo -u adfbot " }, " --config /srv/a.yaml"
+		for n := range 20 {
+			o.Projects = append(o.Projects, fmt.Sprintf("p%02d", n))
+		}
+		w.hits(o.Projects[4:]...)
+		w.sweepFor(5 * time.Minute)
+		require.Contains(w, w.issue().Body, "and 2 more, of which 2 are paused: `sudo -u adfbot adfbot status --config /srv/a.yaml`")
 	})
 }
 

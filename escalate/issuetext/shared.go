@@ -24,6 +24,7 @@ type SharedData struct {
 	Place        map[string]int    // orders their markers, by id; those of new ones are 0 and last
 	Kept         []tracker.Marker  // of those that the issue carries and the state does not know yet
 	Continues    *tracker.IssueRef // an issue of the same cause that has no room for more
+	Status       string            // shell command that shows the state of all projects
 	InGitea      bool              // operators may resume with a comment
 	Brief        bool              // the server refuses a long text
 }
@@ -178,7 +179,8 @@ func (c *Composer) sharedList(d SharedData, room int) (list string, whole bool) 
 		b.WriteString(line)
 	}
 	if whole = left == 0; left+len(d.Kept) > 0 {
-		fmt.Fprintf(&b, "\nand %d more, of which %d are paused: `adfbot status`\n", left+len(d.Kept), paused+len(d.Kept))
+		fmt.Fprintf(&b, "\nand %d more, of which %d are paused: %s\n", left+len(d.Kept), paused+len(d.Kept),
+			markdown.CodeSpan(string(c.sentence(d.Status))))
 	}
 	return b.String(), whole
 }

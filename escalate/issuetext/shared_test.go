@@ -18,7 +18,7 @@ import (
 func sharedData(n int) SharedData {
 	lead := testData().Incident
 	lead.Class = "quota"
-	d := SharedData{Installation: testInstallation, Lead: lead, InGitea: true}
+	d := SharedData{Installation: testInstallation, Lead: lead, Status: "sudo -u adfbot adfbot status", InGitea: true}
 	for k := range n {
 		m := lead
 		if k > 0 {
@@ -81,7 +81,7 @@ func TestShareOfMany(t *testing.T) {
 	require.LessOrEqual(t, len(got), maxShared)
 	_, members := tracker.ParseMarkers(got)
 	require.Len(t, members, 249)
-	require.Regexp(t, `\nand [0-9]+ more, of which [0-9]+ are paused: `+"`adfbot status`\n", got)
+	require.Regexp(t, `\nand [0-9]+ more, of which [0-9]+ are paused: `+"`sudo -u adfbot adfbot status`\n", got)
 	require.Equal(t, got, c.Share(got, d))
 
 	d = sharedData(250)
