@@ -354,6 +354,39 @@ func TestAgentsCannotReadPassword(t *testing.T) {
 	}
 }
 
+// While the disk of the state is not mounted, nobody may write what is in its place. That says nothing about a member of the bot's group,
+// who may write the state itself.
+func TestMemberWhileStateIsNotMounted(t *testing.T) {
+	t.Parallel()
+	s := newSeparated(t)
+	for _, dir := range []string{s.path("state"), s.path("pause")} {
+		require.NoError(t, os.Chown(dir, daemonUser, agentUser))
+		require.NoError(t, os.Chmod(dir, 0o2775))
+	}
+	b, err := os.ReadFile(s.path("config.yaml"))
+	require.NoError(t, err)
+	text, _, _ := strings.Cut(string(b), "http:\n")
+	require.NoError(t, os.WriteFile(s.path("config.yaml"), []byte(text), 0o644))
+	_, _, code := s.run(agentUser, "record", "--project", "odilo", "--success")
+	require.Zero(t, code)
+
+	require.NoError(t, os.Rename(s.path("state"), s.path("mounted")))
+	require.NoError(t, os.Mkdir(s.path("state"), 0o755))
+	for n := range 3 {
+		_, stderr, _ := s.run(agentUser, "exec", "--project", "odilo", "--", "false")
+		require.Contains(t, stderr, "the result is kept in "+s.home(agentUser)+"/.local/state/adfbot/")
+		require.Equal(t, n == 2, strings.Contains(stderr, "failed 3 times in a row while its results could not be stored: the project is paused"), stderr)
+	}
+
+	require.NoError(t, os.Remove(s.path("state")))
+	require.NoError(t, os.Rename(s.path("mounted"), s.path("state")))
+	_, _, code = s.run(agentUser, "exec", "--project", "odilo", "--", "true")
+	require.Equal(t, 75, code)
+	out, _, _ := s.run(agentUser, "status")
+	require.Contains(t, out, "PAUSED")
+	require.Contains(t, out, "3/3 failures")
+}
+
 // Without the socket, nothing takes an agent's result: the command that records it helps only the owner of the state.
 func TestSeparatedUsersWithoutSocket(t *testing.T) {
 	t.Parallel()
