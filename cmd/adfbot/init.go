@@ -132,8 +132,12 @@ func (a *app) init(ctx context.Context, o initOptions) error {
 		who := strings.Join(members, ", ")
 		for _, dir := range []string{p.OwnDir(), p.PauseDir} {
 			if info, err := os.Stat(dir); err == nil && info.Mode()&0o020 == 0 { // it was there, e.g. as a package makes it
-				a.printf("warn  %s is closed to its group (%s), so %s may not report, pause or resume: run chmod g+rwxs %s; of a package, see \"Packages\" in adfbot help install\n",
-					dir, info.Mode(), who, text.ShellQuote(dir))
+				fix := "chmod g+rwxs " + text.ShellQuote(dir) + "; of a package, see \"Packages\" in adfbot help install"
+				if hostlocal.Owner(dir).Name != p.User { // e.g. a disk of its own: its group is another one
+					made := slices.IndexFunc(steps, func(s setup.Step) bool { return s.What == "directory "+dir })
+					fix = strings.TrimSpace(steps[made].Shell)
+				}
+				a.printf("warn  %s is closed to its group (%s), so %s may not report, pause or resume: run %s\n", dir, info.Mode(), who, fix)
 			}
 		}
 	}

@@ -170,14 +170,19 @@ func TestInitIsKilled(t *testing.T) {
 func TestInitKeepsClosedDirectories(t *testing.T) {
 	t.Parallel()
 	testhost.NeedRoot(t, "to make users members of a group")
-	for modes, warnings := range map[string]int{"-m 750": 2, "-m 2770": 0} {
+	for modes, fix := range map[string]string{
+		"chmod 750": "\nwarn  /var/lib/adfbot is closed to its group (drwxr-x---), so nobody may not report, pause or resume: run chmod g+rwxs /var/lib/adfbot; ",
+		"chmod 750 /var/lib/adfbot; chown nobody": "may not report, pause or resume: run install -d -o root -g root -m 2770 /var/lib/adfbot\n", // a disk that is just made
+		"chmod 2770": "",
+	} {
 		m := newMachine(t)
-		out, failed := m.bash("mkdir -p /opt/ai-dark-factory/data /var/lib; install -d " + modes + " /var/lib/adfbot /opt/ai-dark-factory/data/pause\n" +
+		out, failed := m.bash("mkdir -p /opt/ai-dark-factory/data /var/lib; install -d /var/lib/adfbot /opt/ai-dark-factory/data/pause\n" +
+			modes + " /var/lib/adfbot /opt/ai-dark-factory/data/pause\n" +
 			"adfbot init --url " + docsServer + " --repo " + theRepo + " --project odilo --agents agents --token-file -")
 		require.Empty(t, failed)
 		require.Contains(t, out, "kept  directory /var/lib/adfbot\n")
-		require.Equal(t, warnings, strings.Count(out, "is closed to its group"))
-		require.Equal(t, warnings > 0, strings.Contains(out, "\nwarn  /var/lib/adfbot is closed to its group (drwxr-x---), so nobody may not report, pause or resume: run chmod g+rwxs /var/lib/adfbot; "))
+		require.Equal(t, map[bool]int{true: 2}[fix != ""], strings.Count(out, "is closed to its group"))
+		require.Contains(t, out, fix)
 	}
 }
 

@@ -195,7 +195,7 @@ func (c *checker) spool() {
 func ownDir(path, key, why string) string {
 	dir, base := filepath.Dir(path), filepath.Base(path)
 	entries, _ := os.ReadDir(dir)
-	foreign := func(e fs.DirEntry) bool { return !strings.HasPrefix(e.Name(), base) }
+	foreign := func(e fs.DirEntry) bool { return !strings.HasPrefix(e.Name(), base) && e.Name() != "lost+found" } // of a disk of its own
 	me := hostlocal.Me()
 	if me.IsPerson() || hostlocal.Owner(dir).UID == me.UID || !slices.ContainsFunc(entries, foreign) {
 		return why

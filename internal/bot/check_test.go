@@ -736,7 +736,13 @@ func TestCheckOfMissingDirectories(t *testing.T) {
 	require.NoError(t, err, string(nameless))
 	require.Contains(t, string(nameless), "run as root: install -d -o 471 "+state)
 
-	w.change(state+"/", dir+"/")
+	disk := filepath.Join(dir, "disk") // a file system of its own, just made
+	require.NoError(t, os.MkdirAll(filepath.Join(disk, "lost+found"), 0o700))
+	require.NoError(t, os.Chmod(disk, 0o755))
+	w.change(state+"/", disk+"/")
+	require.Contains(t, run(), "nobody may not write it (drwxr-xr-x, owner root): run chown nobody "+disk)
+
+	w.change(disk+"/", dir+"/")
 	require.Contains(t, run(), "nobody may not write "+dir+", which holds other files: set `state` to a file in a directory of its own")
 	require.NotContains(t, run(), "chown nobody")
 	require.NoError(t, os.WriteFile(dir+"/adfbot.db", nil, 0o666))
