@@ -138,7 +138,7 @@ func run(ctx context.Context, args []string, p process) int {
 		if !a.begun {
 			fmt.Fprintf(p.stderr, "see %s --help\n", cmd.CommandPath())
 		}
-		if advice := a.runAsOwner(cmd.Name(), args, err); advice != "" {
+		if advice := a.runAsOwner(cmd.Context(), cmd.Name(), args, err); advice != "" {
 			fmt.Fprintln(p.stderr, "adfbot: "+advice)
 		}
 	}
@@ -168,7 +168,7 @@ func isBrokenOutput(err error) bool {
 
 // runAsOwner returns how a person runs a command that was denied to them, or "". Agents report through the daemon instead; to pause and to
 // resume is no user's right but the bot's.
-func (a *app) runAsOwner(name string, args []string, err error) string {
+func (a *app) runAsOwner(ctx context.Context, name string, args []string, err error) string {
 	if !errors.Is(err, fs.ErrPermission) && !errors.Is(err, store.ErrDenied) ||
 		!slices.Contains([]string{"hosts", "incidents", "migrate", "pause", "resume", "restore", "retire", "runs", "status", "sweep", "test-issue"}, name) {
 		return ""
@@ -190,6 +190,9 @@ func (a *app) runAsOwner(name string, args []string, err error) string {
 	}
 	if a.configPath == "" {
 		args = slices.Concat(cfg.Flag(), args)
+	}
+	if missing := bot.StateAway(ctx, cfg); missing != "" {
+		return missing // its owner would make a new one
 	}
 	command := "adfbot"
 	for _, arg := range args {

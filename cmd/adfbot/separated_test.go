@@ -377,6 +377,9 @@ func TestMemberWhileStateIsNotMounted(t *testing.T) {
 		require.Contains(t, stderr, "the result is kept in "+s.home(agentUser)+"/.local/state/adfbot/")
 		require.Equal(t, n == 2, strings.Contains(stderr, "failed 3 times in a row while its results could not be stored: the project is paused"), stderr)
 	}
+	_, stderr, _ := s.run(strangerUser, "resume", "odilo")
+	require.Contains(t, stderr, "adfbot: "+s.path("state/adfbot.db")+" is missing, although the pause directory belongs to an installation: if its disk is not mounted, mount it")
+	require.NotContains(t, stderr, "run it as root", "which would make a new state")
 
 	require.NoError(t, os.Remove(s.path("state")))
 	require.NoError(t, os.Rename(s.path("mounted"), s.path("state")))

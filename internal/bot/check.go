@@ -129,6 +129,18 @@ func MissingState(ctx context.Context, cfg *config.Config) string {
 	return fmt.Sprintf("%s is missing, although the pause directory belongs to an installation: if %s", cfg.State, whereItIs(cfg))
 }
 
+// StateAway is [MissingState] of a state that is a file, or "" if it is there or may be. The disk of one that is missing may not be mounted:
+// then the rights to what is in its place say nothing about those to the state.
+func StateAway(ctx context.Context, cfg *config.Config) string {
+	if cfg.Shared() {
+		return ""
+	}
+	if _, err := os.Lstat(cfg.State); !errors.Is(err, fs.ErrNotExist) {
+		return ""
+	}
+	return MissingState(ctx, cfg)
+}
+
 func (c *checker) state(ctx context.Context) {
 	dir := filepath.Dir(c.cfg.State)
 	switch info, err := os.Stat(c.cfg.State); {

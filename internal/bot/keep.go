@@ -65,7 +65,7 @@ func Keep(ctx context.Context, cfg *config.Config, own hostlocal.OwnSpools, r st
 	}
 	var err error
 	if k.File, err = hostlocal.At(cfg.LocalDir).Spool().Add(r); err != nil {
-		if cfg.HTTP.Socket == "" && cfg.SocketErr == nil && errors.Is(err, fs.ErrPermission) && !isAway(ctx, cfg) {
+		if cfg.HTTP.Socket == "" && cfg.SocketErr == nil && errors.Is(err, fs.ErrPermission) && StateAway(ctx, cfg) == "" {
 			return k, err // this user can never record what is in a spool of its own
 		}
 		if k.File, _ = own.Add(r); k.File == "" {
@@ -80,16 +80,6 @@ func Keep(ctx context.Context, cfg *config.Config, own hostlocal.OwnSpools, r st
 	unlock()
 	k.count(ctx, cfg, own, r, now)
 	return k, nil
-}
-
-// isAway reports whether the state is a file that is missing although there was one, e.g. because its disk is not mounted. Then the rights to
-// what is in its place say nothing about those to the state.
-func isAway(ctx context.Context, cfg *config.Config) bool {
-	if cfg.Shared() {
-		return false
-	}
-	_, err := os.Lstat(cfg.State)
-	return errors.Is(err, fs.ErrNotExist) && MissingState(ctx, cfg) != ""
 }
 
 // whilePaused returns a result that is spooled while the project has a flag, and whether it is the first one since a person made that.
