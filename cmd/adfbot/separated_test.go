@@ -372,13 +372,15 @@ func TestMemberWhileStateIsNotMounted(t *testing.T) {
 
 	require.NoError(t, os.Rename(s.path("state"), s.path("mounted")))
 	require.NoError(t, os.Mkdir(s.path("state"), 0o755))
+	missing := s.path("state/adfbot.db") + " is missing, although the pause directory belongs to an installation: if its disk is not mounted, mount it; "
 	for n := range 3 {
 		_, stderr, _ := s.run(agentUser, "exec", "--project", "odilo", "--", "false")
 		require.Contains(t, stderr, "the result is kept in "+s.home(agentUser)+"/.local/state/adfbot/")
+		require.Contains(t, stderr, "\nadfbot: "+missing)
 		require.Equal(t, n == 2, strings.Contains(stderr, "failed 3 times in a row while its results could not be stored: the project is paused"), stderr)
 	}
 	_, stderr, _ := s.run(strangerUser, "resume", "odilo")
-	require.Contains(t, stderr, "adfbot: "+s.path("state/adfbot.db")+" is missing, although the pause directory belongs to an installation: if its disk is not mounted, mount it")
+	require.Contains(t, stderr, "\nadfbot: "+missing)
 	require.NotContains(t, stderr, "run it as root", "which would make a new state")
 
 	require.NoError(t, os.Remove(s.path("state")))

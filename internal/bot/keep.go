@@ -35,7 +35,8 @@ type Kept struct {
 
 	Paused bool // it has a flag
 
-	own bool // File is in a spool of this user's own, which nobody else reads
+	own  bool   // File is in a spool of this user's own, which nobody else reads
+	away string // see [StateAway]
 }
 
 // Keep spools a result that cannot be stored now: beside the state, or in one of own. A project whose spooled failures reach its
@@ -65,8 +66,10 @@ func Keep(ctx context.Context, cfg *config.Config, own hostlocal.OwnSpools, r st
 	}
 	var err error
 	if k.File, err = hostlocal.At(cfg.LocalDir).Spool().Add(r); err != nil {
-		if cfg.HTTP.Socket == "" && cfg.SocketErr == nil && errors.Is(err, fs.ErrPermission) && StateAway(ctx, cfg) == "" {
-			return k, err // this user can never record what is in a spool of its own
+		if cfg.HTTP.Socket == "" && cfg.SocketErr == nil && errors.Is(err, fs.ErrPermission) {
+			if k.away = StateAway(ctx, cfg); k.away == "" {
+				return k, err // this user can never record what is in a spool of its own
+			}
 		}
 		if k.File, _ = own.Add(r); k.File == "" {
 			return k, err
@@ -228,6 +231,9 @@ func (k Kept) Text() string {
 		by = "this user's next adfbot exec, record or sweep that can"
 	}
 	s := fmt.Sprintf("the result is kept in %s and is recorded by %s; do not record it again", k.File, by)
+	if k.away != "" {
+		s += "\n" + k.away
+	}
 	if k.Failures == 0 {
 		return s
 	}
