@@ -139,7 +139,7 @@ func TestLocalDirOfHostWasChanged(t *testing.T) {
 	}{
 		"the one around it": {"DIR/local/adfbot.db.d", "DIR/local", true, "set local_dir to DIR/local/adfbot.db.d"},
 		"as migrated":       {"DIR/local/adfbot.db.d", "DIR/local", false, "set local_dir to DIR/local/adfbot.db.d"},
-		"elsewhere":         {"DIR/local", "DIR/other", true, "set local_dir to the directory whose file `host` holds that id; if that is lost, remove DIR/pause/.adfbot.host"},
+		"elsewhere":         {"DIR/local", "DIR/other", true, "if its disk is not mounted, mount it; else set local_dir to the directory whose file `host` holds that id; if that is lost, remove DIR/pause/.adfbot.host"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newHost(t, testpg.Database(t))
@@ -171,6 +171,26 @@ func TestLocalDirOfHostWasChanged(t *testing.T) {
 			}
 		})
 	}
+}
+
+// What is in the place of local_dir while its disk is not mounted is out of sight afterwards.
+func TestResultsWhileLocalDirIsNotMounted(t *testing.T) {
+	w := newHost(t, testpg.Database(t))
+	w.own = hostlocal.OwnSpools{w.cfg.LocalDir + "/.local/own", w.Dir + "/own"} // as of the bot's user, who lives in local_dir
+	w.with(bot.Daemon, func(*bot.Bot) {})
+	w.fail("odilo", 3) // marks the pause directory
+	run := bot.ExecRequest{Project: "atlas", Agent: "project-meta", Command: []string{"false"}}
+	local := w.cfg.LocalDir
+	require.NoError(t, os.Rename(local, local+".mounted"))
+	require.NoError(t, os.Mkdir(local, 0o700))
+	kept := w.execAs(run)
+	require.Contains(t, kept.stderr, "if its disk is not mounted, mount it; else set local_dir to the directory whose file `host` holds that id")
+	require.Contains(t, kept.stderr, "the result is kept in "+w.own[1])
+
+	require.NoError(t, os.RemoveAll(local))
+	require.NoError(t, os.Rename(local+".mounted", local))
+	require.Equal(t, 1, w.execAs(run).code)
+	require.Equal(t, 2, w.project("atlas").Failures)
 }
 
 // A host that could not bring its state along has the id that it was given for that attempt.

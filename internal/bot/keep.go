@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -65,7 +67,13 @@ func Keep(ctx context.Context, cfg *config.Config, own hostlocal.OwnSpools, r st
 		}
 	}
 	var err error
-	if k.File, err = hostlocal.At(cfg.LocalDir).Spool().Add(r); err != nil {
+	if cfg.Shared() && len(own) > 0 && checkLocalDir(ctx, cfg) != nil { // e.g. its disk is not mounted: then nobody finds what is kept there
+		k.File, _ = elsewhere(cfg, own).Add(r)
+	}
+	if k.own = k.File != ""; !k.own {
+		k.File, err = hostlocal.At(cfg.LocalDir).Spool().Add(r)
+	}
+	if err != nil {
 		if cfg.HTTP.Socket == "" && cfg.SocketErr == nil && errors.Is(err, fs.ErrPermission) {
 			if k.away = StateAway(ctx, cfg); k.away == "" {
 				return k, err // this user can never record what is in a spool of its own
@@ -83,6 +91,15 @@ func Keep(ctx context.Context, cfg *config.Config, own hostlocal.OwnSpools, r st
 	unlock()
 	k.count(ctx, cfg, own, r, now)
 	return k, nil
+}
+
+// elsewhere returns the spools of a user's own that are not on the disk of local_dir, as is the home of the bot's user.
+func elsewhere(cfg *config.Config, own hostlocal.OwnSpools) hostlocal.OwnSpools {
+	disk := cfg.LocalDir
+	if strings.HasSuffix(disk, ".d") { // of a state that was moved from the directory around it
+		disk = filepath.Dir(disk)
+	}
+	return slices.DeleteFunc(slices.Clone(own), func(dir string) bool { return strings.HasPrefix(dir, disk+"/") })
 }
 
 // whilePaused returns a result that is spooled while the project has a flag, and whether it is the first one since a person made that.
