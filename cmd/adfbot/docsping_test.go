@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -44,6 +45,13 @@ systemctl enable --now adfbot; journalctl -u adfbot`)
 		at = regexp.MustCompile(`msg="serving HTTP" listen=(\S+)`).FindStringSubmatch(document(t, m.root+"/log"))
 		return at != nil
 	}, testhost.Patience, time.Millisecond)
+	// runitor waits 1 s, 2 s and so on before it tries again, whatever Retry-After says: a turn may be a minute away, see docs/http.md.
+	retries := regexp.MustCompile(`-api-retries (\d+) `).FindStringSubmatch(clients["runitor"])
+	require.NotNil(t, retries, "by default, runitor gives up after 3 s")
+	n, err := strconv.Atoi(retries[1])
+	require.NoError(t, err)
+	require.Greater(t, n*(n+1)/2, 60)
+
 	here := strings.NewReplacer("127.0.0.1:9753", at[1], "KEY", key).Replace
 	failures := func(m *machine, want, client string) {
 		m.Helper()
