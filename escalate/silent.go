@@ -56,8 +56,9 @@ func (r *Reconciler) Announce(ctx context.Context, i incident.Incident) error {
 // rebuildSilent stores a silent incident that the state lost.
 func (r *Reconciler) rebuildSilent(ctx context.Context, _ *localVisit, a plan.Action) error {
 	i, opened, err := r.opt.State.OpenSilent(ctx, plan.RebuiltSilent(a))
-	if opened {
-		r.opt.Log.Warn("incident rebuilt", "project", a.Project, "incident", i.Name(), "issue", i.Issue.String(), "why", a.Why)
+	if err != nil || !opened {
+		return err
 	}
-	return err
+	r.opt.Log.Warn("incident rebuilt", "project", a.Project, "incident", i.Name(), "issue", i.Issue.String(), "why", a.Why)
+	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -21,9 +22,11 @@ func TestFullDisk(t *testing.T) {
 	path := filepath.Join(dir, "adfbot.db")
 	s := open(t, path, sqlite.Options{})
 	record(t, s, result(store.Failure))
+	run, err := s.BeginRun(ctx, store.Run{ID: "run", Project: "odilo", Agent: "project-meta", RunID: "run", Started: time.Now()})
+	require.NoError(t, err)
 	empty := testhost.Fill(t, dir)
 	// The log may have room in its last page; it is soon used up.
-	recorded, err := 1, error(nil)
+	recorded := 1
 	for err == nil && recorded < 1000 {
 		if _, err = s.Record(ctx, result(store.Failure), limits); err == nil {
 			recorded++
@@ -34,6 +37,11 @@ func TestFullDisk(t *testing.T) {
 	require.ErrorContains(t, err, "the disk is full: make room")
 	require.Equal(t, recorded, failures(t, s, "odilo"), "what was there can be read")
 	require.NoError(t, s.Check(ctx))
+	killed := result(store.Failure)
+	killed.RunID, killed.Run = run.RunID, run.ID
+	_, lost, err := s.Lost(ctx, run, killed, limits)
+	require.ErrorIs(t, err, store.ErrUnusable)
+	require.False(t, lost, "what is not stored is not told in the log and in the sweep's report")
 
 	empty()
 	require.Equal(t, recorded+1, record(t, s, result(store.Failure)).Failures, "and it goes on once there is room")

@@ -104,7 +104,7 @@ func (s *State) Lost(ctx context.Context, r store.Run, res store.Result, l store
 		a, recorded, err = s.lost(ctx, tx, r, res, l)
 		return err
 	})
-	return a, recorded, err
+	return a, recorded && err == nil, err
 }
 
 func (s *State) lost(ctx context.Context, tx Tx, r store.Run, res store.Result, l store.Limits) (a store.Answer, recorded bool, err error) {
