@@ -337,6 +337,8 @@ func TestSeparatedUsersWithMistakeInSocket(t *testing.T) {
 func TestAgentsCannotReadPassword(t *testing.T) {
 	t.Parallel()
 	s := newSeparated(t)
+	require.NoError(t, os.MkdirAll(s.path("pause"), 0o755))
+	require.NoError(t, os.WriteFile(s.path("pause/.adfbot"), nil, 0o644))
 	require.NoError(t, os.WriteFile(s.path("password"), []byte("hunter2\n"), 0o600))
 	require.NoError(t, os.Chown(s.path("password"), daemonUser, daemonUser))
 	require.NoError(t, os.Chown(s.path("state"), daemonUser, agentUser)) // as init does, for members of its group
@@ -347,10 +349,16 @@ func TestAgentsCannotReadPassword(t *testing.T) {
 	text = strings.Replace(text, "state: "+s.path("state/adfbot.db"),
 		"state: postgres://adfbot@127.0.0.1:1/adfbot\nstate_password_file: "+s.path("password")+"\nlocal_dir: "+s.path("state"), 1)
 	const advice = "to let users who may not read it report through the daemon, set http.socket and projects[].users"
-	for socket, want := range map[string]bool{"": true, "http:\n  socket: " + s.path("run/s") + "\n": false} {
-		require.NoError(t, os.WriteFile(s.path("config.yaml"), []byte(text+socket), 0o644))
-		_, stderr, _ := s.run(agentUser, "record", "--project", "odilo", "--failure")
-		require.Equal(t, want, strings.Contains(stderr, advice), stderr)
+	for _, file := range []string{s.path("password"), "$CREDENTIALS_DIRECTORY/state-password"} { // systemd passes the second one to the daemon alone
+		text := strings.Replace(text, s.path("password"), file, 1)
+		for socket, want := range map[string]bool{"": true, "http:\n  socket: " + s.path("run/s") + "\n": false} {
+			require.NoError(t, os.WriteFile(s.path("config.yaml"), []byte(text+socket), 0o644))
+			for _, args := range [][]string{{"record", "--project", "odilo", "--failure"}, {"exec", "--project", "odilo", "--", "false"}} {
+				_, stderr, _ := s.run(agentUser, args...)
+				require.Equal(t, want, strings.Contains(stderr, advice), stderr)
+				require.NotEqual(t, want, strings.Contains(stderr, "the daemon does not answer at "+s.path("run/s")), stderr)
+			}
+		}
 	}
 }
 

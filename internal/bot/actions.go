@@ -369,7 +369,9 @@ func (b *Bot) keepWorkflow(ctx context.Context, project string, force bool) erro
 	if !force && retry.Tries > 0 && !plan.TimeCome(b.now(), retry.NextTry, retry.Wait) {
 		return nil // and status says why
 	}
-	err = b.changeWorkflow(ctx, project)
+	if err = b.changeWorkflow(ctx, project); errors.Is(err, errWorkflowMoved) {
+		err = b.changeWorkflow(ctx, project)
+	}
 	if errors.Is(err, context.Canceled) { // by whoever runs the command
 		return err
 	}
@@ -466,6 +468,10 @@ func (b *Bot) enableWorkflow(ctx context.Context, project string, own status.Wor
 	}
 	fault.Point(ctx, "enable-workflow-next")
 	removed, err := b.enableUnlessRemoved(ctx, repo, own.Workflow)
+	if path := movedTo(err); path != "" && path != own.Repo {
+		all[project] = status.Workflow{Repo: path, Workflow: own.Workflow}
+		return errors.Join(b.storeDisabled(ctx, all), errWorkflowMoved)
+	}
 	if p, _ := b.cfg.Project(project); errors.Is(err, errWorkflowHidden) && (p.Actions.Path() != own.Repo || p.Actions.Workflow != own.Workflow) {
 		removed, err = true, nil // an operator has taken it out of the configuration: nobody waits for it any more
 	}
@@ -476,6 +482,22 @@ func (b *Bot) enableWorkflow(ctx context.Context, project string, own status.Wor
 	delete(all, project)
 	b.log.Info("workflow enabled", "project", project, "repository", repo, "workflow", own.Workflow, "removed", removed)
 	return b.storeDisabled(ctx, all)
+}
+
+// errWorkflowMoved means that the state knows the new name of the repository now, whose workflow was disabled under another one.
+var errWorkflowMoved = errors.New("the repository of the disabled workflow was renamed: the next sweep goes on under its new name")
+
+// movedTo returns the path of the repository that Gitea redirects a request to, or "".
+func movedTo(err error) string {
+	var te *tracker.Error
+	if !errors.As(err, &te) || te.Status/100 != 3 {
+		return ""
+	}
+	_, path, _ := strings.Cut(te.Location, "/api/v1/repos/")
+	if parts := strings.Split(path, "/"); len(parts) > 2 {
+		return parts[0] + "/" + parts[1]
+	}
+	return ""
 }
 
 // errWorkflowHidden means that Gitea shows neither a workflow nor its repository.

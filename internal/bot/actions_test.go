@@ -439,6 +439,57 @@ func TestWorkflowLeavesTheConfiguration(t *testing.T) {
 	w.sweepWell()
 }
 
+// A repository that was renamed while its workflow was disabled still has that workflow, under its new name.
+func TestWorkflowOfARenamedRepository(t *testing.T) {
+	t.Parallel()
+	const renamed = "terraphim/agents-2"
+	enabled := func(w *world) (n int) {
+		for _, r := range w.Gitea.Requests() {
+			if strings.HasSuffix(r.Path, "/enable") && strings.Contains(r.Path, renamed) {
+				n++
+			}
+		}
+		return n
+	}
+	for what, c := range map[string]struct {
+		change func(w *world)
+		paused bool
+	}{
+		"configured by its new name": {func(w *world) { w.change(agents, renamed) }, true},
+		"resumed before that": {func(w *world) {
+			w.Remove(w.flag("odilo"))
+			_, err := w.sweep()
+			require.ErrorContains(w, err, "list workflow runs in terraphim/agents: status 301")
+		}, false},
+		"no workflow": {func(w *world) {
+			w.change("    actions: {repo: "+agents+", workflow: "+workflow+", disable: true}\n", "")
+		}, false},
+		"another workflow": {func(w *world) { w.change(agents+", workflow: "+workflow, renamed+", workflow: lint.yaml") }, false},
+	} {
+		t.Run(what, func(t *testing.T) {
+			w := actionsWorld(t, ", disable: true")
+			w.fail("odilo", 3)
+			w.sweepWell()
+			w.Gitea.Rename(agents, "agents-2")
+			w.Gitea.ResetRequests()
+			c.change(w)
+			if strings.Contains(what, "workflow") {
+				w.sweepWell()
+			}
+			if c.paused {
+				w.sweepWell()
+				require.False(t, w.Gitea.WorkflowActive(renamed, workflow))
+				require.Zero(t, enabled(w), "it is not enabled for a moment while the project is paused")
+				require.True(t, w.project("odilo").Workflow.Disabled)
+				w.Remove(w.flag("odilo"))
+				w.sweepWell()
+			}
+			require.True(t, w.Gitea.WorkflowActive(renamed, workflow))
+			require.Equal(t, 1, enabled(w))
+		})
+	}
+}
+
 func TestWorkflowMayNotBeDisabled(t *testing.T) {
 	t.Parallel()
 	w := actionsWorld(t, ", disable: true")

@@ -86,7 +86,8 @@ type Bot struct {
 	roots    *x509.CertPool
 	pager    *pager.Client
 
-	daemon   bool // it was opened by serve
+	daemon   bool    // it was opened by serve
+	refused  []place // see checkMoved
 	turns    turns
 	sweeping chan struct{} // holds one value while a sweep of the daemon runs
 	absent   absences      // see RetireForgotten

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -227,6 +228,21 @@ func TestRetiredHost(t *testing.T) {
 	require.Contains(t, a.Logged.String(), "was retired from the fleet")
 	require.True(t, bot.Gate(ctx, a.cfg, "odilo").Paused)
 	require.FileExists(t, a.flag("odilo"))
+}
+
+// What another host's sweep could not do is that host's: its token, its disk, its way to Gitea.
+func TestStatusNamesHostOfLastSweep(t *testing.T) {
+	t.Parallel()
+	a := newFirstHost(t)
+	b := a.newHostBeside(t)
+	b.change("local_dir:", "fleet: {host: edge-2}\nlocal_dir:")
+	a.fail("odilo", 3)
+	b.vars["BOT_TOKEN"] = "revoked"
+	_, err := b.sweep()
+	require.ErrorContains(t, err, "status 401")
+	require.Contains(t, strings.Join(a.status().Problems, "\n"), "last sweep on edge-2: gitea: ")
+	a.sweepWell()
+	require.NotContains(t, strings.Join(a.status().Problems, "\n"), "last sweep")
 }
 
 func TestCheckOfHosts(t *testing.T) {

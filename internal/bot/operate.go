@@ -171,7 +171,7 @@ func (b *Bot) resumeIf(ctx context.Context, project, who string, may func(incide
 	d.addProblem(errors.Join(knownErr, b.markKnown(ctx, project)))
 	switch {
 	case !b.rec.Tracks():
-	case errors.Is(b.tokenErr, fs.ErrPermission), errors.Is(b.tokenErr, config.ErrNoCredentials): // only the daemon has the token
+	case daemonAlone(b.tokenErr): // only the daemon has the token
 		unsettled, err := b.store.Unsettled(ctx, project)
 		issue := err != nil || len(unsettled) > 0
 		if issue {

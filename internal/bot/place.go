@@ -234,10 +234,17 @@ const (
 // hostKey returns the key of a fact about this host.
 func (b *Bot) hostKey(key string) string { return store.HostKey(key, b.store.host) }
 
-// checkMoved refuses a changed gitea.url or pause_dir while incidents depend on the old one: in a new place their flags
-// and issues are missing, which does not mean that anybody removed them.
-func (b *Bot) checkMoved(ctx context.Context, mode Mode) error {
-	unsettled := func() (int, error) {
+// place is a place that the state and the configuration have to agree on.
+type place struct {
+	meta, key, now string
+	depending      func(context.Context) (int, error) // incidents and holds
+	refuse         func(error)
+	fix            string // %s is the command
+	command        string
+}
+
+func (b *Bot) places() []place {
+	unsettled := func(ctx context.Context) (int, error) {
 		list, err := b.store.Unsettled(ctx, "")
 		if err != nil {
 			return 0, err
@@ -245,46 +252,59 @@ func (b *Bot) checkMoved(ctx context.Context, mode Mode) error {
 		silent, err := b.store.Silent(ctx, "")
 		return len(list) + len(silent), err
 	}
-	paused := func() (int, error) {
+	paused := func(ctx context.Context) (int, error) {
 		projects, err := b.PausedInState(ctx)
 		return len(projects), err
 	}
-	for _, place := range []struct {
-		meta, key, now string
-		depending      func() (int, error)
-		refuse         func(error)
-		fix            string // %s is the command
-		command        string
-	}{
+	return []place{
 		{metaURL, "gitea.url", b.cfg.Gitea.URL, unsettled, b.rec.SetTrackerError,
 			"if the server has moved, or the issues are to be opened again on a new one, confirm it with `%s`; else set gitea.url back",
 			"adfbot sweep --confirm-gitea-url"},
 		{b.hostKey(metaPauseDir), "pause_dir", b.cfg.PauseDir, paused, b.rec.SetDirError,
 			"run `%s` to write the flags of paused projects to the new directory; else set pause_dir back", "adfbot restore"},
-	} {
-		was, err := b.store.Meta(ctx, place.meta)
-		if err != nil {
+	}
+}
+
+// dependents returns how many incidents and holds depend on another place than that of the configuration, and which one. Without any,
+// the place of the configuration is as good.
+func (b *Bot) dependents(ctx context.Context, p place) (n int, was string, err error) {
+	if was, err = b.store.Meta(ctx, p.meta); err != nil || was == p.now || p.now == "" || was == "" {
+		return 0, was, err
+	}
+	n, err = p.depending(ctx)
+	return n, was, err
+}
+
+// checkMoved refuses a changed gitea.url or pause_dir while incidents depend on the old one: in a new place their flags
+// and issues are missing, which does not mean that anybody removed them.
+func (b *Bot) checkMoved(ctx context.Context, mode Mode) error {
+	for _, p := range b.places() {
+		n, was, err := b.dependents(ctx, p)
+		switch {
+		case err != nil:
 			return err
-		}
-		if was == place.now || place.now == "" {
-			continue
-		}
-		n := 0
-		if was != "" {
-			if n, err = place.depending(); err != nil {
-				return err
-			}
-		}
-		if n > 0 {
-			command := status.RunAs(b.cfg, b.env.Getenv("PATH")) + place.command + b.cfg.ShellFlag()
-			place.refuse(fmt.Errorf("%s was changed from %s to %s while %s: %s", place.key, was, place.now, dependents(n), fmt.Sprintf(place.fix, command)))
-		} else if mode != ReadOnly {
-			if err := b.store.SetMeta(ctx, place.meta, place.now); err != nil {
+		case n > 0:
+			command := status.RunAs(b.cfg, b.env.Getenv("PATH")) + p.command + b.cfg.ShellFlag()
+			p.refuse(fmt.Errorf("%s was changed from %s to %s while %s: %s", p.key, was, p.now, depend(n), fmt.Sprintf(p.fix, command)))
+			b.refused = append(b.refused, p)
+		case was != p.now && p.now != "" && mode != ReadOnly:
+			if err := b.store.SetMeta(ctx, p.meta, p.now); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+// accepted returns the key of a place that was refused when the bot was opened and would not be refused now, or "": another process has
+// confirmed it, or nothing depends on the old one any more.
+func (b *Bot) accepted(ctx context.Context) string {
+	for _, p := range b.refused {
+		if n, _, err := b.dependents(ctx, p); err == nil && n == 0 {
+			return p.key
+		}
+	}
+	return ""
 }
 
 // ConfirmURL accepts a changed gitea.url: whatever is known at the old address is looked up at the new one.
@@ -304,7 +324,7 @@ func (b *Bot) ConfirmURL(ctx context.Context) error {
 	return nil
 }
 
-func dependents(n int) string {
+func depend(n int) string {
 	if n == 1 {
 		return "1 incident or hold depends on it"
 	}

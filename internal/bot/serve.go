@@ -93,7 +93,7 @@ func (b *Bot) serve(ctx context.Context, reload <-chan struct{}, reopen Reopen) 
 			if err := b.store.Moved(); errors.Is(err, store.ErrLogGone) {
 				return nil, err
 			}
-			why := b.outdated()
+			why := b.outdated(ctx)
 			if wasRetired {
 				why = "this host was retired from the fleet"
 			}
@@ -132,8 +132,8 @@ func putOff(c *cron.Cron, schedule cron.Schedule, now time.Time) bool {
 
 // outdated returns why a bot that is opened now would do better, or "". A state that was replaced would lose what this
 // bot stores; a bot that could not read its token or certificate, or read another one, needs a new client and a new
-// redactor.
-func (b *Bot) outdated() string {
+// redactor. One that refuses a changed place may have been told otherwise.
+func (b *Bot) outdated(ctx context.Context) string {
 	if err := b.store.Moved(); err != nil {
 		return err.Error()
 	}
@@ -142,6 +142,9 @@ func (b *Bot) outdated() string {
 	}
 	if b.rootsChanged() {
 		return "gitea.ca_file was changed"
+	}
+	if key := b.accepted(ctx); key != "" {
+		return key + " is accepted now"
 	}
 	return ""
 }

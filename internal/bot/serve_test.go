@@ -17,6 +17,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/terraphim/adfbot/escalate"
 	"github.com/terraphim/adfbot/escalate/giteatest"
 	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/internal/config"
@@ -354,6 +355,68 @@ func TestServeTokenReadableAgain(t *testing.T) {
 		require.Equal(t, 5, d.sweeps())
 		_, err := d.bot.Record(ctx, failure("odilo"))
 		require.NoError(t, err, "HTTP has the new bot too, and not one that was closed")
+	})
+}
+
+// A daemon that refuses a place which was changed goes on with it once another process has done what the refusal says.
+func TestServeChangedPlaceAccepted(t *testing.T) {
+	t.Parallel()
+	for what, c := range map[string]struct {
+		was, now, refuse string
+		mode             bot.Mode
+		accept           func(b *bot.Bot) error
+	}{
+		"the address is confirmed": {"http://gitea.example", "http://new.example", "gitea.url was changed", bot.Operate,
+			func(b *bot.Bot) error { return b.ConfirmURL(ctx) }},
+		"the directory is restored": {"DIR/pause", "DIR/elsewhere", "pause_dir was changed", bot.Restore,
+			func(b *bot.Bot) error { _, err := b.Restore(ctx); return err }},
+	} {
+		t.Run(what, func(t *testing.T) {
+			changed := func(w *world) {
+				w.fail("odilo", 3)
+				w.change(c.was, c.now)
+				w.Gitea.SetBaseURL(w.cfg.Gitea.URL)
+			}
+			serving(t, changed, func(t *testing.T, d *daemon) {
+				d.after(5 * time.Minute)
+				require.Contains(t, strings.Join(d.status().Problems, "\n"), c.refuse)
+				require.NotContains(t, d.Logged.String(), "state and Gitea opened again")
+				d.with(c.mode, func(b *bot.Bot) { require.NoError(t, c.accept(b)) })
+				d.after(2 * time.Minute)
+				require.Empty(t, d.status().Problems)
+				d.Remove(d.flag("odilo"))
+				d.after(2 * time.Minute)
+				require.Len(t, d.issues("closed"), 1)
+				d.after(5 * time.Minute)
+				require.Equal(t, 1, strings.Count(d.Logged.String(), "state and Gitea opened again"))
+			})
+		})
+	}
+}
+
+// Once the last incident at the old address is settled, as by another host of a fleet, nobody has to confirm the new one.
+func TestServeChangedURLWithoutDependents(t *testing.T) {
+	t.Parallel()
+	var old config.Config
+	changed := func(w *world) {
+		w.fail("odilo", 3)
+		old = *w.cfg
+		w.change("http://gitea.example", "http://new.example")
+	}
+	serving(t, changed, func(t *testing.T, d *daemon) {
+		require.Contains(t, strings.Join(d.status().Problems, "\n"), "gitea.url was changed")
+		d.Remove(d.flag("odilo"))
+		b, err := bot.Open(ctx, &old, bot.Operate, d.env())
+		require.NoError(t, err)
+		_, err = b.Sweep(ctx, escalate.SweepOptions{})
+		require.NoError(t, err)
+		require.NoError(t, b.Close())
+		require.Len(t, d.issues("closed"), 1)
+		d.Gitea.SetBaseURL(d.cfg.Gitea.URL)
+		d.after(2 * time.Minute)
+		require.Empty(t, d.status().Problems)
+		d.fail("odilo", 3)
+		require.Len(t, d.issues("open"), 1)
 	})
 }
 

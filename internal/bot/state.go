@@ -169,7 +169,7 @@ func hostID(ctx context.Context, cfg *config.Config, mode Mode) (string, error) 
 // statePassword reads the password of the role. Who may not read it reports through the daemon.
 func statePassword(cfg *config.Config, getenv func(string) string) (string, error) {
 	password, err := config.ReadSecret(cfg.StatePasswordFile, getenv)
-	if errors.Is(err, fs.ErrPermission) && cfg.HTTP.Socket == "" {
+	if daemonAlone(err) && cfg.HTTP.Socket == "" {
 		err = fmt.Errorf("%w; to let users who may not read it report through the daemon, set http.socket and projects[].users", err)
 	}
 	if err != nil {
@@ -178,13 +178,18 @@ func statePassword(cfg *config.Config, getenv func(string) string) (string, erro
 	return password, nil
 }
 
-// passwordError is an error of the password of the state. It is [store.ErrUnusable], and [store.ErrDenied] if another user may read it.
+// daemonAlone reports whether a secret could not be read because it is the daemon's: by its user, or because systemd passes it to the unit.
+func daemonAlone(err error) bool {
+	return errors.Is(err, fs.ErrPermission) || errors.Is(err, config.ErrNoCredentials)
+}
+
+// passwordError is an error of the password of the state. It is [store.ErrUnusable], and [store.ErrDenied] if the daemon may read it.
 type passwordError struct{ error }
 
 func (e *passwordError) Unwrap() error { return e.error }
 
 func (e *passwordError) Is(target error) bool {
-	return target == store.ErrUnusable || target == store.ErrDenied && errors.Is(e.error, fs.ErrPermission)
+	return target == store.ErrUnusable || target == store.ErrDenied && daemonAlone(e.error)
 }
 
 // sentinel returns the function that a new state asks for the installation that the pause directory belongs to.

@@ -23,6 +23,9 @@ func (b *Bot) Sweep(ctx context.Context, opt escalate.SweepOptions) (status.Swee
 		return b.plan(ctx, opt)
 	}
 	rep := status.SweepReport{At: b.now().UTC()}
+	if b.store.fleet != nil {
+		rep.Host = b.host
+	}
 	if err := b.beginSweep(ctx); err != nil {
 		return rep, err
 	}

@@ -115,7 +115,7 @@ func ofAnyIssue(reason string) string { return issueNumber().ReplaceAllLiteralSt
 // OtherProblems returns the problems that are not the reason of pending work.
 func (s Status) OtherProblems() []string {
 	return slices.DeleteFunc(slices.Clone(s.Problems), func(problem string) bool {
-		problem = strings.TrimPrefix(problem, "last sweep: ")
+		problem = withoutSweep(problem)
 		return slices.ContainsFunc(s.Projects, func(p Project) bool {
 			return slices.ContainsFunc(p.waits, func(w wait) bool {
 				return w.reason != "" && w.reason == redact.Line(strings.TrimPrefix(problem, w.incident+": "), maxReason)

@@ -88,7 +88,7 @@ func TestOtherProblems(t *testing.T) {
 	s := Status{
 		Problems: []string{
 			"the spool is odd", "last sweep: gitea: list issues in o/r: status 404", "last sweep: a#1: comment on #1: lost\nclose #1: lost",
-			"last sweep: " + long, "last sweep: b#1: something else",
+			"last sweep on edge-2: " + long, "last sweep: b#1: something else",
 		},
 		Projects: []Project{
 			{ID: "a", waits: []wait{{"a#1", "", "comment on #1: lost close #1: lost"}}},

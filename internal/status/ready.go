@@ -50,7 +50,7 @@ func (r *Reader) Ready(ctx context.Context) Readiness {
 	}
 	for _, e := range last.Errors {
 		if off == nil || e != off.Error() {
-			ready.Warnings = append(ready.Warnings, "last sweep: "+e)
+			ready.Warnings = append(ready.Warnings, last.problem(e))
 		}
 	}
 	if spooled, err := r.from.Spool.List(); err != nil {

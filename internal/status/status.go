@@ -222,7 +222,7 @@ func (r *Reader) addOverall(ctx context.Context, s *Status, spooled []hostlocal.
 	}
 	for _, e := range rep.Errors {
 		if !slices.Contains(s.Problems, e) {
-			s.Problems = append(s.Problems, "last sweep: "+e)
+			s.Problems = append(s.Problems, rep.problem(e))
 		}
 	}
 	s.Foreign = append(s.Foreign, rep.Foreign...)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/terraphim/adfbot/escalate"
@@ -13,7 +14,8 @@ import (
 type SweepReport struct {
 	escalate.Report
 	DryRun   bool          `json:"dry_run"`
-	At       time.Time     `json:"at"` // start
+	Host     string        `json:"host,omitempty"` // of the process, where hosts share the state
+	At       time.Time     `json:"at"`             // start
 	Took     time.Duration `json:"took_ns"`
 	TakenIn  int           `json:"taken_in"`       // spooled results
 	LostRuns int           `json:"lost_runs"`      // runs whose process was gone, or that hung, without a result
@@ -32,6 +34,24 @@ func (rep SweepReport) MarshalJSON() ([]byte, error) {
 		plain
 		TookSeconds float64 `json:"took_seconds"`
 	}{plain(rep), seconds(rep.Took)})
+}
+
+const sweepProblem = "last sweep"
+
+// problem returns what status says of an error of the last sweep. It may be that of another host: its token, its disk, its network.
+func (rep SweepReport) problem(e string) string {
+	if rep.Host != "" {
+		return sweepProblem + " on " + rep.Host + ": " + e
+	}
+	return sweepProblem + ": " + e
+}
+
+// withoutSweep returns the error in a problem of the last sweep, and any other problem as it is.
+func withoutSweep(problem string) string {
+	if _, e, ok := strings.Cut(problem, ": "); ok && strings.HasPrefix(problem, sweepProblem) {
+		return e
+	}
+	return problem
 }
 
 func notNil[T any](s []T) []T { return append([]T{}, s...) }
