@@ -477,3 +477,10 @@ func TestFileBecomesTheCommandsOwnOutput(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, f.Name()+"\n", string(b))
 }
+
+// A command such as runuser becomes another user, who may write to /dev/stderr by name, as to a log file of that user's own.
+func TestAnotherUserMayOpenTheOutputs(t *testing.T) {
+	c, _, out := shell(t, "stat -L -c %A /dev/stdout /dev/stderr")
+	run(t, c)
+	require.Regexp(t, `^(p.......w.\n){2}$`, out.String())
+}

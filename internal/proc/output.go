@@ -127,6 +127,7 @@ func newStream(to, capture io.Writer) (*stream, error) {
 	if err != nil {
 		return nil, err
 	}
+	_ = w.Chmod(0o622) // a command that becomes another user may open /dev/stderr; processes of others cannot get at a pipe
 	s := &stream{from: r, end: w, to: to, capture: capture, read: make(chan struct{}), written: make(chan struct{})}
 	s.changed.L = &s.mu
 	go s.readAll()
