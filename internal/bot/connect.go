@@ -55,10 +55,16 @@ func (b *Bot) rootsChanged() bool {
 // RedactorFor returns a redactor of the bot's own secrets and of the environment variables in escalation.redact_env. It
 // leaves out a secret that this process cannot read and so cannot leak.
 func RedactorFor(cfg *config.Config, getenv func(string) string) *redact.Redactor {
-	var secrets []string
+	r := redact.New()
+	learnSecrets(r, cfg, getenv)
+	return r
+}
+
+// learnSecrets has a redactor of [RedactorFor] know the secrets as they are now.
+func learnSecrets(r *redact.Redactor, cfg *config.Config, getenv func(string) string) {
 	add := func(secret string, err error) {
 		if err == nil && secret != "" {
-			secrets = append(secrets, secret)
+			r.Learn(secret)
 		}
 	}
 	add(cfg.Gitea.TokenSource(getenv).Token())
@@ -74,7 +80,6 @@ func RedactorFor(cfg *config.Config, getenv func(string) string) *redact.Redacto
 	for _, name := range slices.Concat(cfg.TokenVars(), cfg.Escalation.RedactEnv) {
 		add(getenv(name), nil)
 	}
-	return redact.New(secrets...)
 }
 
 // maxFile is the largest file that is read as certificates or as a template, in bytes.

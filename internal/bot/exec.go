@@ -333,6 +333,7 @@ func (x *execution) run(redactor *redact.Redactor, started func(pid int)) (store
 	}.Bounded(ended)
 	res.Host = HostName(x.cfg)
 	if res.Outcome == store.Failure {
+		learnSecrets(redactor, x.cfg, x.env.Getenv) // they may have been replaced while the command ran
 		res.Output = capture.Text()
 		if res.Output == "" && err != nil {
 			res.Output = redactor.Redact(redact.Clean(err.Error()))
