@@ -322,6 +322,27 @@ func TestWaitsWhileTheDaemonIsBusy(t *testing.T) {
 	require.Equal(t, []string{"sent 1 kept result"}, c.Report(t.Context(), result("odilo", "four")).Messages)
 }
 
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// Jobs of one user end at once after an outage, and each of them sends what is kept.
+func TestAnotherCommandHasSentAKeptResult(t *testing.T) {
+	d := newDaemon(t)
+	c, spool := newClient(t, d.socket)
+	keep(t, c, result("odilo", "one"))
+	keep(t, c, result("odilo", "two"))
+	kept, send := files(t, spool), c.http.Transport.RoundTrip
+	c.http.Transport = roundTripper(func(r *http.Request) (*http.Response, error) {
+		_ = os.Remove(kept[1])
+		return send(r)
+	})
+	require.Equal(t, status.Reported{Result: &status.ResultView{Project: "odilo"}, Messages: []string{"sent 1 kept result"}},
+		c.Report(t.Context(), result("odilo", "three")))
+	require.Equal(t, []string{"one", "three"}, d.runs)
+	require.Empty(t, files(t, spool))
+}
+
 // The daemon accepts results again between the kept one that it puts off and the new one, which must not overtake that.
 func TestNewResultStaysBehindKeptOnes(t *testing.T) {
 	d := newDaemon(t)

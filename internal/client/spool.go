@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/http"
 	"os"
 	"os/user"
@@ -70,7 +71,9 @@ func (c *Client) sendKept(ctx context.Context, m *messages) (left map[string]err
 		r := e.Result.ByClock(c.moment()).Bounded(c.now())
 		var err error
 		if r.Output, err = e.Output(); err != nil {
-			left[project] = err
+			if !errors.Is(err, fs.ErrNotExist) { // else another command of this user has just sent it
+				left[project] = err
+			}
 			continue
 		}
 		recorded, _, err := c.send(ctx, r)
