@@ -65,8 +65,12 @@ func (s *Store) advice(err error) string {
 		return own.advice
 	case errors.As(err, &pg):
 		return s.adviceOn(pg)
+	case errors.Is(err, context.DeadlineExceeded) && errors.As(err, &connect) && strings.Contains(err.Error(), "dial error"): // pgconn has no value for it
+		return "nothing answers at that address: see whether it is right, whether that machine is up, and whether a firewall drops what this host sends"
+	case errors.Is(err, context.DeadlineExceeded) && errors.As(err, &connect):
+		return "the server does not answer: see whether it hangs; a pooler in front of it waits like that while it cannot log in to the server, and its log says why"
 	case errors.Is(err, context.DeadlineExceeded):
-		return "the server does not answer: see whether it hangs, and whether another program holds a lock in it"
+		return "the server does not answer: see whether it hangs, whether another program holds a lock in it, and the network"
 	case errors.As(err, &connect) && strings.Contains(err.Error(), "read only connection"): // pgconn has no value for it
 		return adviceReadOnly
 	case errors.As(err, &connect) && adviceOnTLS(err) != "":
@@ -103,7 +107,11 @@ func (s *Store) adviceOn(pg *pgconn.PgError) string {
 		if s.pool.password == nil {
 			return fmt.Sprintf("the server wants a password of %s: write it to a file and name that in %s", user, key)
 		}
-		return fmt.Sprintf("the server refuses the password of %s: correct the file that %s names", user, key)
+		advice := fmt.Sprintf("the server refuses the password of %s: correct the file that %s names", user, key)
+		if s.passwordKey == "" { // a daemon may run
+			advice += "; restart a daemon that has it from LoadCredential="
+		}
+		return advice
 	case "28000":
 		if strings.Contains(pg.Message, "no encryption") {
 			return fmt.Sprintf("the server does not let %s in without encryption: set sslmode=verify-full in the URL", user)
@@ -162,7 +170,7 @@ func (s *Store) adviceOnPooler(message, key string) string {
 	case strings.Contains(message, "unsupported startup parameter"):
 		return "the pooler takes no such parameter: take it out of the URL, or add it to ignore_startup_parameters there"
 	case strings.Contains(message, "server"):
-		return adviceStopped
+		return "the pooler gets no connection to the server: it does again when the server runs; if it does run, see the pooler's log"
 	}
 	return "the server, or a pooler in front of it, refuses the connection: see its log"
 }
