@@ -397,6 +397,31 @@ func TestAgentsCannotReadPassword(t *testing.T) {
 	}
 }
 
+// Where systemd holds the password of the state, jobs of root ask the daemon and report to it as those of agents do.
+func TestRootWithoutCredentials(t *testing.T) {
+	t.Parallel()
+	s := newSeparated(t)
+	s.start()
+	b, err := os.ReadFile(s.path("config.yaml"))
+	require.NoError(t, err)
+	text := strings.Replace(string(b), "state: "+s.path("state/adfbot.db"),
+		"state: postgres://adfbot@127.0.0.1:1/adfbot\nstate_password_file: $CREDENTIALS_DIRECTORY/password\nlocal_dir: "+s.path("state"), 1)
+	require.NotEqual(t, string(b), text)
+	require.NoError(t, os.WriteFile(s.path("config.yaml"), []byte(text), 0o644))
+	_, stderr, code := s.run(0, "exec", "--project", "odilo", "--", "false")
+	require.Equal(t, 1, code)
+	require.Empty(t, stderr)
+	out, _, code := s.run(0, "record", "--project", "odilo", "--failure")
+	require.Zero(t, code)
+	require.Contains(t, out, "odilo: failure 2 of 3")
+	require.NoError(t, os.Chown(s.path("pause"), 0, 0)) // so that the daemon cannot write the flag, and only it knows of the pause
+	s.run(0, "record", "--project", "odilo", "--failure")
+	require.NoFileExists(t, s.path("pause/odilo"))
+	_, stderr, code = s.run(0, "exec", "--project", "odilo", "--", "true")
+	require.Equal(t, 75, code)
+	require.Contains(t, stderr, "its pause flag could not be written")
+}
+
 // Without the socket, nothing takes an agent's result: the command that records it helps only the owner of the state.
 func TestSeparatedUsersWithoutSocket(t *testing.T) {
 	t.Parallel()

@@ -178,13 +178,15 @@ func statePassword(cfg *config.Config, getenv func(string) string) (string, erro
 	return password, nil
 }
 
-// passwordError is an error of the password of the state. It is [store.ErrUnusable], and [store.ErrDenied] if another user may read it.
+// passwordError is an error of the password of the state. It is [store.ErrUnusable], and [store.ErrDenied] if another user may read it or
+// systemd hands it to the daemon alone.
 type passwordError struct{ error }
 
 func (e *passwordError) Unwrap() error { return e.error }
 
 func (e *passwordError) Is(target error) bool {
-	return target == store.ErrUnusable || target == store.ErrDenied && errors.Is(e.error, fs.ErrPermission)
+	return target == store.ErrUnusable ||
+		target == store.ErrDenied && (errors.Is(e.error, fs.ErrPermission) || errors.Is(e.error, config.ErrNoCredentials))
 }
 
 // sentinel returns the function that a new state asks for the installation that the pause directory belongs to.
