@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net"
 	"slices"
 	"strings"
 
@@ -65,9 +66,9 @@ func (s *Store) advice(err error) string {
 		return own.advice
 	case errors.As(err, &pg):
 		return s.adviceOn(pg)
-	case errors.Is(err, context.DeadlineExceeded) && errors.As(err, &connect) && strings.Contains(err.Error(), "dial error"): // pgconn has no value for it
+	case errors.As(err, &connect) && isTimeout(err) && strings.Contains(err.Error(), "dial error"): // pgconn has no value for it
 		return "nothing answers at that address: see whether it is right, whether that machine is up, and whether a firewall drops what this host sends"
-	case errors.Is(err, context.DeadlineExceeded) && errors.As(err, &connect):
+	case errors.As(err, &connect) && isTimeout(err):
 		return "the server does not answer: see whether it hangs; a pooler in front of it waits like that while it cannot log in to the server, and its log says why"
 	case errors.Is(err, context.DeadlineExceeded):
 		return "the server does not answer: see whether it hangs, whether another program holds a lock in it, and the network"
@@ -79,6 +80,12 @@ func (s *Store) advice(err error) string {
 		return "no server that can be written to is reached: see whether PostgreSQL runs there and takes connections from this host"
 	}
 	return "the connection to the server broke: see whether PostgreSQL was stopped, and the network"
+}
+
+// isTimeout reports whether something took too long; a dialer may notice before the context does.
+func isTimeout(err error) bool {
+	var timeout net.Error
+	return errors.As(err, &timeout) && timeout.Timeout()
 }
 
 // adviceOnTLS returns what to do if the server is reached and TLS fails, else "".
