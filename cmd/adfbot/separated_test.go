@@ -228,6 +228,49 @@ func TestKeptResultsOnceStateIsWritable(t *testing.T) {
 	require.Contains(t, out, "odilo: failure 2 of 3", stderr)
 }
 
+// Where the daemon runs in a container, its state is not on the machine. No command there makes a second one, which would know of no pause:
+// who may read the daemon's socket reports through it, root too, and everybody else is told where to go.
+func TestStateInContainer(t *testing.T) {
+	t.Parallel()
+	s := newSeparated(t)
+	bin := s.path("bin")
+	require.NoError(t, os.Mkdir(bin, 0o755))
+	require.NoError(t, os.WriteFile(bin+"/sudo", nil, 0o755))
+	s.env = []string{"PATH=" + bin + ":/usr/bin:/bin"}
+	s.start()
+	b, err := os.ReadFile(s.path("config.yaml"))
+	require.NoError(t, err)
+	onMachine := strings.ReplaceAll(string(b), s.path("state"), s.path("nothing"))
+	require.NotEqual(t, string(b), onMachine)
+	require.NoError(t, os.WriteFile(s.path("config.yaml"), []byte(onMachine), 0o644))
+	for range 2 {
+		s.run(agentUser, "exec", "--project", "odilo", "--", "false")
+	}
+	_, stderr, code := s.run(0, "exec", "--project", "odilo", "--", "false")
+	require.Equal(t, 1, code)
+	require.Contains(t, stderr, "the project is paused, see ", "the failures of all users count together")
+	require.Equal(t, 1, s.issues("open"))
+
+	for _, args := range [][]string{{"status"}, {"runs"}, {"check", "--offline"}, {"sweep"}, {"pause", "odilo"}, {"resume", "odilo"}, {"restore"}} {
+		for _, uid := range []int{0, strangerUser} {
+			stdout, stderr, code := s.run(uid, args...)
+			require.Equal(t, 1, code)
+			require.Contains(t, stdout+stderr, "the daemon at "+s.path("run/s")+" has its state elsewhere")
+			require.Contains(t, stdout+stderr, "if the daemon runs in a container, run this there (`docker exec`)")
+			require.NotContains(t, stdout+stderr, "run it as")
+		}
+	}
+	flags, err := filepath.Glob(s.path("pause/*odilo"))
+	require.NoError(t, err)
+	require.Len(t, flags, 1, "nobody has resumed it")
+	require.NoError(t, os.RemoveAll(s.path("pause")))
+	require.NoError(t, os.Mkdir(s.path("pause"), 0o755))
+	_, stderr, _ = s.run(agentUser, "exec", "--project", "odilo", "--", "false")
+	require.Contains(t, stderr, "if the daemon runs in a container, run it there: `docker exec`")
+	require.NotContains(t, stderr, "run: sudo")
+	require.NoDirExists(t, s.path("nothing"))
+}
+
 // What issue, flag, refusal and page say about resuming works for a person who is neither root nor the bot's user.
 func TestSeparatedResumeAdvice(t *testing.T) {
 	t.Parallel()
@@ -398,6 +441,31 @@ func TestMemberWhileStateIsNotMounted(t *testing.T) {
 	out, _, _ := s.run(agentUser, "status")
 	require.Contains(t, out, "PAUSED")
 	require.Contains(t, out, "3/3 failures")
+}
+
+// Where systemd holds the password of the state, jobs of root ask the daemon and report to it as those of agents do.
+func TestRootWithoutCredentials(t *testing.T) {
+	t.Parallel()
+	s := newSeparated(t)
+	s.start()
+	b, err := os.ReadFile(s.path("config.yaml"))
+	require.NoError(t, err)
+	text := strings.Replace(string(b), "state: "+s.path("state/adfbot.db"),
+		"state: postgres://adfbot@127.0.0.1:1/adfbot\nstate_password_file: $CREDENTIALS_DIRECTORY/password\nlocal_dir: "+s.path("state"), 1)
+	require.NotEqual(t, string(b), text)
+	require.NoError(t, os.WriteFile(s.path("config.yaml"), []byte(text), 0o644))
+	_, stderr, code := s.run(0, "exec", "--project", "odilo", "--", "false")
+	require.Equal(t, 1, code)
+	require.Empty(t, stderr)
+	out, _, code := s.run(0, "record", "--project", "odilo", "--failure")
+	require.Zero(t, code)
+	require.Contains(t, out, "odilo: failure 2 of 3")
+	require.NoError(t, os.Chown(s.path("pause"), 0, 0)) // so that the daemon cannot write the flag, and only it knows of the pause
+	s.run(0, "record", "--project", "odilo", "--failure")
+	require.NoFileExists(t, s.path("pause/odilo"))
+	_, stderr, code = s.run(0, "exec", "--project", "odilo", "--", "true")
+	require.Equal(t, 75, code)
+	require.Contains(t, stderr, "its pause flag could not be written")
 }
 
 // Without the socket, nothing takes an agent's result: the command that records it helps only the owner of the state.

@@ -27,7 +27,9 @@ import (
 // The functions below return what a person can do about an error whose cause shows in more than its status, or "".
 
 const (
-	adviceFault = "Gitea, or what stands in front of it, fails or is slow: see their logs; this is retried automatically"
+	adviceFault   = "Gitea, or what stands in front of it, fails or is slow: see their logs; this is retried automatically"
+	adviceSilence = "Gitea can't be reached, because nothing answers there: correct gitea.url if it is wrong, or let this machine through a firewall that " +
+		"drops what it sends; else adfbot goes on by itself when Gitea is back"
 	adviceProxy = "the proxy in $HTTPS_PROXY or $HTTP_PROXY does not work, or does not reach Gitea: correct it, or name Gitea's host in $NO_PROXY"
 )
 
@@ -78,8 +80,12 @@ func isOtherProtocol(err error) bool {
 // isUnconnected reports whether a request may have failed because no proxy was asked.
 func isUnconnected(err error) bool {
 	var network *net.OpError
+	return errors.As(err, &network) && network.Op == "dial" || isTimeout(err)
+}
+
+func isTimeout(err error) bool {
 	var timeout net.Error
-	return errors.As(err, &network) && network.Op == "dial" || errors.As(err, &timeout) && timeout.Timeout()
+	return errors.As(err, &timeout) && timeout.Timeout()
 }
 
 // adviseProxyAddress is for a variable with the address of a proxy that is no URL: Go ignores it, and says nothing.
@@ -321,13 +327,12 @@ func noAnswer(err error) string {
 	var network *net.OpError
 	var noTLS tls.RecordHeaderError
 	var certificate *tls.CertificateVerificationError
-	var timeout net.Error
 	switch {
 	case errors.As(err, &dns) && dns.IsNotFound:
 		return "no such host: " + dns.Name
 	case errors.As(err, &dns):
 		return fmt.Sprintf("cannot look up %s: %s", dns.Name, dns.Err)
-	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
+	case errors.Is(err, context.DeadlineExceeded), isTimeout(err):
 		return "no answer in time"
 	case errors.As(err, &noTLS), strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"):
 		return "the server does not answer with TLS"

@@ -419,6 +419,19 @@ func TestAdviceOfConnection(t *testing.T) {
 		_, err := New(Options{URL: srv.URL, Tokens: StaticToken("t"), Timeout: 5 * time.Second}).Version(t.Context())
 		require.ErrorContains(t, err, "Gitea can't be reached, because nothing listens there: correct gitea.url if it is wrong; else adfbot goes on by itself when Gitea is back")
 	})
+	t.Run("a firewall that drops packets", func(t *testing.T) {
+		l, err := net.Listen("tcp", "127.0.0.1:0") // nobody accepts: TLS gets no answer, as a connection gets none behind a firewall
+		require.NoError(t, err)
+		defer l.Close()
+		g := New(Options{URL: "https://" + l.Addr().String(), Tokens: StaticToken("t"), Timeout: 20 * time.Millisecond})
+		_, err = g.Version(t.Context())
+		require.Equal(t, tracker.NotSent, tracker.OutcomeOf(err))
+		require.ErrorContains(t, err, "no answer in time: Gitea can't be reached, because nothing answers there: correct gitea.url if it is wrong, or let this machine through a firewall")
+		short, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond) // of a sweep, say
+		defer cancel()
+		_, err = New(Options{URL: g.opt.URL, Tokens: StaticToken("t"), Timeout: time.Minute}).Version(short)
+		require.NotContains(t, err.Error(), "firewall")
+	})
 	t.Run("the port of another protocol", func(t *testing.T) {
 		const want = "the server does not speak HTTP at this port: correct gitea.url, or the port in it"
 		for _, said := range []string{`malformed HTTP response "SSH-2.0-x"`, `malformed HTTP status code "mail.example"`, "readLoopPeekFailLocked: %!w(<nil>)"} {

@@ -138,7 +138,7 @@ func notNull[T any](list []T) bool { return list != nil }
 func (g *Client) send(ctx context.Context, r request, f func(context.Context) (*http.Response, error)) error {
 	ctx, release := g.Reserve(ctx)
 	defer release()
-	started := time.Now()
+	started, whole := time.Now(), ctx
 	ctx, cancel := context.WithTimeout(ctx, g.opt.Timeout)
 	defer cancel()
 	var written atomic.Bool
@@ -162,6 +162,9 @@ func (g *Client) send(ctx context.Context, r request, f func(context.Context) (*
 		var network *net.OpError
 		if errors.As(err, &noToken) || errors.As(err, &network) && network.Op == "dial" || traced && !written.Load() {
 			e.Outcome = tracker.NotSent
+			if e.Advice == "" && isTimeout(err) && whole.Err() == nil {
+				e.Advice = adviceSilence
+			}
 		} else if e.Advice == "" && !errors.Is(err, context.Canceled) {
 			e.Advice = adviceFault
 		}

@@ -158,6 +158,11 @@ func Open(ctx context.Context, cfg *config.Config, mode Mode, env Env) (*Bot, er
 			return nil, err
 		}
 	}
+	if mode != Daemon {
+		if err := status.Elsewhere(cfg); err != nil {
+			return nil, err
+		}
+	}
 	if mode != ReadOnly {
 		err = b.local.Create(ctx)
 		if errors.Is(err, syscall.ELOOP) || errors.Is(err, syscall.ENOTDIR) { // it may take no more than the spool

@@ -74,6 +74,9 @@ func Check(ctx context.Context, cfg *config.Config, offline bool, env Env) []Fin
 	c.entries()
 	_, err := cfg.Sweep.Cron()
 	c.failed("config", err)
+	if c.failed("state", status.Elsewhere(cfg)) {
+		return c.out
+	}
 	if owner, other := hostlocal.OtherOwner(cfg.OwnPath()); other && owner.UID != 0 {
 		// What this user may do says nothing about the bot.
 		belongs := "which belongs to"

@@ -1,8 +1,10 @@
 package hostlocal
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"os"
 	"os/user"
 	"path/filepath"
@@ -10,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/terraphim/adfbot/internal/text"
 )
@@ -79,6 +82,20 @@ func BotUser(path string) Account {
 		path = filepath.Dir(path)
 	}
 	return Owner(path)
+}
+
+// DaemonElsewhere reports whether the daemon that answers at a socket has its state where other processes of this machine do not see it, as
+// in a container: there is none at path, and whoever would make it there is not the daemon's user.
+func DaemonElsewhere(socket, path string) bool {
+	if _, err := os.Lstat(path); socket == "" || !errors.Is(err, fs.ErrNotExist) {
+		return false
+	}
+	info, err := os.Lstat(socket)
+	if st, ok := sys(info); err != nil || !ok || st.Uid == 0 || int(st.Uid) == BotUser(path).UID {
+		return false
+	}
+	conn, err := net.DialTimeout("unix", socket, time.Second)
+	return err == nil && conn.Close() == nil
 }
 
 // OtherOwner returns the bot's user if this process is another user's, who may neither write nor create the path: a person's, or a

@@ -16,6 +16,7 @@ import (
 	"github.com/terraphim/adfbot/internal/config"
 	"github.com/terraphim/adfbot/internal/hostlocal"
 	"github.com/terraphim/adfbot/internal/redact"
+	"github.com/terraphim/adfbot/internal/store"
 	"github.com/terraphim/adfbot/internal/text"
 	"github.com/terraphim/adfbot/pause"
 )
@@ -143,6 +144,9 @@ func byRoot(cfg *config.Config, err error) bool {
 // runRestore returns a line with the command as people on this machine run it, or "" if it needs nothing more than its name.
 func runRestore(cfg *config.Config, err error) string {
 	const name = "adfbot restore"
+	if Elsewhere(cfg) != nil {
+		return "\nif the daemon runs in a container, run it there: `docker exec`"
+	}
 	runAs := RunAs(cfg, os.Getenv("PATH"))
 	if byRoot(cfg, err) && cfg.Credentials() == "" {
 		runAs = hostlocal.Account{}.RunAs(os.Getenv("PATH"))
@@ -152,6 +156,22 @@ func runRestore(cfg *config.Config, err error) string {
 		return ""
 	}
 	return "\nrun: " + command
+}
+
+// Elsewhere returns an error if the daemon has its state where this process does not see it. Whatever is stored or written here then is not
+// the daemon's: a second state would count for itself, and its sentinel would say that nothing is paused. Only the daemon can record.
+func Elsewhere(cfg *config.Config) error {
+	if !hostlocal.DaemonElsewhere(cfg.HTTP.Socket, cfg.OwnPath()) {
+		return nil
+	}
+	key := "state"
+	if cfg.Shared() {
+		key = "local_dir"
+	}
+	return &store.UnusableError{
+		Path: cfg.OwnPath(), Denied: true, Err: fmt.Errorf("the daemon at %s has its state elsewhere", cfg.HTTP.Socket),
+		Advice: fmt.Sprintf("if the daemon runs in a container, run this there (`docker exec`); else mount its disk, or correct `%s`", key),
+	}
 }
 
 // RunAs returns what somebody who is logged in to this machine writes before a command of adfbot that needs the state, e.g. "sudo -u adfbot ".

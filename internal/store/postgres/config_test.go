@@ -1,12 +1,14 @@
 package postgres
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/x509"
 	"encoding/pem"
 	"math/big"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -111,13 +113,44 @@ func TestAdviceOnLogin(t *testing.T) {
 		"lets bot in over its socket only from the Unix user bot")
 	require.Contains(t, s.adviceOn(&pgconn.PgError{Code: "08P01", Message: "no such database: adfbot"}),
 		"the pooler in front of the server does not pass bot on to the database adfbot")
+	require.Contains(t, s.adviceOn(&pgconn.PgError{Code: "08P01", Message: "server login has been failing, try again later (server_login_retry)"}),
+		"see the pooler's log", "the server may run, with another password than that of the pooler")
 	s.pool.password = func() (string, error) { return "", nil }
-	require.Contains(t, s.adviceOn(&pgconn.PgError{Code: "28P01"}), "correct the file that `state_password_file` names")
+	require.Contains(t, s.adviceOn(&pgconn.PgError{Code: "28P01"}),
+		"correct the file that `state_password_file` names; restart a daemon that has it from LoadCredential=")
 	s.passwordKey = "--password-file" // of adfbot migrate, whose configuration names no database yet
 	require.Contains(t, s.adviceOn(&pgconn.PgError{Code: "28P01"}), "correct the file that --password-file names")
 	require.Contains(t, s.adviceOn(&pgconn.PgError{Code: "08P01", Message: "SASL authentication failed"}), "with the password that --password-file holds")
 	s.pool.password = nil
 	require.Contains(t, s.adviceOn(&pgconn.PgError{Code: "28P01"}), "write it to a file and name that in --password-file")
+}
+
+// A firewall drops what is sent, a hung server takes the connection, and a pooler that cannot log in to its server lets the client wait.
+func TestAdviceOnTimeout(t *testing.T) {
+	t.Parallel()
+	s := &Store{}
+	advice := func(dial pgconn.DialFunc) string {
+		config, err := parseURL("postgres://bot@192.0.2.1/adfbot?sslmode=disable")
+		require.NoError(t, err)
+		config.DialFunc = dial
+		short, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+		defer cancel()
+		_, err = pgconn.ConnectConfig(short, config)
+		require.Error(t, err)
+		return s.advice(err)
+	}
+	require.Contains(t, advice(func(ctx context.Context, _, _ string) (net.Conn, error) { <-ctx.Done(); return nil, ctx.Err() }), "whether a firewall drops")
+	require.Contains(t, advice(func(context.Context, string, string) (net.Conn, error) {
+		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: os.ErrDeadlineExceeded}
+	}), "whether a firewall drops", "the dialer was first to notice")
+	silent := advice(func(context.Context, string, string) (net.Conn, error) {
+		here, there := net.Pipe()
+		t.Cleanup(func() { _ = there.Close() })
+		return here, nil
+	})
+	require.Contains(t, silent, "a pooler in front of it waits like that while it cannot log in")
+	require.NotContains(t, silent, "firewall")
+	require.Contains(t, s.advice(context.DeadlineExceeded), "whether another program holds a lock in it")
 }
 
 // What an outage puts into the mails of cron says each thing once.

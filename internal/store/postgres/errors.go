@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net"
 	"slices"
 	"strings"
 
@@ -65,8 +66,12 @@ func (s *Store) advice(err error) string {
 		return own.advice
 	case errors.As(err, &pg):
 		return s.adviceOn(pg)
+	case errors.As(err, &connect) && isTimeout(err) && strings.Contains(err.Error(), "dial error"): // pgconn has no value for it
+		return "nothing answers at that address: see whether it is right, whether that machine is up, and whether a firewall drops what this host sends"
+	case errors.As(err, &connect) && isTimeout(err):
+		return "the server does not answer: see whether it hangs; a pooler in front of it waits like that while it cannot log in to the server, and its log says why"
 	case errors.Is(err, context.DeadlineExceeded):
-		return "the server does not answer: see whether it hangs, and whether another program holds a lock in it"
+		return "the server does not answer: see whether it hangs, whether another program holds a lock in it, and the network"
 	case errors.As(err, &connect) && strings.Contains(err.Error(), "read only connection"): // pgconn has no value for it
 		return adviceReadOnly
 	case errors.As(err, &connect) && adviceOnTLS(err) != "":
@@ -75,6 +80,12 @@ func (s *Store) advice(err error) string {
 		return "no server that can be written to is reached: see whether PostgreSQL runs there and takes connections from this host"
 	}
 	return "the connection to the server broke: see whether PostgreSQL was stopped, and the network"
+}
+
+// isTimeout reports whether something took too long; a dialer may notice before the context does.
+func isTimeout(err error) bool {
+	var timeout net.Error
+	return errors.As(err, &timeout) && timeout.Timeout()
 }
 
 // adviceOnTLS returns what to do if the server is reached and TLS fails, else "".
@@ -103,7 +114,11 @@ func (s *Store) adviceOn(pg *pgconn.PgError) string {
 		if s.pool.password == nil {
 			return fmt.Sprintf("the server wants a password of %s: write it to a file and name that in %s", user, key)
 		}
-		return fmt.Sprintf("the server refuses the password of %s: correct the file that %s names", user, key)
+		advice := fmt.Sprintf("the server refuses the password of %s: correct the file that %s names", user, key)
+		if s.passwordKey == "" { // a daemon may run
+			advice += "; restart a daemon that has it from LoadCredential="
+		}
+		return advice
 	case "28000":
 		if strings.Contains(pg.Message, "no encryption") {
 			return fmt.Sprintf("the server does not let %s in without encryption: set sslmode=verify-full in the URL", user)
@@ -162,7 +177,7 @@ func (s *Store) adviceOnPooler(message, key string) string {
 	case strings.Contains(message, "unsupported startup parameter"):
 		return "the pooler takes no such parameter: take it out of the URL, or add it to ignore_startup_parameters there"
 	case strings.Contains(message, "server"):
-		return adviceStopped
+		return "the pooler gets no connection to the server: it does again when the server runs; if it does run, see the pooler's log"
 	}
 	return "the server, or a pooler in front of it, refuses the connection: see its log"
 }
