@@ -174,7 +174,8 @@ func (s *stream) readAll() {
 	s.changed.Broadcast()
 }
 
-// readRest reads what is in the pipe after the deadline, and finds out whether that was all.
+// readRest reads what is in the pipe after the deadline, and finds out whether that was all. It waits for nothing: this process may have been
+// stopped past every deadline.
 func (s *stream) readRest(buf []byte) {
 	left := 0
 	if c, err := s.from.SyscallConn(); err == nil {
@@ -184,8 +185,15 @@ func (s *stream) readRest(buf []byte) {
 	rest := make([]byte, left)
 	n, _ := io.ReadFull(s.from, rest)
 	s.take(rest[:n])
-	_ = s.from.SetReadDeadline(time.Now().Add(10 * time.Millisecond))
-	s.held = !errors.Is(s.readOnce(buf), io.EOF)
+	s.held = true
+	if c, err := s.from.SyscallConn(); err == nil {
+		_ = c.Read(func(fd uintptr) (done bool) {
+			n, err := unix.Read(int(fd), buf)
+			s.held = n != 0 || err != nil
+			s.take(buf[:max(n, 0)])
+			return true
+		})
+	}
 }
 
 // readOnce fails with EPIPE when the reader of to has closed it. The pipe is then closed, which the command notices.

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"slices"
 	"strconv"
@@ -42,9 +43,10 @@ func onTerminal(testhost.Self) int {
 	c := proc.Command{
 		Args: []string{"sh", "-c", os.Args[1]}, Env: os.Environ(), Signals: signals,
 		Stdin: stdin, Stdout: os.Stdout, Stderr: os.Stderr, Capture: devNull{},
-		Waits: proc.Waits{Output: long, Kill: 100 * time.Millisecond, Interrupted: time.Millisecond},
+		Waits: proc.Waits{Output: long, Interrupted: time.Millisecond},
 	}
 	c.Timeout, _ = time.ParseDuration(os.Args[3])
+	c.Waits.Kill = max(c.Timeout/2, 1)
 	exit, out, err := c.Run()
 	fmt.Printf("code %d, timed out %v, interrupted %v, %v %v\n", exit.Code, exit.TimedOut, exit.Interrupted, err, out.Wait(signals))
 	return 0
@@ -82,7 +84,9 @@ func atTerminal(t *testing.T, script, stdin, timeout string, background ...strin
 	require.NoError(t, w.Close())
 	require.NoError(t, slave.Close())
 	t.Cleanup(func() { _, _ = master.Close(), r.Close() })
-	require.NoError(t, r.SetReadDeadline(time.Now().Add(testhost.Patience)))
+	limit, err := time.ParseDuration(timeout)
+	require.NoError(t, err)
+	require.NoError(t, r.SetReadDeadline(time.Now().Add(2*limit+testhost.Patience)))
 	return &terminal{master, cmd, bufio.NewScanner(r)}
 }
 
@@ -151,14 +155,21 @@ func TestTimeoutEndsDescendants(t *testing.T) {
 			begun := func() bool {
 				return !slices.ContainsFunc(names, func(n string) bool { return !hasText(dir + "/" + n) })
 			}
-			for timeout := 250 * time.Millisecond; !begun(); timeout *= 2 { // a slow machine may need longer
+			code := ""
+			for timeout := 250 * time.Millisecond; !begun() || code != "143"; timeout *= 2 { // a slow machine needs longer to begin and to end
+				require.Less(t, timeout, long, "code %s", code)
 				if at == "a terminal" {
 					term := atTerminal(t, script, "", timeout.String())
-					term.says(t, "code 143, timed out true, interrupted false, <nil> <nil>")
+					require.True(t, term.lines.Scan(), "it says nothing: %v", term.lines.Err())
+					said := regexp.MustCompile(`^code (\d+), timed out true, interrupted false, <nil> <nil>$`).FindStringSubmatch(term.lines.Text())
+					require.NotNil(t, said, term.lines.Text())
+					code = said[1]
 				} else {
 					cmd, _, _ := shell(t, script)
-					cmd.Timeout, cmd.Waits.Kill = timeout, 100*time.Millisecond
-					require.True(t, run(t, cmd).TimedOut)
+					cmd.Timeout, cmd.Waits.Kill = timeout, timeout/2
+					exit := run(t, cmd)
+					require.True(t, exit.TimedOut)
+					code = strconv.Itoa(exit.Code)
 				}
 			}
 			for _, name := range names {
