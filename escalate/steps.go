@@ -17,10 +17,11 @@ import (
 type progress int
 
 const (
-	later    progress = iota // too early: the step is left to the next sweep
-	replan                   // not done: something else was seen, so plan again
-	changed                  // done, and it may have made another step due
-	complete                 // done, and nothing follows from it
+	later      progress = iota // too early: the step is left to the next sweep
+	replan                     // not done: something else was seen, so plan again
+	changed                    // done, and it may have made another step due
+	complete                   // done, and nothing follows from it
+	unfinished                 // what an earlier process had begun is done, and the step may be due for more
 )
 
 // step is one step in Gitea.
@@ -132,6 +133,9 @@ func (r *Reconciler) trackProject(ctx context.Context, v *visit) error {
 			errs = append(errs, err)
 		case p == changed || p == complete:
 			v.done = append(v.done, a)
+		case p == unfinished:
+			v.done = append(v.done, a)
+			delete(tried, actionKey(a))
 		}
 		if last := len(due) == 1; last && err == nil && (p == later || p == complete) {
 			return errors.Join(errs...) // another look would show nothing new

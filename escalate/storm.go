@@ -424,7 +424,8 @@ func (r *Reconciler) tellJoined(ctx context.Context, s *step) (progress, error) 
 		return later, nil
 	}
 	var at time.Time
-	if s.incident, err = r.opt.State.Change(ctx, s.incident.ID, func(i *incident.Incident) { at = r.beginTelling(i) }); err != nil {
+	var begun bool
+	if s.incident, err = r.opt.State.Change(ctx, s.incident.ID, func(i *incident.Incident) { at, begun = r.beginTelling(i) }); err != nil {
 		return later, err
 	}
 	fault.Point(ctx, "tell-begun")
@@ -435,14 +436,17 @@ func (r *Reconciler) tellJoined(ctx context.Context, s *step) (progress, error) 
 	joined := slices.DeleteFunc(slices.Clone(s.carried[1:]), func(m incident.Incident) bool { return !told[m.ID] })
 	key := incident.JoinedKey(s.incident, at)
 	p, err := r.commentOnce(ctx, s, s.incident.Issue, key, issuetext.JoinedComment(key, joined, s.carried))
+	if begun && p == complete && err == nil {
+		return unfinished, nil // others may have joined since
+	}
 	return r.deferOrFail(ctx, s.incident, p, err)
 }
 
-// beginTelling returns which comment is to be written: one that was begun, or a new one about all in the list of whom none has told.
-func (r *Reconciler) beginTelling(i *incident.Incident) time.Time {
+// beginTelling returns which comment is to be written: one that was begun before, or a new one about all in the list of whom none has told.
+func (r *Reconciler) beginTelling(i *incident.Incident) (at time.Time, begun bool) {
 	for _, m := range i.Members[1:] {
 		if c, begun := i.Comments[incident.JoinedKey(*i, m.Told)]; begun && !c.Done {
-			return m.Told
+			return m.Told, true
 		}
 	}
 	now := r.opt.Now().UTC().Truncate(time.Millisecond)
@@ -456,7 +460,7 @@ func (r *Reconciler) beginTelling(i *incident.Incident) time.Time {
 		i.Comments = map[string]incident.Comment{}
 	}
 	i.Comments[incident.JoinedKey(*i, now)] = incident.Comment{}
-	return now
+	return now, false
 }
 
 // resumeMembers ends those that a closed issue carries, as far as the closing can mean them.

@@ -325,6 +325,23 @@ func TestStormCrash(t *testing.T) {
 	}
 }
 
+// Whoever finishes the comment that a killed process has begun also writes the one about who has joined since.
+func TestStormCrashBeforeAnotherJoins(t *testing.T) {
+	inStorm(t, func(w *world) {
+		w.hits("atlas")
+		i := w.classified("bravo")
+		w.dies("comment-begun", func(ctx context.Context) { _, _ = w.rec.Trip(ctx, i) })
+		w.machine = w.reopened()
+		w.storms()
+		time.Sleep(11 * time.Minute)
+		w.hits("carol")
+		require.Len(w, comments(w.issue()), 2)
+		require.Contains(w, comments(w.issue())[0], "`bravo` has failed, too. This issue is about")
+		require.Contains(w, comments(w.issue())[1], "`carol` has failed, too. This issue is about 3 projects now")
+		require.Empty(w, w.sweep().Actions)
+	})
+}
+
 // What people write stays.
 func TestStormBesidePeople(t *testing.T) {
 	alone := func(w *world) (p *giteatest.Person, edit func(func(string) string)) {
