@@ -101,6 +101,9 @@ func Ext4(t testing.TB, options ...string) (dir string) {
 // Fill fills the disk that holds dir. empty frees the space again.
 func Fill(t testing.TB, dir string) (empty func()) {
 	t.Helper()
+	// A process that another test starts has this one's files open until it runs its program, and with them the room of those removed by now.
+	syscall.ForkLock.Lock()
+	defer syscall.ForkLock.Unlock()
 	name := filepath.Join(dir, "fill")
 	f, err := os.Create(name)
 	require.NoError(t, err)
@@ -152,7 +155,7 @@ func remountReadOnly(t testing.TB, dir string, flags uintptr) {
 	require.Eventually(t, func() bool {
 		err = syscall.Mount("", dir, "", flags|syscall.MS_REMOUNT|syscall.MS_RDONLY, "")
 		return !errors.Is(err, syscall.EBUSY)
-	}, 10*time.Second, time.Millisecond, "%s stays busy", dir)
+	}, Patience, time.Millisecond, "%s stays busy", dir)
 	require.NoError(t, err)
 }
 

@@ -50,5 +50,5 @@ default_pool_size = 3
 	var p process
 	require.NoError(t, p.start("process up", s.as, dir, program, config))
 	t.Cleanup(func() { p.signal(syscall.SIGQUIT) })
-	return socketURL(dir)
+	return patient(socketURL(dir))
 }

@@ -57,7 +57,7 @@ func (s *Server) Proxy(t testing.TB) *Proxy {
 	return p
 }
 
-// URL is that of the superuser.
+// URL is that of the superuser. Connections to a server that does not answer fail soon.
 func (p *Proxy) URL() string { return socketURL(p.dir) }
 
 // SetFilters sets the filters of both directions; nil passes on everything.

@@ -171,7 +171,7 @@ func (s *Server) run() error {
 }
 
 // URL is that of the superuser.
-func (s *Server) URL() string { return socketURL(s.dir) }
+func (s *Server) URL() string { return patient(socketURL(s.dir)) }
 
 // Socket is the path of the server's socket.
 func (s *Server) Socket() string { return filepath.Join(s.dir, ".s.PGSQL.5432") }

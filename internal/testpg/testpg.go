@@ -206,3 +206,7 @@ func InDatabase(t testing.TB, database, name string) string {
 func socketURL(dir string) string {
 	return fmt.Sprintf("postgres://postgres@/postgres?%s", url.Values{"host": {dir}, "sslmode": {"disable"}}.Encode())
 }
+
+// patient has whoever connects wait for as long as adfbot waits for any answer. The two seconds that are its default are too short where a
+// machine is busy.
+func patient(database string) string { return database + "&connect_timeout=10" }

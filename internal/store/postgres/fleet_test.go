@@ -215,7 +215,7 @@ func TestFleetOnItsServer(t *testing.T) {
 func testListenToNobody(t *testing.T, server *testpg.Server) {
 	proxy := server.Proxy(t)
 	s := place{proxy.URL(), "quiet"}.open(t)
-	s.SetPings(50*time.Millisecond, 2*time.Second)
+	s.SetPings(50*time.Millisecond, testhost.Patience)
 	var pings atomic.Int64
 	proxy.SetFilters(func(data []byte) ([]byte, bool) { pings.Add(1); return data, false }, nil)
 	woken, done := listen(t, s)
@@ -224,6 +224,11 @@ func testListenToNobody(t *testing.T, server *testpg.Server) {
 	require.Empty(t, done)
 	trip(t, s, "odilo")
 	<-woken
+
+	proxy.SetFilters(nil, nil)
+	s = place{proxy.URL(), "quiet"}.open(t)
+	s.SetPings(50*time.Millisecond, 50*time.Millisecond)
+	_, done = listen(t, s)
 	swallow := func([]byte) ([]byte, bool) { return nil, false }
 	proxy.SetFilters(swallow, swallow)
 	err := <-done
@@ -321,7 +326,7 @@ func TestClock(t *testing.T) {
 	p := newPlace(t)
 	s := p.open(t)
 	first := s.Now()
-	require.Eventually(t, func() bool { return s.Now().After(first) }, time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return s.Now().After(first) }, testhost.Patience, time.Millisecond)
 	record(t, s, result(store.Success))
 	recorded := testpg.Text(t, p.url, `SELECT max(recorded_at) FROM `+p.schema+`.result`)
 	at, err := time.Parse("2006-01-02 15:04:05.999-07", recorded)

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/terraphim/adfbot/internal/store/postgres"
+	"github.com/terraphim/adfbot/internal/testhost"
 	"github.com/terraphim/adfbot/internal/testpg"
 )
 
@@ -22,7 +23,7 @@ func TestInspect(t *testing.T) {
 	require.NoError(t, err)
 	require.False(t, r.HasSchema)
 	require.True(t, r.MayMake)
-	require.Less(t, r.Offset.Abs(), time.Second)
+	require.Less(t, r.Offset.Abs(), testhost.Patience, "both have the clock of this machine")
 	require.False(t, r.Pooler)
 	require.Empty(t, r.Lacking)
 	require.Empty(t, r.Strange)
@@ -99,7 +100,7 @@ func testStandbys(t *testing.T, server *testpg.Server) {
 		require.NoError(t, err)
 		return r
 	}
-	require.Eventually(t, func() bool { return len(look().Async) > 0 }, 10*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return len(look().Async) > 0 }, testhost.Patience, 10*time.Millisecond)
 	require.Equal(t, []string{"edge-2"}, look().Async)
 	r, err := postgres.Inspect(ctx, testpg.AsRole(t, server.URL(), "adfbot"), postgres.Options{})
 	require.NoError(t, err)
@@ -111,6 +112,6 @@ func testStandbys(t *testing.T, server *testpg.Server) {
 	require.Empty(t, r.Async)
 	testpg.Exec(t, server.URL(), `ALTER SYSTEM SET synchronous_standby_names = '*'`)
 	testpg.Exec(t, server.URL(), `SELECT pg_reload_conf()`)
-	require.Eventually(t, func() bool { return len(look().Async) == 0 }, 10*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return len(look().Async) == 0 }, testhost.Patience, 10*time.Millisecond)
 	standby.Stop()
 }

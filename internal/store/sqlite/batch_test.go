@@ -18,6 +18,7 @@ import (
 	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/internal/store"
 	"github.com/terraphim/adfbot/internal/store/sqlite"
+	"github.com/terraphim/adfbot/internal/testhost"
 )
 
 // busyStore is a store in which a transaction is under way; what comes meanwhile shares the next one.
@@ -59,7 +60,7 @@ func (b *busyStore) meanwhile(change func()) {
 	b.t.Helper()
 	before := b.Waiting()
 	b.wg.Go(change)
-	require.Eventually(b.t, func() bool { return b.Waiting() == before+1 }, 10*time.Second, 100*time.Microsecond)
+	require.Eventually(b.t, func() bool { return b.Waiting() == before+1 }, testhost.Patience, 100*time.Microsecond)
 }
 
 // end ends the transaction that is under way, and waits for all others.

@@ -479,7 +479,7 @@ func testListen(t *testing.T, fleet Fleet) {
 		t.Helper()
 		select {
 		case <-woken:
-		case <-time.After(10 * time.Second):
+		case <-time.After(20 * time.Second):
 			require.Fail(t, "nobody was woken", what)
 		}
 	}
