@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/terraphim/adfbot/internal/store"
+	"github.com/terraphim/adfbot/internal/testhost"
 	"github.com/terraphim/adfbot/internal/web/browsertest"
 )
 
@@ -55,7 +56,7 @@ func (l *lockedList) renew(t *testing.T, ctx context.Context) int {
 	t.Helper()
 	before := len(l.read())
 	browsertest.Evaluate[bool](t, ctx, `(dispatchEvent(new PageTransitionEvent('pageshow', {persisted: true})), true)`)
-	require.Eventually(t, func() bool { return len(l.read()) > before }, 20*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return len(l.read()) > before }, testhost.Patience, time.Millisecond)
 	return l.read()[before]
 }
 
@@ -106,7 +107,7 @@ func TestScriptRenewsInPlace(t *testing.T) {
 	one := &lockedList{&mu, &sent}
 	require.Equal(t, []int{http.StatusOK}, one.read())
 	require.Equal(t, http.StatusOK, one.renew(t, ctx), "the script does not know the tag yet")
-	require.Eventually(t, func() bool { return one.renew(t, ctx) == http.StatusNotModified }, 20*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return one.renew(t, ctx) == http.StatusNotModified }, testhost.Patience, time.Millisecond)
 	mu.Lock()
 	d.trip("p7")
 	mu.Unlock()

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/terraphim/adfbot/internal/testhost"
 )
 
 // slowBodies sends the head of n results as odilo, and returns when the server waits for their bodies. size is that of each body.
@@ -108,7 +110,6 @@ func TestPlacesPerCaller(t *testing.T) {
 func TestTripsWaitForGiteaWithoutPlaces(t *testing.T) {
 	t.Parallel()
 	s := newStation(t, "  - id: quiet\n", "  - id: quiet\n    threshold: 1\n").described()
-	s.srv.placeWait = 50 * time.Millisecond
 	s.srv.tcpLimits[classWork].places = newQuota(1, 1)
 	answer := make(chan struct{})
 	hang := func(*http.Request) { <-answer }
@@ -119,7 +120,7 @@ func TestTripsWaitForGiteaWithoutPlaces(t *testing.T) {
 	defer end()
 	for _, project := range []string{"digital-twins", "quiet"} {
 		trips.Go(func() { s.post("/api/v1/results", `{"project":"`+project+`","exit_code":1}`, as(adminToken)) })
-		require.Eventually(t, func() bool { return s.get("/api/v1/projects/"+project+"/gate").StatusCode == 423 }, 5*time.Second, time.Millisecond, project)
+		require.Eventually(t, func() bool { return s.get("/api/v1/projects/"+project+"/gate").StatusCode == 423 }, testhost.Patience, time.Millisecond, project)
 	}
 	require.Equal(t, 1, s.fail().Failures)
 	end()
@@ -160,6 +161,7 @@ func TestSocketHasItsOwnLimits(t *testing.T) {
 // A burst waits for its turn instead of being refused.
 func TestBurstOfLargeResults(t *testing.T) {
 	s := newStation(t)
+	s.srv.placeWait = time.Hour // a slow machine needs longer for all of them than one may wait
 	body := `{"project":"quiet","exit_code":0,"output":"` + strings.Repeat("x", maxBody-100) + `"}`
 	var all sync.WaitGroup
 	codes := make(chan int, 20)
@@ -197,7 +199,7 @@ func TestMemoryOfSlowBodies(t *testing.T) {
 	require.Eventually(t, func() bool {
 		_, waits := s.srv.tcpLimits[classWork].bodies.try("the token of odilo", maxBody)
 		return waits != nil
-	}, 5*time.Second, time.Millisecond)
+	}, testhost.Patience, time.Millisecond)
 	s.othersGoOn()
 	require.Less(t, heap()-before, 40<<20)
 }

@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"regexp"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -73,19 +74,19 @@ func TestReloadKeepsOutputsOpen(t *testing.T) { scripts(t, testReloadKeepsOutput
 
 func testReloadKeepsOutputsOpen(t *testing.T, ctx context.Context) {
 	now := func() time.Time { return seven }
-	quick, last := New(now, ""), New(now, "")
-	quick.refresh, last.refresh = 1, 3600
+	first, quick, last := New(now, ""), New(now, ""), New(now, "")
+	first.refresh, quick.refresh, last.refresh = 7200, 1, 3600 // a click on a page that is just reloaded would be lost
 	var reloads atomic.Int64
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /projects/odilo", func(w http.ResponseWriter, r *http.Request) {
-		p, pages, runs, incidents := running("odilo", "--"), quick, sampleRuns("---++"), sampleIncidents()
+		p, pages, runs, incidents := running("odilo", "--"), first, sampleRuns("---++"), sampleIncidents()
 		p.Failures = 2
 		runs[0].Recorded, runs[0].Output = seven, "a newer failure"
 		runs = runs[1:]
 		if strings.Contains(r.URL.RawQuery, "incident-2") { // after the clicks below
+			pages = quick
 			switch reloads.Add(1) {
 			case 1:
-				pages = quick
 			case 2:
 				p.Failures, runs = 3, append(sampleRuns("-")[:1], runs...)
 			default:
@@ -153,10 +154,15 @@ func testReloadKeepsScrollPosition(t *testing.T, ctx context.Context) {
 	quick, last := New(now, ""), New(now, "")
 	quick.refresh, last.refresh = 1, 3600
 	var loads atomic.Int64
+	scrolled := make(chan struct{}) // until then, nothing is reloaded
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) {
 		pages := quick
-		if loads.Add(1) > 3 { // the first one leads to the second one's address
+		load := loads.Add(1)
+		if load > 2 { // the first one leads to the second one's address
+			<-scrolled
+		}
+		if load > 3 {
 			pages = last
 		}
 		_ = pages.Project(w, r, sampleDetail(paused("odilo", "---", sampleIssue), strings.Repeat("+-", 25), sampleIncidents()...))
@@ -164,8 +170,11 @@ func testReloadKeepsScrollPosition(t *testing.T, ctx context.Context) {
 	serveFiles(mux)
 	site := httptest.NewServer(mux)
 	t.Cleanup(site.Close)
+	release := sync.OnceFunc(func() { close(scrolled) })
+	t.Cleanup(release)
 	require.NoError(t, chromedp.Do(ctx, browsertest.Phone("light").Open(site.URL+"/")...))
 	browsertest.Evaluate[bool](t, ctx, `(window.scrollTo(0, 900), window.seen = document.elementFromPoint(180, 370), window.top0 = seen.getBoundingClientRect().top, true)`)
+	release()
 	require.NoError(t, chromedp.Do(ctx, chromedp.WaitReady(chromedp.CSS(`main[data-refresh="3600"]`))))
 	// The browser restores the position after each reload. The script moves nothing that the reader sees, whatever becomes longer above.
 	require.True(t, browsertest.Evaluate[bool](t, ctx, `new Promise(done => {
