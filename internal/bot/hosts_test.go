@@ -15,6 +15,7 @@ import (
 	"github.com/terraphim/adfbot/internal/hostlocal"
 	"github.com/terraphim/adfbot/internal/status"
 	"github.com/terraphim/adfbot/internal/store"
+	"github.com/terraphim/adfbot/internal/testhost"
 	"github.com/terraphim/adfbot/internal/testpg"
 )
 
@@ -70,7 +71,7 @@ func TestForgottenHostIsRetired(t *testing.T) {
 		_, err = b.Sweep(ctx, escalate.SweepOptions{})
 		require.NoError(t, err)
 		return states()[long] == status.HostRetired
-	}, 30*time.Second, 100*time.Millisecond)
+	}, 2*testhost.Patience, 100*time.Millisecond)
 	require.Equal(t, status.HostAway, states()[short])
 	require.Contains(t, a.Logged.String(), "a host is retired: it was not heard of for fleet.forget_after")
 }

@@ -40,6 +40,12 @@ func (w *world) serving() {
 	})
 }
 
+// awaitIssue waits until one issue is open. A sweep of a daemon may be at it while a command that has tripped returns.
+func (w *world) awaitIssue() {
+	w.Helper()
+	require.Eventually(w, func() bool { return len(w.issues("open")) == 1 }, testhost.Patience, time.Millisecond)
+}
+
 // A trip, a removal, a touch and a person's command are soon in force on all hosts that are served, also where nobody listens.
 func TestFleetFollows(t *testing.T) {
 	t.Parallel()
@@ -63,7 +69,7 @@ func TestFleetFollows(t *testing.T) {
 		a.fail("odilo", 2)
 		b.fail("odilo", 1)
 		everywhere(true, "a trip")
-		require.Len(t, a.issues("open"), 1)
+		a.awaitIssue()
 		require.NoError(t, os.Remove(b.flag("odilo"))) // whose flag was confirmed when b had answered
 		everywhere(false, "a removal")
 		a.Touch(b.flag("odilo"))
@@ -116,6 +122,7 @@ func TestIssueOfAFleetNamesTheHost(t *testing.T) {
 		w.serving()
 	}
 	a.fail("odilo", 3)
+	a.awaitIssue()
 	require.Contains(t, a.issues("open")[0].Body, "remove the pause flag on any host: ")
 	a.watch(b.cfg.PauseDir)("the trip", func() bool {
 		_, err := os.Lstat(b.flag("odilo"))

@@ -196,8 +196,7 @@ func TestUnusableStateWithUnknownGate(t *testing.T) {
 }
 
 // A result that cannot be stored on a full disk is spooled in the space that is reserved for it.
-func TestFullDisk(t *testing.T) {
-	t.Parallel()
+func TestFullDisk(t *testing.T) { // alone, see inStateFails
 	w := newWorld(t)
 	testhost.Disk(t, filepath.Join(w.Dir, "state"), "size=2m")
 	w.fail("odilo", 2) // the first one creates the reserves
@@ -357,7 +356,8 @@ func TestOwnSpool(t *testing.T) {
 	}
 }
 
-// inStateFails stores something for as long as it can be.
+// inStateFails stores something for as long as it can be. A test that needs a disk which stays full is not parallel: SQLite removes files, and a
+// process that another test starts at that moment has them open until it runs its program. Then there is room again.
 func (w *world) inStateFails() (err error) {
 	s, err := sqlite.Open(ctx, w.cfg.State, sqlite.Options{Now: w.now})
 	if err != nil {
@@ -369,8 +369,7 @@ func (w *world) inStateFails() (err error) {
 }
 
 // The message has the command that records it.
-func TestLostResult(t *testing.T) {
-	t.Parallel()
+func TestLostResult(t *testing.T) { // alone, see inStateFails
 	w := newWorld(t)
 	testhost.Disk(t, filepath.Join(w.Dir, "state"), "size=1m")
 	w.fail("odilo", 1)

@@ -161,8 +161,7 @@ func TestSpooledFailuresBeforeTheirFlag(t *testing.T) {
 }
 
 // The pause directory is on the same full disk: an empty flag is enough.
-func TestFullDiskPausesWithAnEmptyFlag(t *testing.T) {
-	t.Parallel()
+func TestFullDiskPausesWithAnEmptyFlag(t *testing.T) { // alone, see inStateFails
 	w := newWorld(t)
 	disk := filepath.Join(w.Dir, "disk")
 	testhost.Disk(t, disk, "size=2m")
