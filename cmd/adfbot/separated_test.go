@@ -68,7 +68,8 @@ func newSeparated(t *testing.T) *separated {
 	}
 	b, err := os.ReadFile(s.path("config.yaml"))
 	require.NoError(t, err)
-	text := strings.Replace(string(b), "  - id: odilo\n", "  - id: odilo\n    users: [\""+strconv.Itoa(agentUser)+"\"]\n", 1) +
+	// A sweep may be at a project this very moment, and then a command leaves its issue to it.
+	text := strings.NewReplacer("@every 1s", "@every 24h", "  - id: odilo\n", "  - id: odilo\n    users: [\""+strconv.Itoa(agentUser)+"\"]\n").Replace(string(b)) +
 		"http:\n  socket: " + s.path("run/s") + "\n"
 	require.NoError(t, os.WriteFile(s.path("config.yaml"), []byte(text), 0o644))
 	require.NoError(t, os.Chmod(s.path("config.yaml"), 0o644))
@@ -99,12 +100,21 @@ func (s *separated) run(uid int, args ...string) (stdout, stderr string, code in
 	return out.String(), errs.String(), code
 }
 
+// start starts the daemon and returns after its first sweep, which is the only one.
 func (s *separated) start() {
 	s.Helper()
 	s.daemon = s.as(daemonUser, "serve")
 	s.daemon.Stderr = &s.log
 	startDaemon(s, s.daemon)
 	s.Cleanup(s.stop)
+	require.Eventually(s, func() bool {
+		resp, err := over(s.path("run/s")).Get("http://adfbot/readyz")
+		if err != nil {
+			return false
+		}
+		defer func() { _ = resp.Body.Close() }()
+		return resp.StatusCode == http.StatusOK
+	}, testhost.Patience, time.Millisecond, "its first sweep does not end")
 }
 
 func (s *separated) stop() {

@@ -4,9 +4,12 @@ import (
 	"database/sql"
 	"net/http"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	_ "modernc.org/sqlite"
+
+	"github.com/terraphim/adfbot/internal/testhost"
 )
 
 // A daemon that was started before an upgrade spools what is reported to it and says why; the new version counts it.
@@ -34,7 +37,10 @@ func TestUpgradeUnderADaemon(t *testing.T) {
 	require.NoError(t, err)
 	w.ok("sweep")
 	require.Equal(t, 1, w.failures("odilo"))
-	fetch(t, client, http.StatusOK, "/readyz", "")
+	require.Eventually(t, func() bool { // a sweep may have begun before
+		resp, err := client.Get("http://adfbot/readyz")
+		return err == nil && resp.Body.Close() == nil && resp.StatusCode == http.StatusOK
+	}, testhost.Patience, time.Millisecond)
 	fetch(t, client, http.StatusOK, "/api/v1/results", `{"project":"odilo","exit_code":1}`)
 	require.Equal(t, 2, w.failures("odilo"))
 }
