@@ -30,6 +30,7 @@ const (
 	adviceFault   = "Gitea, or what stands in front of it, fails or is slow: see their logs; this is retried automatically"
 	adviceSilence = "Gitea can't be reached, because nothing answers there: correct gitea.url if it is wrong, or let this machine through a firewall that " +
 		"drops what it sends; else adfbot goes on by itself when Gitea is back"
+	adviceNoDNS = "the name servers of this machine do not answer: correct its DNS; else adfbot goes on by itself when they are back"
 	adviceProxy = "the proxy in $HTTPS_PROXY or $HTTP_PROXY does not work, or does not reach Gitea: correct it, or name Gitea's host in $NO_PROXY"
 )
 
@@ -69,6 +70,28 @@ func adviseConnection(base string, err error) string {
 		return "the server does not speak HTTP at this port: correct gitea.url, or the port in it"
 	}
 	return ""
+}
+
+// adviseSilence is for a request that was not sent in time. lookup: the name servers had not answered by then.
+func (g *Client) adviseSilence(lookup bool) string {
+	switch {
+	case lookup:
+		return adviceNoDNS
+	case g.usesProxy():
+		return adviceProxy
+	}
+	return adviceSilence
+}
+
+// usesProxy reports whether requests go to a proxy.
+func (g *Client) usesProxy() bool {
+	t, ok := g.http.Transport.(*authTransport).next.(*http.Transport)
+	base, err := url.Parse(g.opt.URL)
+	if !ok || err != nil {
+		return false
+	}
+	proxy, err := t.Proxy(&http.Request{URL: base})
+	return err == nil && proxy != nil
 }
 
 // isOtherProtocol reports whether a server of another protocol answered: SSH-2.0-x, 220 mail.example ESMTP. One that speaks first may

@@ -432,6 +432,33 @@ func TestAdviceOfConnection(t *testing.T) {
 		_, err = New(Options{URL: g.opt.URL, Tokens: StaticToken("t"), Timeout: time.Minute}).Version(short)
 		require.NotContains(t, err.Error(), "firewall")
 	})
+	t.Run("a proxy that drops packets", func(t *testing.T) {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		require.NoError(t, err)
+		defer l.Close()
+		g := New(Options{URL: "https://git.example.org", Tokens: StaticToken("t"), Timeout: 20 * time.Millisecond})
+		g.http.Transport.(*authTransport).next.(*http.Transport).Proxy = http.ProxyURL(&url.URL{Scheme: "http", Host: l.Addr().String()})
+		_, err = g.Version(t.Context())
+		require.ErrorContains(t, err, "no answer in time: "+adviceProxy)
+		require.NotContains(t, err.Error(), "firewall")
+	})
+	t.Run("a name server that does not answer", func(t *testing.T) {
+		silent := &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			<-ctx.Done()
+			return nil, ctx.Err()
+		}}
+		ctx := t.Context()
+		g := New(Options{URL: "https://git.example.org", Tokens: StaticToken("t"), Timeout: 20 * time.Millisecond})
+		g.http.Transport.(*authTransport).next.(*http.Transport).DialContext = func(dial context.Context, network, address string) (net.Conn, error) {
+			dial, cancel := context.WithCancel(dial) // which outlives the request
+			defer context.AfterFunc(ctx, cancel)()
+			return (&net.Dialer{Resolver: silent}).DialContext(dial, network, address)
+		}
+		_, err := g.Version(ctx)
+		require.Equal(t, tracker.NotSent, tracker.OutcomeOf(err))
+		require.ErrorContains(t, err, "the name servers of this machine do not answer: correct its DNS")
+		require.NotContains(t, err.Error(), "firewall")
+	})
 	t.Run("the port of another protocol", func(t *testing.T) {
 		const want = "the server does not speak HTTP at this port: correct gitea.url, or the port in it"
 		for _, said := range []string{`malformed HTTP response "SSH-2.0-x"`, `malformed HTTP status code "mail.example"`, "readLoopPeekFailLocked: %!w(<nil>)"} {

@@ -141,8 +141,12 @@ func (g *Client) send(ctx context.Context, r request, f func(context.Context) (*
 	started, whole := time.Now(), ctx
 	ctx, cancel := context.WithTimeout(ctx, g.opt.Timeout)
 	defer cancel()
-	var written atomic.Bool
-	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteHeaders: func() { written.Store(true) }})
+	var written, lookup atomic.Bool
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		DNSStart:     func(httptrace.DNSStartInfo) { lookup.Store(true) },
+		DNSDone:      func(done httptrace.DNSDoneInfo) { lookup.Store(isTimeout(done.Err)) },
+		WroteHeaders: func() { written.Store(true) },
+	})
 	resp, err := f(ctx)
 	if g.opt.Observe != nil {
 		status := 0
@@ -163,7 +167,7 @@ func (g *Client) send(ctx context.Context, r request, f func(context.Context) (*
 		if errors.As(err, &noToken) || errors.As(err, &network) && network.Op == "dial" || traced && !written.Load() {
 			e.Outcome = tracker.NotSent
 			if e.Advice == "" && isTimeout(err) && whole.Err() == nil {
-				e.Advice = adviceSilence
+				e.Advice = g.adviseSilence(lookup.Load())
 			}
 		} else if e.Advice == "" && !errors.Is(err, context.Canceled) {
 			e.Advice = adviceFault
