@@ -125,7 +125,7 @@ func TestAdviceOnLogin(t *testing.T) {
 	require.Contains(t, s.adviceOn(&pgconn.PgError{Code: "28P01"}), "write it to a file and name that in --password-file")
 }
 
-// A firewall drops what is sent, a hung server takes the connection, and a pooler that cannot log in to its server lets the client wait.
+// A firewall or a name server drops what is sent, a hung server takes the connection, and a pooler that cannot log in to its server lets the client wait.
 func TestAdviceOnTimeout(t *testing.T) {
 	t.Parallel()
 	s := &Store{}
@@ -150,6 +150,13 @@ func TestAdviceOnTimeout(t *testing.T) {
 	})
 	require.Contains(t, silent, "a pooler in front of it waits like that while it cannot log in")
 	require.NotContains(t, silent, "firewall")
+	for _, lookup := range []*net.DNSError{{Err: "i/o timeout", IsTimeout: true}, {Err: "no such host", IsNotFound: true}} {
+		config, err := parseURL("postgres://bot@db.example/adfbot?sslmode=disable")
+		require.NoError(t, err)
+		config.LookupFunc = func(context.Context, string) ([]string, error) { return nil, lookup }
+		_, err = pgconn.ConnectConfig(t.Context(), config)
+		require.Contains(t, s.advice(err), "this host cannot look up the name of the server: correct it, or this host's DNS")
+	}
 	require.Contains(t, s.advice(context.DeadlineExceeded), "whether another program holds a lock in it")
 }
 

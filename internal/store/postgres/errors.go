@@ -61,11 +61,14 @@ func (s *Store) advice(err error) string {
 	var own adviceError
 	var pg *pgconn.PgError
 	var connect *pgconn.ConnectError
+	var dns *net.DNSError
 	switch {
 	case errors.As(err, &own):
 		return own.advice
 	case errors.As(err, &pg):
 		return s.adviceOn(pg)
+	case errors.As(err, &connect) && errors.As(err, &dns):
+		return "this host cannot look up the name of the server: correct it, or this host's DNS"
 	case errors.As(err, &connect) && isTimeout(err) && strings.Contains(err.Error(), "dial error"): // pgconn has no value for it
 		return "nothing answers at that address: see whether it is right, whether that machine is up, and whether a firewall drops what this host sends"
 	case errors.As(err, &connect) && isTimeout(err):
