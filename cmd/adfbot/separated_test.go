@@ -281,6 +281,19 @@ func TestStateInContainer(t *testing.T) {
 	require.NoDirExists(t, s.path("nothing"))
 }
 
+// A daemon whose directory was removed seems to have its state elsewhere, too.
+func TestStateDirectoryIsLost(t *testing.T) {
+	t.Parallel()
+	s := newSeparated(t)
+	s.start()
+	require.NoError(t, os.Rename(s.path("state"), s.path("removed")))
+	stdout, _, _ := s.run(0, "check", "--offline")
+	require.Contains(t, stdout, "; if the state is lost, stop the daemon and run `adfbot check`")
+	s.stop()
+	stdout, _, _ = s.run(daemonUser, "check", "--offline")
+	require.Contains(t, stdout, "run as root: install -d -o "+strconv.Itoa(daemonUser)+" "+s.path("state"))
+}
+
 // What issue, flag, refusal and page say about resuming works for a person who is neither root nor the bot's user.
 func TestSeparatedResumeAdvice(t *testing.T) {
 	t.Parallel()

@@ -170,7 +170,8 @@ func Elsewhere(cfg *config.Config) error {
 	}
 	return &store.UnusableError{
 		Path: cfg.OwnPath(), Denied: true, Err: fmt.Errorf("the daemon at %s has its state elsewhere", cfg.HTTP.Socket),
-		Advice: fmt.Sprintf("if the daemon runs in a container, run this there (`docker exec`); else mount its disk, or correct `%s`", key),
+		Advice: fmt.Sprintf("if the daemon runs in a container, run this there (`docker exec`); else mount the disk of the state, or correct `%s`; "+
+			"if the state is lost, stop the daemon and run `adfbot check`", key),
 	}
 }
 
