@@ -194,7 +194,7 @@ func (a *app) runAsOwner(ctx context.Context, name string, args []string, err er
 	if a.configPath == "" {
 		args = slices.Concat(cfg.Flag(), args)
 	}
-	if missing := bot.StateAway(ctx, cfg); missing != "" {
+	if missing := bot.MissingFile(ctx, cfg); missing != "" {
 		return missing // its owner would make a new one
 	}
 	command := "adfbot"

@@ -463,8 +463,12 @@ func TestWorkflowOfARenamedRepository(t *testing.T) {
 		}, false},
 		"no workflow": {func(w *world) {
 			w.change("    actions: {repo: "+agents+", workflow: "+workflow+", disable: true}\n", "")
+			w.sweepWell()
 		}, false},
-		"another workflow": {func(w *world) { w.change(agents+", workflow: "+workflow, renamed+", workflow: lint.yaml") }, false},
+		"another workflow": {func(w *world) {
+			w.change(agents+", workflow: "+workflow, renamed+", workflow: lint.yaml")
+			w.sweepWell()
+		}, false},
 	} {
 		t.Run(what, func(t *testing.T) {
 			w := actionsWorld(t, ", disable: true")
@@ -473,9 +477,6 @@ func TestWorkflowOfARenamedRepository(t *testing.T) {
 			w.Gitea.Rename(agents, "agents-2")
 			w.Gitea.ResetRequests()
 			c.change(w)
-			if strings.Contains(what, "workflow") {
-				w.sweepWell()
-			}
 			if c.paused {
 				w.sweepWell()
 				require.False(t, w.Gitea.WorkflowActive(renamed, workflow))

@@ -132,9 +132,9 @@ func MissingState(ctx context.Context, cfg *config.Config) string {
 	return fmt.Sprintf("%s is missing, although the pause directory belongs to an installation: if %s", cfg.State, whereItIs(cfg))
 }
 
-// StateAway is [MissingState] of a state that is a file, or "" if it is there or may be. The disk of one that is missing may not be mounted:
-// then the rights to what is in its place say nothing about those to the state.
-func StateAway(ctx context.Context, cfg *config.Config) string {
+// MissingFile is [MissingState] of a state in a file, or "" if the file is or may be there. If its disk is not mounted, the rights to what is
+// in its place say nothing about those to the state.
+func MissingFile(ctx context.Context, cfg *config.Config) string {
 	if cfg.Shared() {
 		return ""
 	}

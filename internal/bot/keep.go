@@ -37,8 +37,8 @@ type Kept struct {
 
 	Paused bool // it has a flag
 
-	own  bool   // File is in a spool of this user's own, which nobody else reads
-	away string // see [StateAway]
+	own     bool   // File is in a spool of this user's own, which nobody else reads
+	missing string // see [MissingFile]
 }
 
 // Keep spools a result that cannot be stored now: beside the state, or in one of own. A project whose spooled failures reach its
@@ -68,14 +68,14 @@ func Keep(ctx context.Context, cfg *config.Config, own hostlocal.OwnSpools, r st
 	}
 	var err error
 	if cfg.Shared() && len(own) > 0 && checkLocalDir(ctx, cfg) != nil { // e.g. its disk is not mounted: then nobody finds what is kept there
-		k.File, _ = elsewhere(cfg, own).Add(r)
+		k.File, _ = spoolsOffDisk(cfg, own).Add(r)
 	}
 	if k.own = k.File != ""; !k.own {
 		k.File, err = hostlocal.At(cfg.LocalDir).Spool().Add(r)
 	}
 	if err != nil {
 		if cfg.HTTP.Socket == "" && cfg.SocketErr == nil && errors.Is(err, fs.ErrPermission) {
-			if k.away = StateAway(ctx, cfg); k.away == "" {
+			if k.missing = MissingFile(ctx, cfg); k.missing == "" {
 				return k, err // this user can never record what is in a spool of its own
 			}
 		}
@@ -93,8 +93,8 @@ func Keep(ctx context.Context, cfg *config.Config, own hostlocal.OwnSpools, r st
 	return k, nil
 }
 
-// elsewhere returns the spools of a user's own that are not on the disk of local_dir, as is the home of the bot's user.
-func elsewhere(cfg *config.Config, own hostlocal.OwnSpools) hostlocal.OwnSpools {
+// spoolsOffDisk returns those of a user's own spools that are not on the disk of local_dir. The home of the bot's user is there.
+func spoolsOffDisk(cfg *config.Config, own hostlocal.OwnSpools) hostlocal.OwnSpools {
 	disk := cfg.LocalDir
 	if strings.HasSuffix(disk, ".d") { // of a state that was moved from the directory around it
 		disk = filepath.Dir(disk)
@@ -248,8 +248,8 @@ func (k Kept) Text() string {
 		by = "this user's next adfbot exec, record or sweep that can"
 	}
 	s := fmt.Sprintf("the result is kept in %s and is recorded by %s; do not record it again", k.File, by)
-	if k.away != "" {
-		s += "\n" + k.away
+	if k.missing != "" {
+		s += "\n" + k.missing
 	}
 	if k.Failures == 0 {
 		return s
