@@ -343,6 +343,25 @@ func TestAnotherCommandHasSentAKeptResult(t *testing.T) {
 	require.Empty(t, files(t, spool))
 }
 
+// Another command that pauses the project renames the result for which it does, and sends nothing.
+func TestAnotherCommandHasRenamedAKeptResult(t *testing.T) {
+	d := newDaemon(t)
+	c, _ := newClient(t, d.socket)
+	keep(t, c, result("odilo", "one"))
+	keep(t, c, result("odilo", "two"))
+	kept, send := c.spools.List(), c.http.Transport.RoundTrip
+	c.http.Transport = roundTripper(func(r *http.Request) (*http.Response, error) {
+		_, err := kept[1].MarkPaused(time.Now())
+		require.NoError(t, err)
+		return send(r)
+	})
+	require.Nil(t, c.Report(t.Context(), result("odilo", "three")).Result, "it must not overtake the second one")
+	require.Equal(t, []string{"one"}, d.runs)
+	c.http.Transport = roundTripper(send)
+	require.NotNil(t, c.Report(t.Context(), result("odilo", "four")).Result)
+	require.Equal(t, []string{"one", "two", "three", "four"}, d.runs)
+}
+
 // The daemon accepts results again between the kept one that it puts off and the new one, which must not overtake that.
 func TestNewResultStaysBehindKeptOnes(t *testing.T) {
 	d := newDaemon(t)

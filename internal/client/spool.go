@@ -71,7 +71,7 @@ func (c *Client) sendKept(ctx context.Context, m *messages) (left map[string]err
 		r := e.Result.ByClock(c.moment()).Bounded(c.now())
 		var err error
 		if r.Output, err = e.Output(); err != nil {
-			if !errors.Is(err, fs.ErrNotExist) { // else another command of this user has just sent it
+			if !errors.Is(err, fs.ErrNotExist) || e.Renamed() { // else another command of this user has just sent it
 				left[project] = err
 			}
 			continue

@@ -391,6 +391,17 @@ func (e Spooled) Output() (string, error) {
 	return r.Output, err
 }
 
+// Renamed reports whether another process has renamed the file, as [Spooled.MarkPaused] does, rather than removed it.
+func (e Spooled) Renamed() bool {
+	marked := func(file string) bool {
+		return strings.HasSuffix(file, pausedSuffix) || strings.HasSuffix(file, heldSuffix)
+	}
+	files, _ := Spool(filepath.Dir(e.File)).files(spoolSuffix)
+	return slices.ContainsFunc(files, func(file string) bool { // results that were added at once may have one number
+		return numberOf(file) == numberOf(e.File) && marked(file) != marked(e.File)
+	})
+}
+
 func readSpooled(file string) (store.Result, error) {
 	f, err := openRegular(file, os.O_RDONLY)
 	if err != nil {
