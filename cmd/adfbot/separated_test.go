@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/terraphim/adfbot/internal/testhost"
+	"github.com/terraphim/adfbot/pause"
 )
 
 // The users of the separated set-up. They need no entry in the user database.
@@ -512,6 +513,15 @@ func TestSeparatedUsersWithoutSocket(t *testing.T) {
 	}
 	_, stderr, _ := s.run(daemonUser, "exec", "--project", "odilo", "--", "true")
 	require.NotContains(t, stderr, "http.socket")
+
+	// Of a fleet's host, such a user cannot see local_dir, which may then not look like one that is not mounted.
+	fleet := strings.Replace(text, "state: "+s.path("state/adfbot.db"), "state: postgres://adfbot@127.0.0.1:1/adfbot\nlocal_dir: "+s.path("state"), 1)
+	require.NoError(t, os.WriteFile(s.path("config.yaml"), []byte(fleet), 0o644))
+	mark := pause.Mark{Host: pause.NewRandomID(), Epoch: pause.NewRandomID()}.String()
+	require.NoError(t, os.WriteFile(s.path("pause/"+pause.MarkName), []byte(mark), 0o644))
+	_, stderr, _ = s.run(agentUser, "record", "--project", "odilo", "--failure")
+	require.Contains(t, stderr, "is LOST unless you record it: adfbot record --project odilo")
+	require.NoError(t, os.WriteFile(s.path("config.yaml"), []byte(text), 0o644))
 
 	// A session that began before its user joined the group.
 	require.NoError(t, os.Chown(s.path("state"), daemonUser, agentUser))

@@ -50,10 +50,10 @@ func (d *Dir) KnownHostID() (string, error) {
 	return h.id, nil
 }
 
-// HasHostID reports whether the directory has the id of a host, or a damaged one.
+// HasHostID reports whether the directory has the id of a host or a damaged one, or may have one that this user cannot see.
 func (d *Dir) HasHostID() bool {
 	_, err := os.Lstat(d.folder(hostFile))
-	return err == nil
+	return !errors.Is(err, fs.ErrNotExist)
 }
 
 // host is the content of hostFile.
