@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -702,39 +703,66 @@ func (unreachable) RoundTrip(*http.Request) (*http.Response, error) {
 	return nil, errors.New("connection refused")
 }
 
-// A host that cannot reach Gitea leaves it to the others for a while.
+// A host that cannot reach Gitea, or whose token is refused there, leaves it to the others for a while.
 func TestGiteaReachedByOneHost(t *testing.T) {
 	t.Parallel()
-	f := newHosts(t, 2)
-	a, b := f[0], f[1]
-	sweep := func(w *world, env bot.Env) error {
-		d, err := bot.Open(ctx, w.cfg, bot.Daemon, env)
-		require.NoError(t, err)
-		defer func() { require.NoError(t, d.Close()) }()
-		first, second := error(nil), error(nil)
-		_, first = d.Sweep(ctx, escalate.SweepOptions{})
-		_, second = d.Sweep(ctx, escalate.SweepOptions{})
-		require.NoError(t, second)
-		return first
+	for name, c := range map[string]struct {
+		spoil func(b *world, env *bot.Env)
+		want  string
+		token bool // it is taken for a good one
+	}{
+		"unreachable": {func(_ *world, env *bot.Env) { env.Transport = unreachable{} }, "connection refused", true},
+		"old token":   {func(b *world, _ *bot.Env) { b.vars["BOT_TOKEN"] = "revoked" }, "status 401", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newHosts(t, 2)
+			a, b := f[0], f[1]
+			sweep := func(w *world, env bot.Env) error {
+				d, err := bot.Open(ctx, w.cfg, bot.Daemon, env)
+				require.NoError(t, err)
+				defer func() { require.NoError(t, d.Close()) }()
+				_, first := d.Sweep(ctx, escalate.SweepOptions{})
+				_, second := d.Sweep(ctx, escalate.SweepOptions{})
+				require.NoError(t, second)
+				require.NoError(t, d.Beat(ctx))
+				return first
+			}
+			env := b.env()
+			c.spoil(b, &env)
+			trip := func() {
+				d, err := bot.Open(ctx, b.cfg, bot.Results, env)
+				require.NoError(t, err)
+				defer func() { require.NoError(t, d.Close()) }()
+				for range 3 {
+					_, err := d.Record(ctx, failure("odilo"))
+					require.NoError(t, err)
+				}
+			}
+			trip()
+			require.True(t, b.paused("odilo"))
+			require.ErrorContains(t, sweep(b, env), c.want)
+			require.Equal(t, c.token, b.canIssue())
+			require.Empty(t, a.issues(""))
+			a.pass(time.Minute)
+			require.NoError(t, sweep(a, a.env()), "nothing keeps the sweep from another host")
+			require.Len(t, a.issues("open"), 1)
+		})
 	}
-	env := b.env()
-	env.Transport = unreachable{}
-	trip := func() {
-		d, err := bot.Open(ctx, b.cfg, bot.Results, env)
-		require.NoError(t, err)
-		defer func() { require.NoError(t, d.Close()) }()
-		for range 3 {
-			_, err := d.Record(ctx, failure("odilo"))
-			require.NoError(t, err)
-		}
-	}
-	trip()
-	require.True(t, b.paused("odilo"))
-	require.ErrorContains(t, sweep(b, env), "connection refused")
-	require.Empty(t, a.issues(""))
-	a.pass(time.Minute)
-	require.NoError(t, sweep(a, a.env()), "nothing keeps the sweep from another host")
-	require.Len(t, a.issues("open"), 1)
+}
+
+// canIssue reports what the other hosts know of this one's token of Gitea.
+func (w *world) canIssue() (can bool) {
+	w.Helper()
+	id, err := hostlocal.At(w.cfg.LocalDir).HostID(ctx)
+	require.NoError(w, err)
+	w.inFleet(func(f store.Fleet) {
+		hosts, err := f.Hosts(ctx)
+		require.NoError(w, err)
+		n := slices.IndexFunc(hosts, func(h store.Host) bool { return h.ID == id })
+		can = hosts[n].CanIssue
+	})
+	return can
 }
 
 // A host that cannot write a flag runs nothing of the project that is paused, and writes the flag as soon as it can.

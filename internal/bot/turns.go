@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"sync"
 	"time"
 
@@ -20,20 +21,23 @@ const sweepClaim = "sweep"
 const sweepWait = 20 * time.Second
 
 // errNotOurTurn means that this host leaves Gitea to the others for now.
-var errNotOurTurn = errors.New("this host could not reach Gitea the last time, so it leaves the sweep to the others for a while")
+var errNotOurTurn = errors.New("this host could not reach Gitea the last time, or its token was refused there, so it leaves the sweep to the others for a while")
 
-// turns says when a host that cannot reach Gitea tries again: another one may reach it, and has to get the claim.
+// turns says when a host that cannot reach Gitea, or whose token is refused there, tries again: another one may do better, and has to get
+// the claim before this one has put off again what is due.
 type turns struct {
-	mu    sync.Mutex
-	fails int
-	next  time.Time
+	mu      sync.Mutex
+	fails   int
+	next    time.Time
+	refused bool
 }
 
-// swept notes whether a sweep could reach Gitea.
+// swept notes whether a sweep could reach Gitea, and whether Gitea took the token.
 func (t *turns) swept(err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if failed, ok := errors.AsType[*tracker.Error](err); !ok || failed.Status != 0 {
+	failed, ok := errors.AsType[*tracker.Error](err)
+	if t.refused = ok && failed.Status == http.StatusUnauthorized; !t.refused && (!ok || failed.Status != 0) {
 		t.fails, t.next = 0, time.Time{}
 		return
 	}
@@ -46,6 +50,13 @@ func (t *turns) ours() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return !time.Now().Before(t.next)
+}
+
+// tokenRefused reports whether Gitea refused the token the last time.
+func (t *turns) tokenRefused() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.refused
 }
 
 // claimSweep claims the sweep of all projects for this host. The returned context ends with the claim.

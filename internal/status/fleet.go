@@ -41,7 +41,7 @@ type Host struct {
 	Retired       *time.Time `json:"retired"`    // null: it is not
 	Spooled       int        `json:"spooled"`    // results that wait there
 	DirError      string     `json:"dir_error"`  // what is wrong with its pause directory
-	CanIssue      bool       `json:"can_issue"`  // it can read the token of Gitea
+	CanIssue      bool       `json:"can_issue"`  // it can read the token of Gitea, which took it the last time
 	ClockOffset   int64      `json:"clock_offset_ms"`
 	Config        string     `json:"config"` // a hash
 	ConfigDiffers bool       `json:"config_differs"`

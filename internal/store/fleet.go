@@ -19,7 +19,7 @@ type Host struct {
 	Offset   time.Duration `json:"-"`               // of the host's clock from the state's
 	Spooled  int           `json:"spooled"`         // results that wait there
 	DirError string        `json:"dir_error,omitzero"`
-	CanIssue bool          `json:"can_issue"`        // it can read the token of Gitea
+	CanIssue bool          `json:"can_issue"`        // it can read the token of Gitea, which took it the last time
 	Retired  time.Time     `json:"retired,omitzero"` // zero: it is not
 	IDShared time.Time     `json:"-"`                // when a machine last found that another one reports under the same id; zero: never
 }

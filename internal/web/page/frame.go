@@ -82,7 +82,7 @@ func (v *indexView) addFleet(f *status.Fleet) {
 	for _, h := range f.In(status.HostHere, status.HostAway) {
 		row := hostRow{Host: h, Label: f.Label(h), Now: h.StateText(f.At), Remarks: h.Remarks()}
 		row.Also = fmt.Sprintf("%s in its spool, %s missing, %s", text.Plural(h.Spooled, "result"), text.Plural(h.FlagsMissing, "flag"),
-			map[bool]string{true: "reads the token of Gitea", false: "cannot read the token of Gitea"}[h.CanIssue])
+			map[bool]string{true: "reads the token of Gitea", false: "has no valid token of Gitea"}[h.CanIssue])
 		if h.Seen != nil {
 			row.Heard = newMoment(*h.Seen, f.At)
 		}
