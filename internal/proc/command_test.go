@@ -330,6 +330,18 @@ func TestSignalsArePassedOn(t *testing.T) {
 	}
 }
 
+// Whoever sends a signal that does not mean the end, such as an order to reload, means the command alone: what it has started may not
+// expect one. An end is for all that the command has started, as it is for timeout(1) and systemd.
+func TestSignalsReachWhatTheCommandHasStarted(t *testing.T) {
+	for s, code := range map[syscall.Signal]int{syscall.SIGHUP: 137, syscall.SIGUSR1: 137, syscall.SIGALRM: 137, syscall.SIGTERM: 143} {
+		c, dir, _ := shell(t, "trap 'r=1' HUP USR1 ALRM TERM; sleep 60 & c=$!; touch DIR/begun; until [ $r ]; do sleep 0.01; done; kill -KILL $c; "+
+			"wait $c; exit $?")
+		exit := start(t, c, dir)
+		c.Signals.Send(s)
+		require.Equal(t, code, exit().Code, s)
+	}
+}
+
 // A program that reloads at SIGHUP was not told to end.
 func TestReload(t *testing.T) {
 	c, dir, _ := shell(t, "trap 'r=1' HUP; touch DIR/begun; until [ $r ]; do sleep 0.01; done; sleep 0.02; exit 7")

@@ -65,7 +65,8 @@ func (t *target) endRest(at time.Time) {
 }
 
 // forward passes on a signal that this process received. In a group in the foreground of a terminal, the keys of the terminal
-// send the signals to both.
+// send the signals to both. An end is for the whole group, which timeout(1) would reach. Any other signal, such as an order to reload, is for
+// the command alone: it would end what the command has started.
 func (t *target) forward(s syscall.Signal) {
 	if s == syscall.SIGCONT {
 		t.woken = time.Now()
@@ -73,7 +74,11 @@ func (t *target) forward(s syscall.Signal) {
 	keyed := s == syscall.SIGINT || s == syscall.SIGQUIT
 	switch {
 	case t.ownGroup && fatal(s):
-		t.send(s)
+		if keyed || s == syscall.SIGTERM {
+			t.send(s)
+		} else {
+			_ = t.command.Signal(s)
+		}
 		t.send(syscall.SIGCONT)
 	case t.ownGroup, keyed && !self().foreground, !keyed && fatal(s), t.stopped && s == syscall.SIGCONT:
 		t.send(s)
