@@ -306,6 +306,20 @@ func promSyntax(expr string) error {
 	return nil
 }
 
+// Of a series that has just begun, a range has only what there is: an alert that tells of a whole day has to see that the day is there.
+func TestAlertsOfARange(t *testing.T) {
+	found := 0
+	for _, rules := range alertGroups(t) {
+		for _, r := range rules {
+			for _, span := range submatches(`_over_time\([^)]*\[(\w+)\]\)`, r.Expr) {
+				require.Contains(t, r.Expr, " offset "+span+")", r.Alert)
+				found++
+			}
+		}
+	}
+	require.Positive(t, found)
+}
+
 // Every alert says what is wrong, and its topic what to do.
 func TestAlertsAreDocumented(t *testing.T) {
 	text := topic(t, "metrics")
