@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"gopkg.in/yaml.v3"
@@ -318,6 +319,22 @@ func TestAlertsOfARange(t *testing.T) {
 		}
 	}
 	require.Positive(t, found)
+}
+
+// A nightly job that takes some minutes longer than the night before has had no result for a day, and is in order.
+func TestAlertsOfNightlyJobs(t *testing.T) {
+	found := 0
+	for _, rules := range alertGroups(t) {
+		for _, r := range rules {
+			if strings.Contains(r.Expr+" ", "> 86400 ") {
+				limit, err := time.ParseDuration(r.For)
+				require.NoError(t, err, r.Alert)
+				require.GreaterOrEqual(t, limit, time.Hour, r.Alert)
+				found++
+			}
+		}
+	}
+	require.Equal(t, 2, found)
 }
 
 // Every alert says what is wrong, and its topic what to do.
