@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"gopkg.in/yaml.v3"
@@ -304,6 +305,36 @@ func promSyntax(expr string) error {
 		return fmt.Errorf("this is left over: %s", expr)
 	}
 	return nil
+}
+
+// Of a series that has just begun, a range has only what there is: an alert that tells of a whole day has to see that the day is there.
+func TestAlertsOfARange(t *testing.T) {
+	found := 0
+	for _, rules := range alertGroups(t) {
+		for _, r := range rules {
+			for _, span := range submatches(`_over_time\([^)]*\[(\w+)\]\)`, r.Expr) {
+				require.Contains(t, r.Expr, " offset "+span+")", r.Alert)
+				found++
+			}
+		}
+	}
+	require.Positive(t, found)
+}
+
+// A nightly job that takes some minutes longer than the night before has had no result for a day, and is in order.
+func TestAlertsOfNightlyJobs(t *testing.T) {
+	found := 0
+	for _, rules := range alertGroups(t) {
+		for _, r := range rules {
+			if strings.Contains(r.Expr+" ", "> 86400 ") {
+				limit, err := time.ParseDuration(r.For)
+				require.NoError(t, err, r.Alert)
+				require.GreaterOrEqual(t, limit, time.Hour, r.Alert)
+				found++
+			}
+		}
+	}
+	require.Equal(t, 2, found)
 }
 
 // Every alert says what is wrong, and its topic what to do.
