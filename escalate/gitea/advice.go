@@ -207,7 +207,7 @@ func adviseAnswer(r request, base string, resp *http.Response, err error) string
 		status == http.StatusForbidden && !ours && resp.Header.Get("Content-Type") != "": // or none at all
 		return "a proxy in front of Gitea refuses this: let requests to " + api + " pass it"
 	case status == http.StatusUnauthorized, status == http.StatusForbidden, status == http.StatusPreconditionFailed:
-		return adviseRefusal(err.Error())
+		return adviseRefusal(r, err.Error())
 	case errors.Is(err, errAnswer):
 		return "a proxy or cache in front of Gitea may have answered: let requests to " + api + " through unchanged"
 	case status/100 == 5 && status != http.StatusNetworkAuthenticationRequired:
@@ -247,7 +247,11 @@ func isEncoded(resp *http.Response, err error) bool {
 var requiredScope = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`required=\[([a-z:]+)`) })
 
 // adviseRefusal is for Gitea's own words about a token or a right.
-func adviseRefusal(message string) string {
+func adviseRefusal(r request, message string) string {
+	unit := "issues"
+	if aboutWorkflow(r) {
+		unit = "Actions"
+	}
 	if m := requiredScope().FindStringSubmatch(message); m != nil {
 		scope := strings.Replace(m[1], "read:issue", "write:issue", 1)
 		return "make a token with the scope " + scope + " too, and put it where gitea.token_file or gitea.token_env points"
@@ -261,9 +265,9 @@ func adviseRefusal(message string) string {
 		"must change your password": "sign in to Gitea as the token's account, and change its password; where it can't sign in, as an account of the type bot, " +
 			"run on the server: gitea admin user must-change-password --unset and its login",
 		"open dependencies":                    "close the issues that it depends on, or remove these dependencies in Gitea",
-		"should have a permission to write":    "give the token's account write access to the repository's issues",
-		"write permission is required":         "give the token's account write access to the repository's issues",
-		"should have specific read permission": "the repository's issues are disabled, or hidden from the token's account: enable them in its settings, or give the account access to them",
+		"should have a permission to write":    "give the token's account write access to the repository's " + unit,
+		"write permission is required":         "give the token's account write access to the repository's " + unit,
+		"should have specific read permission": "the repository's " + unit + " are disabled, or hidden from the token's account: enable them in its settings, or give the account access to them",
 	} {
 		if strings.Contains(message, words) {
 			return advice

@@ -447,7 +447,7 @@ func (b *Bot) changeWorkflow(ctx context.Context, project string) error {
 		var te *tracker.Error
 		if !isOurs && errors.As(err, &te) && te.Outcome == tracker.Refused { // nothing was disabled
 			delete(all, project)
-			err = errors.Join(adviseWorkflow(err), b.storeDisabled(ctx, all))
+			err = errors.Join(err, b.storeDisabled(ctx, all))
 		}
 		return err
 	}
@@ -476,7 +476,7 @@ func (b *Bot) enableWorkflow(ctx context.Context, project string, own status.Wor
 		removed, err = true, nil // an operator has taken it out of the configuration: nobody waits for it any more
 	}
 	if err != nil {
-		return adviseWorkflow(err)
+		return err
 	}
 	fault.Point(ctx, "workflow-enabled")
 	delete(all, project)
@@ -500,17 +500,25 @@ func movedTo(err error) string {
 	return ""
 }
 
-// errWorkflowHidden means that Gitea shows neither a workflow nor its repository.
-var errWorkflowHidden = errors.New("its repository is missing, or hidden from the token's account: give the account access, and enable Actions there; " +
-	"this is retried automatically. If it is gone for good, take `actions` out of the project")
+// errWorkflowHidden means that Gitea shows neither a workflow nor the runs of its repository.
+var errWorkflowHidden = errors.New("its repository is missing, its Actions are disabled, or they are hidden from the token's account: enable them, " +
+	"or give the account access; " +
+	"this is retried automatically. If they are gone for good, take `actions` out of the project")
+
+// hidesActions reports whether Gitea answers as for a repository that is missing or hidden, or as for one whose Actions are.
+func hidesActions(err error) bool {
+	var te *tracker.Error
+	return tracker.IsStatus(err, http.StatusNotFound) ||
+		tracker.IsStatus(err, http.StatusForbidden) && errors.As(err, &te) && strings.Contains(te.Detail, "specific read permission")
+}
 
 // enableUnlessRemoved enables a workflow, or reports that its file was removed. Gitea answers alike, with 404, for such a workflow and for every
 // one of a repository that is missing or hidden. So after a 404 it checks that runs can be read there, and asks once more.
 func (b *Bot) enableUnlessRemoved(ctx context.Context, repo tracker.Repo, name string) (removed bool, err error) {
-	if err = b.gitea.EnableWorkflow(ctx, repo, name, true); !tracker.IsStatus(err, http.StatusNotFound) {
+	if err = b.gitea.EnableWorkflow(ctx, repo, name, true); !hidesActions(err) {
 		return false, err
 	}
-	if _, _, err = b.gitea.WorkflowRuns(ctx, repo, 1); tracker.IsStatus(err, http.StatusNotFound) {
+	if _, _, err = b.gitea.WorkflowRuns(ctx, repo, 1); hidesActions(err) {
 		return false, fmt.Errorf("cannot enable workflow %s in %s: %w", name, repo, errWorkflowHidden)
 	} else if err != nil {
 		return false, err
@@ -620,12 +628,4 @@ func (b *Bot) storeDisabled(ctx context.Context, all map[string]status.Workflow)
 		return err
 	}
 	return b.store.SetMeta(ctx, status.WorkflowsKey, string(doc))
-}
-
-// adviseWorkflow says what a refusal to disable or enable a workflow needs.
-func adviseWorkflow(err error) error {
-	if tracker.IsStatus(err, http.StatusForbidden) && !tracker.LacksScope(err) { // else it says so
-		return fmt.Errorf("%w: give the token's account write access to Actions in the repository", err)
-	}
-	return err
 }

@@ -309,7 +309,7 @@ func TestResumeEnablesWorkflow(t *testing.T) {
 		w.Gitea.SetPermission("terraphim", "agents", testworld.Bot, giteatest.None)
 		done := resume(w)
 		require.Equal(t, "odilo is resumed", done.Text)
-		const problem = "cannot enable workflow agent.yaml in terraphim/agents: its repository is missing, or hidden from the token's account"
+		const problem = "cannot enable workflow agent.yaml in terraphim/agents: its repository is missing, its Actions are disabled, or they are hidden from the token's account"
 		require.Contains(t, strings.Join(done.Problems, "\n"), problem)
 		require.True(t, w.project("odilo").Workflow.Disabled)
 		require.Contains(t, w.project("odilo").Workflow.Problem, problem)
@@ -334,6 +334,19 @@ func TestResumeEnablesWorkflow(t *testing.T) {
 		w.sweepWell()
 		require.True(t, w.active())
 		require.Empty(t, w.project("odilo").Workflow.Problem)
+	})
+	t.Run("Actions disabled for good", func(t *testing.T) {
+		w := paused(t)
+		w.Gitea.Inject(giteatest.Fault{Match: giteatest.PathHas("/actions/"), Do: giteatest.Status(http.StatusForbidden,
+			`{"message":"user should have specific read permission or be a repo admin or a site admin"}`)})
+		require.Contains(t, strings.Join(resume(w).Problems, "\n"), "its Actions are disabled")
+		w.change("    actions: {repo: "+agents+", workflow: "+workflow+", disable: true}\n", "")
+		w.sweepWell()
+		w.with(bot.ReadOnly, func(b *bot.Bot) {
+			disabled, err := b.DisabledWorkflows(ctx)
+			require.NoError(t, err)
+			require.Empty(t, disabled)
+		})
 	})
 	t.Run("gone for good", func(t *testing.T) {
 		w := paused(t)
@@ -502,9 +515,10 @@ func TestWorkflowMayNotBeDisabled(t *testing.T) {
 	w.Gitea.AddToken(testworld.Bot, token, "write:issue", "read:user", "write:repository")
 	w.Gitea.SetPermission("terraphim", "agents", testworld.Bot, giteatest.Read)
 	_, err = w.sweep()
-	require.ErrorContains(t, err, "give the token's account write access to Actions in the repository")
+	require.ErrorContains(t, err, "give the token's account write access to the repository's Actions")
+	require.NotContains(t, err.Error(), "issues:")
 	require.False(t, w.project("odilo").Workflow.Disabled)
-	require.Contains(t, w.project("odilo").Workflow.Problem, "give the token's account write access to Actions in the repository")
+	require.Contains(t, w.project("odilo").Workflow.Problem, "give the token's account write access to the repository's Actions")
 	was := w.yaml
 	w.change(", disable: true", "")
 	w.sweepWell()

@@ -84,7 +84,7 @@ func (c *checker) workflows(ctx context.Context, client *gitea.Client) {
 		case !active && !ours:
 			c.add(Warn, "actions", "%s: somebody has disabled the workflow %s of %s, and adfbot will not enable it", p.ID, a.Workflow, repo)
 		}
-		if a.Disable && c.failed("actions", adviseWorkflow(client.MayDisableWorkflows(ctx, repo))) {
+		if a.Disable && c.failed("actions", client.MayDisableWorkflows(ctx, repo)) {
 			continue
 		}
 		c.add(OK, "actions", "%s: the runs of %s in %s can be read", p.ID, a.Workflow, repo)
