@@ -3,13 +3,13 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"strconv"
 
 	"github.com/spf13/cobra"
 
 	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/internal/status"
+	"github.com/terraphim/adfbot/internal/store"
 	"github.com/terraphim/adfbot/internal/text"
 )
 
@@ -21,7 +21,7 @@ func (a *app) hostsCmd() *cobra.Command {
 		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			b, cfg, err := a.open(cmd.Context(), bot.ReadOnly)
-			if cfg != nil && errors.Is(err, fs.ErrNotExist) {
+			if cfg != nil && store.NoState(err) {
 				return a.printHosts(status.Fleet{State: cfg.State, Shared: cfg.Shared(), At: a.time().UTC(), Hosts: []status.Host{}}, asJSON)
 			}
 			if err != nil {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 
 	"github.com/spf13/cobra"
 
@@ -12,6 +11,7 @@ import (
 	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/internal/config"
 	"github.com/terraphim/adfbot/internal/status"
+	"github.com/terraphim/adfbot/internal/store"
 	"github.com/terraphim/adfbot/internal/store/postgres"
 	"github.com/terraphim/adfbot/internal/text"
 )
@@ -19,7 +19,7 @@ import (
 // knows reports whether state or flags know a project that is not configured. It writes nothing: the id may be a typo.
 func (a *app) knows(ctx context.Context, cfg *config.Config, project string) (bool, error) {
 	b, err := bot.Open(ctx, cfg, bot.ReadOnly, a.env(nil))
-	if errors.Is(err, fs.ErrNotExist) {
+	if store.NoState(err) {
 		return false, nil
 	}
 	if err != nil {

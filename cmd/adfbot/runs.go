@@ -2,9 +2,7 @@ package main
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
-	"io/fs"
 	"slices"
 	"strconv"
 	"strings"
@@ -177,7 +175,7 @@ func (a *app) readNamed(cmd *cobra.Command, names []string, read func(b *bot.Bot
 		return err
 	}
 	b, err := bot.Open(cmd.Context(), cfg, bot.ReadOnly, a.env(nil))
-	if errors.Is(err, fs.ErrNotExist) {
+	if store.NoState(err) {
 		if missing := bot.MissingState(cmd.Context(), cfg); missing != "" {
 			a.warnf("%s\n", missing)
 		}

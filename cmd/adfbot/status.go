@@ -3,9 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"slices"
 	"strings"
 	"time"
@@ -72,7 +70,7 @@ func (a *app) status(ctx context.Context, names []string, f statusFlags) error {
 		return err
 	}
 	b, err := bot.Open(ctx, cfg, bot.ReadOnly, a.envWithSpools(cfg))
-	if errors.Is(err, fs.ErrNotExist) {
+	if store.NoState(err) {
 		return a.statusOfNothing(ctx, cfg, names, f.json)
 	}
 	if err != nil {

@@ -52,11 +52,12 @@ func (c *checker) add(l Level, what, format string, args ...any) {
 	}
 }
 
-// failed adds a finding for an error, and reports whether there is one. What is denied to a person need not be denied to the bot.
+// failed adds a finding for an error, and reports whether there is one. What is denied to a person need not be denied to the bot, who
+// may have an id like a person's, as in the image: the state is the bot's.
 func (c *checker) failed(what string, err error) bool {
 	file, ok := errors.AsType[*fs.PathError](err)
-	if ok && errors.Is(file, fs.ErrPermission) && hostlocal.Me().IsPerson() {
-		if owner := hostlocal.Owner(file.Path); owner.UID != hostlocal.Me().UID {
+	if me := hostlocal.Me(); ok && errors.Is(file, fs.ErrPermission) && me.IsPerson() && hostlocal.BotUser(c.cfg.OwnPath()).UID != me.UID {
+		if owner := hostlocal.Owner(file.Path); owner.UID != me.UID {
 			c.add(Fail, what, "%v: the file belongs to %s: %s", file, owner.Name, c.runAs(owner))
 			return true
 		}

@@ -681,6 +681,12 @@ func TestCheckAsPerson(t *testing.T) {
 	w.change("gitea:", "http: {webhook_secret_file: DIR/token}\ngitea:")
 	require.Contains(t, check(person), "FAIL http open "+w.Dir+"/token: permission denied: the file belongs to #4710: run it as #4710\n")
 
+	// Run as the owner of a file, check would say nothing about the bot, who may have an id like a person's: the image's has.
+	require.NoError(t, os.Chown(w.Dir+"/token", 0, 0))
+	out := check(bot)
+	require.Contains(t, out, "uid 4710 cannot read it: it belongs to uid 0: run adfbot as the bot's user; if that is uid 4710, run chown 4710 "+w.Dir+"/token\n")
+	require.NotContains(t, out, "run it as root")
+
 	require.NoError(t, os.Chown(w.cfg.State, 0, 0)) // by mistake
 	require.NoError(t, os.Chmod(w.cfg.State, 0o644))
 	require.Contains(t, check(person), "FAIL user #4712 may not write "+w.cfg.State+", in the directory of #4710: run it as #4710")
@@ -688,7 +694,7 @@ func TestCheckAsPerson(t *testing.T) {
 		require.NoError(t, os.Chown(path, 0, 0))
 		require.NoError(t, os.Chmod(path, 0o755))
 	}
-	out := check(person)
+	out = check(person)
 	require.Contains(t, out, "(drwxr-xr-x, owner root): run it as root, or as the bot's user; if that may not write it either, chown it to that user")
 	require.NotContains(t, out, "chown #4712")
 }

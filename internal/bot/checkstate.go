@@ -28,7 +28,7 @@ func (c *checker) sharedState(ctx context.Context) {
 	}
 	b, err := Open(ctx, c.cfg, ReadOnly, c.env)
 	switch {
-	case errors.Is(err, fs.ErrNotExist):
+	case store.NoState(err):
 		c.noSchema(ctx, report)
 		return
 	case err == nil:

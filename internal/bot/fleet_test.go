@@ -72,9 +72,33 @@ func TestSharedStateReadOnly(t *testing.T) {
 	t.Parallel()
 	a := newHost(t, testpg.Database(t))
 	_, err := bot.Open(ctx, a.cfg, bot.ReadOnly, a.env())
-	require.ErrorIs(t, err, os.ErrNotExist)
+	require.True(t, store.NoState(err))
 	require.NoDirExists(t, a.cfg.LocalDir)
 	require.Equal(t, "f", testpg.Text(t, a.cfg.State, `SELECT to_regnamespace('adfbot') IS NOT NULL`))
+}
+
+// While something else is missing on the way to the state, such as the socket of a server that is stopped, nobody is told that there is none.
+func TestSharedStateOutOfReachIsNotMissing(t *testing.T) {
+	t.Parallel()
+	for what, state := range map[string]string{
+		"PostgreSQL runs there": "postgres://bot@/adfbot?host=/nonexistent",
+		"/nonexistent/ca":       "postgres://bot@127.0.0.1:1/adfbot?sslmode=verify-full&sslrootcert=/nonexistent/ca",
+		"state_password_file":   "postgres://bot@127.0.0.1:1/adfbot\nstate_password_file: /nonexistent/password",
+	} {
+		w := newHost(t, state)
+		for _, joined := range []bool{false, true} {
+			if joined {
+				require.NoError(t, os.MkdirAll(w.cfg.PauseDir, 0o755))
+				w.Write(filepath.Join(w.cfg.PauseDir, pause.MarkName), pause.Mark{Host: pause.NewRandomID(), Epoch: pause.NewRandomID()}.String())
+			}
+			_, err := bot.Open(ctx, w.cfg, bot.ReadOnly, w.env())
+			require.False(t, store.NoState(err), state)
+			require.ErrorContains(t, err, what)
+			require.NotContains(t, err.Error(), "the database has no state")
+			_, err = bot.DryRun(ctx, w.cfg, w.env())
+			require.ErrorContains(t, err, what, "there is nothing to plan with")
+		}
+	}
 }
 
 // A new host has the flags of all paused projects before its gate lets anything run.

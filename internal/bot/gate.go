@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"time"
 
@@ -15,6 +14,7 @@ import (
 	"github.com/terraphim/adfbot/internal/hostlocal"
 	"github.com/terraphim/adfbot/internal/redact"
 	"github.com/terraphim/adfbot/internal/status"
+	"github.com/terraphim/adfbot/internal/store"
 	"github.com/terraphim/adfbot/pause"
 )
 
@@ -231,7 +231,7 @@ func adviseRestore(ctx context.Context, cfg *config.Config, env Env, err error) 
 		return fmt.Errorf("%w\ncannot tell which projects were paused: a mistake in the configuration leaves open where the state is", status.AdviseRestore(cfg, err))
 	}
 	b, openErr := Open(ctx, cfg, ReadOnly, env)
-	if errors.Is(openErr, fs.ErrNotExist) {
+	if store.NoState(openErr) {
 		return fmt.Errorf("%w\nthere is no state at %s yet: adfbot serve, the first result or adfbot pause creates both", err, cfg.State)
 	}
 	if openErr != nil {

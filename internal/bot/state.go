@@ -71,7 +71,7 @@ func openShared(ctx context.Context, cfg *config.Config, mode Mode, env Env) (*o
 		env.Log.Warn("this host was retired from the fleet, and joins it again as a new host", "was", host, "is", options.Host)
 		s, err = postgres.Open(ctx, cfg.State, options)
 	}
-	if mode == ReadOnly && errors.Is(err, fs.ErrNotExist) {
+	if mode == ReadOnly && store.NoState(err) {
 		err = cmp.Or(missesState(ctx, cfg), err)
 	}
 	if err != nil {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -14,6 +13,7 @@ import (
 	"github.com/terraphim/adfbot/escalate"
 	"github.com/terraphim/adfbot/internal/config"
 	"github.com/terraphim/adfbot/internal/status"
+	"github.com/terraphim/adfbot/internal/store"
 	"github.com/terraphim/adfbot/internal/text"
 )
 
@@ -316,7 +316,7 @@ func pruneAll(prune func() (int, error), limit time.Duration) (pruned int, err e
 // one that it throws away.
 func DryRun(ctx context.Context, cfg *config.Config, env Env, names ...string) (status.SweepReport, error) {
 	b, err := Open(ctx, cfg, ReadOnly, env)
-	if errors.Is(err, fs.ErrNotExist) {
+	if store.NoState(err) {
 		return dryRunWithoutState(ctx, cfg, env, names)
 	}
 	if err != nil {

@@ -75,7 +75,7 @@ func ReadSecretFile(path string) (string, error) {
 	case !mode.IsRegular():
 		return "", fmt.Errorf("%s is not a regular file: name one that holds the secret", path)
 	case mode.Perm()&0o006 != 0 && mountedReadOnly(path):
-		return "", fmt.Errorf("%s is open to every user (mode %04o) on a read-only mount: %s", path, mode.Perm(), mountFix)
+		return "", fmt.Errorf("%s is open to every user (mode %04o) on a read-only mount: %s", path, mode.Perm(), mountFix())
 	case mode.Perm()&0o006 != 0:
 		return "", fmt.Errorf("%s is open to every user (mode %04o): run chmod o-rw %s, and replace the secret if others could read it",
 			path, mode.Perm(), text.ShellQuote(path))
@@ -95,8 +95,10 @@ func ReadSecretFile(path string) (string, error) {
 }
 
 // mountFix is for a container, where no chmod is possible.
-const mountFix = "give it the right mode where it is mounted: `defaultMode: 0440` with the pod's `fsGroup` for a Kubernetes secret, " +
-	"`mode: 0400` with `uid` for a Docker secret; for a bind mount, chmod the file that is mounted"
+func mountFix() string {
+	return fmt.Sprintf("give it the right mode where it is mounted: `defaultMode: 0440` with the pod's `fsGroup` for a Kubernetes secret, "+
+		"`mode: 0400` with `uid` for a Docker secret; for a bind mount, chown the file that is mounted to uid %d and chmod it to 600", os.Geteuid())
+}
 
 // mountedReadOnly reports whether a path is on a file system that this process cannot write.
 func mountedReadOnly(path string) bool {
@@ -119,7 +121,7 @@ func secretError(err error) error {
 	case errors.Is(err, fs.ErrNotExist) && !errors.Is(err, pause.ErrDeadLink):
 		return fmt.Errorf("%w: write the secret to it, then chown it to the bot's user and chmod it to 600", err)
 	case errors.Is(err, fs.ErrPermission) && mountedReadOnly(pathOf(err)):
-		return fmt.Errorf("%w: uid %d cannot read it: %s", err, os.Geteuid(), mountFix)
+		return fmt.Errorf("%w: uid %d cannot read it: %s", err, os.Geteuid(), mountFix())
 	case errors.Is(err, fs.ErrPermission):
 		return fmt.Errorf("%w: uid %d cannot read it: %s", err, os.Geteuid(), ownerFix(pathOf(err)))
 	}

@@ -119,9 +119,12 @@ func TestSecretOnAReadOnlyMount(t *testing.T) {
 	require.ErrorContains(t, err, path+" is open to every user (mode 0444) on a read-only mount: give it the right mode where it is mounted: ")
 	require.ErrorContains(t, err, "`defaultMode: 0440` with the pod's `fsGroup` for a Kubernetes secret, `mode: 0400` with `uid` for a Docker secret")
 	require.NotContains(t, err.Error(), "run chmod")
+	const bind = "for a bind mount, chown the file that is mounted to uid 0 and chmod it to 600"
+	require.ErrorContains(t, err, bind)
 
 	forbidden := &os.PathError{Op: "open", Path: path, Err: os.ErrPermission}
 	require.ErrorContains(t, secretError(forbidden), "cannot read it: give it the right mode where it is mounted")
+	require.ErrorContains(t, secretError(forbidden), bind, "no mode alone lets the bot read a file of root's that others must not")
 	require.ErrorContains(t, readError(path, forbidden), "mount it with a mode that everybody may read")
 }
 

@@ -37,10 +37,11 @@ var (
 
 // UnusableError reports that a file or directory of the state can't be used, and how to fix it. It is [ErrUnusable].
 type UnusableError struct {
-	Path   string
-	Advice string
-	Denied bool // it is [ErrDenied] too
-	Err    error
+	Path    string
+	Advice  string
+	Denied  bool // it is [ErrDenied] too
+	Missing bool // nothing is there
+	Err     error
 }
 
 func (e *UnusableError) Error() string {
@@ -53,6 +54,16 @@ func (e *UnusableError) Is(target error) bool {
 	return target == ErrUnusable || e.Denied && target == ErrDenied
 }
 
+// NoState reports whether an error of a state that was opened to be read means that there is none yet. While one cannot be reached, something
+// else may be missing, too: the server's socket, the file of a certificate or of a password.
+func NoState(err error) bool {
+	var unusable *UnusableError
+	if errors.As(err, &unusable) {
+		return unusable.Missing
+	}
+	return errors.Is(err, fs.ErrNotExist) && !errors.Is(err, ErrUnusable)
+}
+
 // MountedReadOnly is the advice on a file system that is mounted read-only.
 const MountedReadOnly = "its file system is mounted read-only, which Linux does by itself after a disk error: see `dmesg`, then mount it for writing"
 
@@ -61,6 +72,7 @@ const TooManyFiles = "no more files can be opened: raise the limit (`ulimit -n`,
 
 // Unusable returns err as an [*UnusableError]. The advice follows from err if it is "".
 func Unusable(path, advice string, err error) error {
+	missing := advice == "" && errors.Is(err, fs.ErrNotExist)
 	switch {
 	case errors.Is(err, ErrUnusable):
 		return err
@@ -71,7 +83,7 @@ func Unusable(path, advice string, err error) error {
 		advice = "the disk is full: make room, or remove files where only inodes ran out (`df`, `df -i`)"
 	case errors.Is(err, syscall.EFBIG):
 		advice = "raise the limit on the size of files (ulimit -f, or LimitFSIZE= in a unit)"
-	case errors.Is(err, fs.ErrNotExist):
+	case missing:
 		advice = "nothing is there"
 	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
 		advice = TooManyFiles
@@ -81,7 +93,7 @@ func Unusable(path, advice string, err error) error {
 		advice = "see whether `state` names the right file and its disk is mounted"
 	}
 	denied := errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS)
-	return &UnusableError{Path: path, Advice: advice, Denied: denied, Err: err}
+	return &UnusableError{Path: path, Advice: advice, Denied: denied, Missing: missing, Err: err}
 }
 
 // Link reports a symbolic link in the place of a file or directory of the state. Any member of its group could plant one, for

@@ -160,6 +160,33 @@ func TestAdviceOnTimeout(t *testing.T) {
 	require.Contains(t, s.advice(context.DeadlineExceeded), "whether another program holds a lock in it")
 }
 
+// The server may run: nobody knows its address, because its name is misspelt or no name server answers.
+func TestAdviceOnUnknownName(t *testing.T) {
+	t.Parallel()
+	s := &Store{path: "postgres://bot@db.example.org/adfbot"}
+	for name, lookup := range map[string]pgconn.LookupFunc{
+		"misspelt": func(_ context.Context, host string) ([]string, error) {
+			return nil, &net.DNSError{Err: "no such host", Name: host, IsNotFound: true}
+		},
+		"silent": func(ctx context.Context, host string) ([]string, error) {
+			<-ctx.Done()
+			return nil, &net.DNSError{Err: "i/o timeout", Name: host, IsTimeout: true}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			config, err := parseURL(s.path)
+			require.NoError(t, err)
+			config.LookupFunc = lookup
+			short, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+			defer cancel()
+			_, err = newPool(config, nil).dial(short, config)
+			require.ErrorContains(t, s.Wrap(err), "this host cannot look up the name of the server: correct it, or this host's DNS: ")
+			require.ErrorContains(t, s.Wrap(err), "lookup db.example.org: ")
+		})
+	}
+}
+
 // What an outage puts into the mails of cron says each thing once.
 func TestOutageIsBrief(t *testing.T) {
 	t.Parallel()

@@ -94,10 +94,10 @@ func (p *pool) dial(caller context.Context, config *pgconn.Config) (*connection,
 	config.OnNotification = func(*pgconn.PgConn, *pgconn.Notification) { c.notified++ }
 	var err error
 	if c.pg, err = pgconn.ConnectConfig(ctx, config); err != nil {
-		if ctx.Err() != nil {
-			return nil, endOf(ctx, caller)
+		if errors.Is(caller.Err(), context.Canceled) {
+			return nil, caller.Err()
 		}
-		return nil, &databaseError{err}
+		return nil, &databaseError{err} // it says what there was no time for
 	}
 	if err := c.check(caller, &p.clock); err != nil {
 		c.close()
