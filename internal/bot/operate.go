@@ -81,10 +81,10 @@ func (b *Bot) PauseFor(ctx context.Context, project, why, who string, d time.Dur
 	return done, nil
 }
 
-// holdsAs reports whether a project has the hold, in place of one that would have ended before.
+// holdsAs reports whether a hold is what pauses a project, in place of one that would have ended before: not an incident, which no time ends.
 func (b *Bot) holdsAs(ctx context.Context, h incident.Hold) bool {
-	now, err := b.store.Hold(ctx, h.Project)
-	return err == nil && now != nil && now.Note == h.Note
+	now, err := b.store.ProjectState(ctx, h.Project)
+	return err == nil && now.Open() == nil && now.Hold != nil && now.Hold.Note == h.Note
 }
 
 // afterwards names the stop that pauses a project after a pause by hand has ended.
