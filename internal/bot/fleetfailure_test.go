@@ -751,6 +751,32 @@ func TestGiteaReachedByOneHost(t *testing.T) {
 	}
 }
 
+// A token that is replaced is tried at once: where it was revoked on all hosts, nobody else does the sweep meanwhile.
+func TestRefusedTokenReplaced(t *testing.T) {
+	t.Parallel()
+	w := newHosts(t, 1)[0]
+	good := w.vars["BOT_TOKEN"]
+	w.vars["BOT_TOKEN"] = "revoked"
+	w.fail("odilo", 3)
+	d, err := bot.Open(ctx, w.cfg, bot.Daemon, w.env())
+	require.NoError(t, err)
+	defer func() { require.NoError(t, d.Close()) }()
+	_, err = d.Sweep(ctx, escalate.SweepOptions{})
+	require.ErrorContains(t, err, "status 401")
+	_, err = d.Sweep(ctx, escalate.SweepOptions{})
+	require.NoError(t, err, "it is left to the others")
+	require.NoError(t, d.Beat(ctx))
+	require.False(t, w.canIssue())
+
+	w.vars["BOT_TOKEN"] = good
+	require.NoError(t, d.Beat(ctx))
+	require.True(t, w.canIssue(), "nobody has refused this one")
+	w.pass(time.Minute)
+	_, err = d.Sweep(ctx, escalate.SweepOptions{})
+	require.NoError(t, err)
+	require.Len(t, w.issues("open"), 1)
+}
+
 // canIssue reports what the other hosts know of this one's token of Gitea.
 func (w *world) canIssue() (can bool) {
 	w.Helper()

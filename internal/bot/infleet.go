@@ -152,7 +152,7 @@ func (b *Bot) beat(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, b.cfg.Fleet.AwayAfter)
 	defer cancel()
 	h := store.Host{Name: b.host, Boot: b.boot(), Version: b.env.Version, Config: b.cfg.SharedHash(), Offset: -b.offset(),
-		CanIssue: b.gitea != nil && b.accessError() == nil && !b.turns.tokenRefused()}
+		CanIssue: b.gitea != nil && b.accessError() == nil && !b.turns.tokenRefused(b.token)}
 	if list, err := b.spooled(everyProject); err == nil {
 		h.Spooled = len(list)
 	}

@@ -49,7 +49,7 @@ func (b *Bot) Sweep(ctx context.Context, opt escalate.SweepOptions) (status.Swee
 	rep.Report, sweepErr = b.rec.Sweep(held, opt)
 	own = append(own, b.followKnown(ctx)) // of flags that people have made
 	own = append(own, b.keepWorkflows(held, opt.Project, opt.Force)...)
-	b.turns.swept(sweepErr)
+	b.turns.swept(sweepErr, b.token)
 	for _, err := range own {
 		if err != nil && !slices.Contains(rep.Errors, err.Error()) {
 			rep.Errors = append(rep.Errors, err.Error())

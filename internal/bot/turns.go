@@ -30,10 +30,11 @@ type turns struct {
 	fails   int
 	next    time.Time
 	refused bool
+	token   string // the one that was refused; "": it could not be read any more
 }
 
 // swept notes whether a sweep could reach Gitea, and whether Gitea took the token.
-func (t *turns) swept(err error) {
+func (t *turns) swept(err error, token func() string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	failed, ok := errors.AsType[*tracker.Error](err)
@@ -41,22 +42,34 @@ func (t *turns) swept(err error) {
 		t.fails, t.next = 0, time.Time{}
 		return
 	}
+	if t.refused {
+		t.token = token()
+	}
 	t.fails++
 	t.next = time.Now().Add(plan.RetryWait(t.fails, 0))
 }
 
-// ours reports whether this host may try.
-func (t *turns) ours() bool {
+// ours reports whether this host may try. A token that is replaced is tried at once: the others may have none that is any better.
+func (t *turns) ours(token func() string) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return !time.Now().Before(t.next)
+	return !time.Now().Before(t.next) || t.refused && t.replaced(token())
 }
 
-// tokenRefused reports whether Gitea refused the token the last time.
-func (t *turns) tokenRefused() bool {
+// tokenRefused reports whether Gitea refused the token the last time, and it was not replaced since.
+func (t *turns) tokenRefused(token func() string) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.refused
+	return t.refused && !t.replaced(token())
+}
+
+// replaced is called with t.mu held. Where the token cannot be read, the client goes on with the one that it has.
+func (t *turns) replaced(token string) bool { return token != "" && token != t.token }
+
+// token returns the token of Gitea as it is now, or "" if it cannot be read.
+func (b *Bot) token() string {
+	token, _ := b.cfg.Gitea.TokenSource(b.env.Getenv).Token() // "" with an error
+	return token
 }
 
 // claimSweep claims the sweep of all projects for this host. The returned context ends with the claim.
@@ -68,7 +81,7 @@ func (b *Bot) claimSweep(ctx context.Context, opt escalate.SweepOptions) (held c
 	switch {
 	case !b.daemon: // a person asked
 		wait = sweepWait
-	case !b.turns.ours():
+	case !b.turns.ours(b.token):
 		return nil, nil, errNotOurTurn
 	case b.gitea == nil || b.accessError() != nil:
 		return nil, nil, b.accessError()
