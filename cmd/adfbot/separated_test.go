@@ -521,6 +521,15 @@ func TestSeparatedUsersWithoutSocket(t *testing.T) {
 	require.NoError(t, os.WriteFile(s.path("pause/"+pause.MarkName), []byte(mark), 0o644))
 	_, stderr, _ = s.run(agentUser, "record", "--project", "odilo", "--failure")
 	require.Contains(t, stderr, "is LOST unless you record it: adfbot record --project odilo")
+	// A directory in it that the bot's user cannot see need not have the id of a host.
+	require.NoError(t, os.MkdirAll(s.path("local"), 0o755))
+	require.NoError(t, os.Chown(s.path("local"), daemonUser, daemonUser))
+	require.NoError(t, os.Mkdir(s.path("local/conf.d"), 0o700))
+	require.NoError(t, os.Remove(s.path("pause/"+pause.MarkName)))
+	fleet = strings.Replace(fleet, "local_dir: "+s.path("state"), "local_dir: "+s.path("local"), 1)
+	require.NoError(t, os.WriteFile(s.path("config.yaml"), []byte(fleet), 0o644))
+	stdout, _, _ := s.run(daemonUser, "check", "--offline")
+	require.Contains(t, stdout, "has no id yet; serve or the first result makes it")
 	require.NoError(t, os.WriteFile(s.path("config.yaml"), []byte(text), 0o644))
 
 	// A session that began before its user joined the group.

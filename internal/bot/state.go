@@ -125,7 +125,7 @@ func checkLocalDir(ctx context.Context, cfg *config.Config) error {
 			return err
 		}
 	}
-	if local.HasHostID() {
+	if !local.LacksHostID() {
 		return nil
 	}
 	for _, dir := range near {

@@ -50,10 +50,16 @@ func (d *Dir) KnownHostID() (string, error) {
 	return h.id, nil
 }
 
-// HasHostID reports whether the directory has the id of a host or a damaged one, or may have one that this user cannot see.
+// HasHostID reports whether the directory has the id of a host, or a damaged one.
 func (d *Dir) HasHostID() bool {
 	_, err := os.Lstat(d.folder(hostFile))
-	return !errors.Is(err, fs.ErrNotExist)
+	return err == nil
+}
+
+// LacksHostID reports whether the directory has no id of a host. Who may not see into it knows neither.
+func (d *Dir) LacksHostID() bool {
+	_, err := os.Lstat(d.folder(hostFile))
+	return errors.Is(err, fs.ErrNotExist)
 }
 
 // host is the content of hostFile.
