@@ -102,6 +102,40 @@ func (s *separated) run(uid int, args ...string) (stdout, stderr string, code in
 }
 
 // start starts the daemon and returns after its first sweep, which is the only one.
+// edit changes the configuration.
+func (s *separated) edit(f func(string) string) {
+	s.Helper()
+	b, err := os.ReadFile(s.path("config.yaml"))
+	require.NoError(s, err)
+	text := f(string(b))
+	require.NotEqual(s, string(b), text)
+	require.NoError(s, os.WriteFile(s.path("config.yaml"), []byte(text), 0o644))
+}
+
+// change replaces a text in the configuration wherever it stands.
+func (s *separated) change(old, new string) {
+	s.Helper()
+	s.edit(func(text string) string { return strings.ReplaceAll(text, old, new) })
+}
+
+// removeSocket leaves agents without a way to the daemon.
+func (s *separated) removeSocket() {
+	s.Helper()
+	s.edit(func(text string) string {
+		text, _, _ = strings.Cut(text, "http:\n")
+		return text
+	})
+}
+
+// installSudo has commands find a sudo, which nobody runs.
+func (s *separated) installSudo() {
+	s.Helper()
+	bin := s.path("bin")
+	require.NoError(s, os.Mkdir(bin, 0o755))
+	require.NoError(s, os.WriteFile(bin+"/sudo", nil, 0o755))
+	s.env = []string{"PATH=" + bin + ":/usr/bin:/bin"}
+}
+
 func (s *separated) start() {
 	s.Helper()
 	s.daemon = s.as(daemonUser, "serve")
@@ -244,16 +278,9 @@ func TestKeptResultsOnceStateIsWritable(t *testing.T) {
 func TestStateInContainer(t *testing.T) {
 	t.Parallel()
 	s := newSeparated(t)
-	bin := s.path("bin")
-	require.NoError(t, os.Mkdir(bin, 0o755))
-	require.NoError(t, os.WriteFile(bin+"/sudo", nil, 0o755))
-	s.env = []string{"PATH=" + bin + ":/usr/bin:/bin"}
+	s.installSudo()
 	s.start()
-	b, err := os.ReadFile(s.path("config.yaml"))
-	require.NoError(t, err)
-	onMachine := strings.ReplaceAll(string(b), s.path("state"), s.path("nothing"))
-	require.NotEqual(t, string(b), onMachine)
-	require.NoError(t, os.WriteFile(s.path("config.yaml"), []byte(onMachine), 0o644))
+	s.change(s.path("state"), s.path("nothing"))
 	for range 2 {
 		s.run(agentUser, "exec", "--project", "odilo", "--", "false")
 	}
@@ -299,10 +326,7 @@ func TestStateDirectoryIsLost(t *testing.T) {
 func TestSeparatedResumeAdvice(t *testing.T) {
 	t.Parallel()
 	s := newSeparated(t)
-	bin := s.path("bin")
-	require.NoError(t, os.Mkdir(bin, 0o755))
-	require.NoError(t, os.WriteFile(bin+"/sudo", nil, 0o755))
-	s.env = []string{"PATH=" + bin + ":/usr/bin:/bin"}
+	s.installSudo()
 	run := func(uid int, args ...string) (string, int) {
 		out, err := s.as(uid, args...).CombinedOutput()
 		return string(out), testhost.ExitCode(err)
@@ -346,10 +370,7 @@ func TestSeparatedResumeAdvice(t *testing.T) {
 		require.NotContains(t, out, "chown")
 		require.NotContains(t, out, "nothing done", "no sweep took place")
 	}
-	b, err := os.ReadFile(s.path("config.yaml"))
-	require.NoError(t, err)
-	noSocket, _, _ := strings.Cut(string(b), "http:\n")
-	require.NoError(t, os.WriteFile(s.path("config.yaml"), []byte(noSocket), 0o644))
+	s.removeSocket()
 	lost, _ := run(strangerUser, "record", "--project", "odilo", "--failure", "--run-id", "one")
 	require.Regexp(t, "is LOST unless you record it: sudo -u '#4710' adfbot record --project odilo --agent project-meta --run-id one --exit-code 1 --finished \\S+Z --config "+
 		s.path("config.yaml")+"\n", lost)
@@ -438,10 +459,7 @@ func TestMemberWhileStateIsNotMounted(t *testing.T) {
 		require.NoError(t, os.Chown(dir, daemonUser, agentUser))
 		require.NoError(t, os.Chmod(dir, 0o2775))
 	}
-	b, err := os.ReadFile(s.path("config.yaml"))
-	require.NoError(t, err)
-	text, _, _ := strings.Cut(string(b), "http:\n")
-	require.NoError(t, os.WriteFile(s.path("config.yaml"), []byte(text), 0o644))
+	s.removeSocket()
 	_, _, code := s.run(agentUser, "record", "--project", "odilo", "--success")
 	require.Zero(t, code)
 
@@ -472,12 +490,8 @@ func TestRootWithoutCredentials(t *testing.T) {
 	t.Parallel()
 	s := newSeparated(t)
 	s.start()
-	b, err := os.ReadFile(s.path("config.yaml"))
-	require.NoError(t, err)
-	text := strings.Replace(string(b), "state: "+s.path("state/adfbot.db"),
-		"state: postgres://adfbot@127.0.0.1:1/adfbot\nstate_password_file: $CREDENTIALS_DIRECTORY/password\nlocal_dir: "+s.path("state"), 1)
-	require.NotEqual(t, string(b), text)
-	require.NoError(t, os.WriteFile(s.path("config.yaml"), []byte(text), 0o644))
+	s.change("state: "+s.path("state/adfbot.db"),
+		"state: postgres://adfbot@127.0.0.1:1/adfbot\nstate_password_file: $CREDENTIALS_DIRECTORY/password\nlocal_dir: "+s.path("state"))
 	_, stderr, code := s.run(0, "exec", "--project", "odilo", "--", "false")
 	require.Equal(t, 1, code)
 	require.Empty(t, stderr)
@@ -496,10 +510,7 @@ func TestRootWithoutCredentials(t *testing.T) {
 func TestSeparatedUsersWithoutSocket(t *testing.T) {
 	t.Parallel()
 	s := newSeparated(t)
-	b, err := os.ReadFile(s.path("config.yaml"))
-	require.NoError(t, err)
-	text, _, _ := strings.Cut(string(b), "http:\n")
-	require.NoError(t, os.WriteFile(s.path("config.yaml"), []byte(text), 0o644))
+	s.removeSocket()
 	_, _, code := s.run(daemonUser, "record", "--project", "odilo", "--success")
 	require.Zero(t, code)
 	for _, args := range [][]string{
@@ -515,8 +526,8 @@ func TestSeparatedUsersWithoutSocket(t *testing.T) {
 	require.NotContains(t, stderr, "http.socket")
 
 	// Of a fleet's host, such a user cannot see local_dir, which may then not look like one that is not mounted.
-	fleet := strings.Replace(text, "state: "+s.path("state/adfbot.db"), "state: postgres://adfbot@127.0.0.1:1/adfbot\nlocal_dir: "+s.path("state"), 1)
-	require.NoError(t, os.WriteFile(s.path("config.yaml"), []byte(fleet), 0o644))
+	alone, shared := "state: "+s.path("state/adfbot.db"), "state: postgres://adfbot@127.0.0.1:1/adfbot\nlocal_dir: "
+	s.change(alone, shared+s.path("state"))
 	mark := pause.Mark{Host: pause.NewRandomID(), Epoch: pause.NewRandomID()}.String()
 	require.NoError(t, os.WriteFile(s.path("pause/"+pause.MarkName), []byte(mark), 0o644))
 	_, stderr, _ = s.run(agentUser, "record", "--project", "odilo", "--failure")
@@ -526,11 +537,10 @@ func TestSeparatedUsersWithoutSocket(t *testing.T) {
 	require.NoError(t, os.Chown(s.path("local"), daemonUser, daemonUser))
 	require.NoError(t, os.Mkdir(s.path("local/conf.d"), 0o700))
 	require.NoError(t, os.Remove(s.path("pause/"+pause.MarkName)))
-	fleet = strings.Replace(fleet, "local_dir: "+s.path("state"), "local_dir: "+s.path("local"), 1)
-	require.NoError(t, os.WriteFile(s.path("config.yaml"), []byte(fleet), 0o644))
+	s.change(shared+s.path("state"), shared+s.path("local"))
 	stdout, _, _ := s.run(daemonUser, "check", "--offline")
 	require.Contains(t, stdout, "has no id yet; serve or the first result makes it")
-	require.NoError(t, os.WriteFile(s.path("config.yaml"), []byte(text), 0o644))
+	s.change(shared+s.path("local"), alone)
 
 	// A session that began before its user joined the group.
 	require.NoError(t, os.Chown(s.path("state"), daemonUser, agentUser))

@@ -233,6 +233,15 @@ func TestWorkflowThatCannotBeRead(t *testing.T) {
 
 func (w *world) active() bool { return w.Gitea.WorkflowActive(agents, workflow) }
 
+func (w *world) requireNoneDisabled() {
+	w.Helper()
+	w.with(bot.ReadOnly, func(b *bot.Bot) {
+		disabled, err := b.DisabledWorkflows(ctx)
+		require.NoError(w, err)
+		require.Empty(w, disabled)
+	})
+}
+
 func TestWorkflowIsDisabledWhilePaused(t *testing.T) {
 	t.Parallel()
 	w := actionsWorld(t, ", disable: true")
@@ -342,11 +351,7 @@ func TestResumeEnablesWorkflow(t *testing.T) {
 		require.Contains(t, strings.Join(resume(w).Problems, "\n"), "its Actions are disabled")
 		w.change("    actions: {repo: "+agents+", workflow: "+workflow+", disable: true}\n", "")
 		w.sweepWell()
-		w.with(bot.ReadOnly, func(b *bot.Bot) {
-			disabled, err := b.DisabledWorkflows(ctx)
-			require.NoError(t, err)
-			require.Empty(t, disabled)
-		})
+		w.requireNoneDisabled()
 	})
 	t.Run("gone for good", func(t *testing.T) {
 		w := paused(t)
@@ -354,11 +359,7 @@ func TestResumeEnablesWorkflow(t *testing.T) {
 		require.Len(t, resume(w).Problems, 1)
 		w.change("    actions: {repo: "+agents+", workflow: "+workflow+", disable: true}\n", "")
 		w.sweepWell()
-		w.with(bot.ReadOnly, func(b *bot.Bot) {
-			disabled, err := b.DisabledWorkflows(ctx)
-			require.NoError(t, err)
-			require.Empty(t, disabled)
-		})
+		w.requireNoneDisabled()
 	})
 	t.Run("the issue is refused", func(t *testing.T) {
 		w := paused(t)

@@ -351,12 +351,9 @@ func TestExecSecretsInOutput(t *testing.T) {
 // A secret that is replaced while the command runs is masked, and so is the old one.
 func TestExecSecretReplacedDuringTheRun(t *testing.T) {
 	t.Parallel()
-	const next = "fedcba9876543210fedcba9876543210fedcba98"
 	w := newWorld(t)
-	file := filepath.Join(w.Dir, "token")
-	require.NoError(t, os.WriteFile(file, []byte(token+"\n"), 0o600))
-	w.change("token_env: BOT_TOKEN", "token_file: "+file)
-	w.sh("odilo", "cat "+file+"; echo "+next+" >"+file+"; cat "+file+"; exit 1")
+	file := w.keepTokenInFile()
+	w.sh("odilo", "cat "+file+"; echo "+nextToken+" >"+file+"; cat "+file+"; exit 1")
 	w.inState(func(s store.State) {
 		runs, err := s.History(ctx, "odilo", 1)
 		require.NoError(t, err)

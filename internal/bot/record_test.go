@@ -114,26 +114,34 @@ func TestRecordWithUnreadableToken(t *testing.T) {
 	require.Len(t, w.issues("open"), 1)
 }
 
+// nextToken is the one that an operator puts in the place of token.
+const nextToken = "fedcba9876543210fedcba9876543210fedcba98"
+
+// keepTokenInFile writes the token to a file, which the configuration names, and returns its path.
+func (w *world) keepTokenInFile() (file string) {
+	w.Helper()
+	file = filepath.Join(w.Dir, "token")
+	require.NoError(w, os.WriteFile(file, []byte(token+"\n"), 0o600))
+	w.change("token_env: BOT_TOKEN", "token_file: "+file)
+	return file
+}
+
 // A token that was rotated while the daemon runs is masked, and so is the old one.
-// A mistake about Gitea in the configuration, or a certificate that is away, stops no fleet.
 func TestRecordMasksRotatedToken(t *testing.T) {
 	t.Parallel()
-	const next = "fedcba9876543210fedcba9876543210fedcba98"
 	w := newWorld(t)
-	file := filepath.Join(w.Dir, "token")
-	require.NoError(t, os.WriteFile(file, []byte(token+"\n"), 0o600))
-	w.change("token_env: BOT_TOKEN", "token_file: "+file)
+	file := w.keepTokenInFile()
 	w.with(bot.Daemon, func(b *bot.Bot) {
 		_, err := b.Sweep(ctx, escalate.SweepOptions{})
 		require.NoError(t, err)
 		w.Gitea.RevokeToken(token)
-		w.Gitea.AddToken(testworld.Bot, next, testworld.Scopes()...)
-		require.NoError(t, os.WriteFile(file, []byte(next+"\n"), 0o600))
+		w.Gitea.AddToken(testworld.Bot, nextToken, testworld.Scopes()...)
+		require.NoError(t, os.WriteFile(file, []byte(nextToken+"\n"), 0o600))
 		_, err = b.Sweep(ctx, escalate.SweepOptions{})
 		require.NoError(t, err)
-		require.Equal(t, "old [masked] new [masked]", b.Redactor().Redact("old "+token+" new "+next))
+		require.Equal(t, "old [masked] new [masked]", b.Redactor().Redact("old "+token+" new "+nextToken))
 		r := failure("atlas")
-		r.Output = "old " + token + "\nnew " + next + "\n"
+		r.Output = "old " + token + "\nnew " + nextToken + "\n"
 		for range 2 {
 			_, err = b.Record(ctx, r)
 			require.NoError(t, err)
@@ -142,10 +150,10 @@ func TestRecordMasksRotatedToken(t *testing.T) {
 	body := w.issues("open")[0].Body
 	require.Contains(t, body, "new [masked]")
 	require.NotContains(t, body, token)
-	require.NotContains(t, body, next)
+	require.NotContains(t, body, nextToken)
 }
 
-// The bot records and writes flags, and says why there is no issue.
+// A certificate that is away stops no fleet: the bot records and writes flags, and says why there is no issue.
 func TestRecordWithoutCertificate(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
