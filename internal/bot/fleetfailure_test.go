@@ -725,6 +725,7 @@ func TestGiteaReachedByOneHost(t *testing.T) {
 				_, first := d.Sweep(ctx, escalate.SweepOptions{})
 				_, second := d.Sweep(ctx, escalate.SweepOptions{})
 				require.NoError(t, second)
+				require.Equal(t, first == nil, d.GiteaUp())
 				require.NoError(t, d.Beat(ctx))
 				return first
 			}

@@ -63,6 +63,13 @@ func (t *turns) tokenRefused(token func() string) bool {
 	return t.refused && !t.replaced(token())
 }
 
+// up reports whether the last sweep had answers from Gitea, if it asked, and with a token that is good there.
+func (t *turns) up() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.fails == 0
+}
+
 // replaced is called with t.mu held. Where the token cannot be read, the client goes on with the one that it has.
 func (t *turns) replaced(token string) bool { return token != "" && token != t.token }
 
@@ -70,6 +77,12 @@ func (t *turns) replaced(token string) bool { return token != "" && token != t.t
 func (b *Bot) token() string {
 	token, _ := b.cfg.Gitea.TokenSource(b.env.Getenv).Token() // "" with an error
 	return token
+}
+
+// GiteaUp reports whether this process can work with Gitea: false if its token or a certificate cannot be read, or if its last sweep had no
+// answer, or had its token refused. It asks nothing.
+func (b *Bot) GiteaUp() bool {
+	return b.gitea != nil && b.accessError() == nil && b.turns.up()
 }
 
 // claimSweep claims the sweep of all projects for this host. The returned context ends with the claim.

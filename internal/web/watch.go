@@ -56,6 +56,8 @@ func (s *Server) getMetrics(w http.ResponseWriter, r *request) error {
 		putFleet(out, figures.Fleet)
 	}
 	out.Gauge("adfbot_state_up", "Whether the state could be read for this scrape.", boolValue(err == nil))
+	out.Gauge("adfbot_gitea_up", "Whether the daemon can work with Gitea: its last sweep had answers, if it asked, and its token was not refused.",
+		boolValue(r.bot.GiteaUp()))
 	var ids []string
 	for _, x := range figures.Projects {
 		ids = append(ids, x.ID)
