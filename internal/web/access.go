@@ -156,8 +156,8 @@ func (r *request) authenticate(w http.ResponseWriter, level access) error {
 		if r.permitted(level) {
 			hint = "; none is needed here: if a proxy adds the header Authorization, let it leave that out"
 		}
-		return unauthorized(w, "the request has no valid token: send Authorization: Bearer TOKEN, with the token from http.token_file or "+
-			"from the project's token_file; a token that was replaced there is valid after the bot's next reload"+hint)
+		return unauthorized(w, "the request has no valid token: send Authorization: Bearer TOKEN, with the token from "+tokenFiles(level)+
+			"; a token that was replaced there is valid after the bot's next reload"+hint)
 	}
 	return nil
 }
@@ -209,7 +209,15 @@ func (r *request) refuse(w http.ResponseWriter, level access) error {
 	if !ownHost(r.Host, r.cfg.HTTP) {
 		hint = "; a name in http.hosts needs no token on a loopback address"
 	}
-	return unauthorized(w, "send the token from http.token_file or from the project's token_file: Authorization: Bearer TOKEN"+hint)
+	return unauthorized(w, "send the token from "+tokenFiles(level)+": Authorization: Bearer TOKEN"+hint)
+}
+
+// tokenFiles names the keys of the configuration whose tokens permit a request.
+func tokenFiles(level access) string {
+	if level == accessAdmin || level == accessPublic {
+		return "http.token_file"
+	}
+	return "http.token_file or from the project's token_file"
 }
 
 func unauthorized(w http.ResponseWriter, detail string) error {

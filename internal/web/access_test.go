@@ -25,11 +25,14 @@ func TestTokenRequired(t *testing.T) {
 	s := newStation(t).described()
 	for _, r := range everyRoute {
 		a := s.do(r.method, r.path, `{"project":"odilo","exit_code":1}`)
-		require.Contains(t, s.problem(a, 401), "Authorization: Bearer", r.path)
+		why := s.problem(a, 401)
+		require.Contains(t, why, "Authorization: Bearer", r.path)
+		require.Equal(t, s.do(r.method, r.path, `{"project":"odilo","exit_code":0}`, as(odiloToken)).StatusCode != 403,
+			strings.Contains(why, "the project's token_file"), "only a token that is permitted is named: %s", r.path)
 		require.Contains(t, a.Header.Values("WWW-Authenticate")[0], "Bearer")
 	}
 	require.Equal(t, http.StatusOK, s.get("/api/v1/projects/odilo/gate").StatusCode)
-	require.Empty(t, s.project("odilo").LastRuns)
+	require.Len(t, s.project("odilo").LastRuns, 1, "that of the request with a token")
 }
 
 func TestWrongToken(t *testing.T) {
