@@ -111,6 +111,7 @@ func (b *Bot) countSpooled(ctx context.Context, wanted func(project string) bool
 		return 0, left, nil, fmt.Errorf("cannot record the spooled results: %w", lookErr)
 	}
 	errs := []error{err}
+	var waiting waitingResults
 	seen := map[string]bool{}
 	for place, e := range spooled {
 		if project := e.Result.Project; e.Err == nil && !seen[project] {
@@ -125,7 +126,7 @@ func (b *Bot) countSpooled(ctx context.Context, wanted func(project string) bool
 			continue
 		case ctx.Err() != nil:
 			left[e.Result.Project] = true
-			errs = append(errs, fmt.Errorf("leave spooled results of %s to the next sweep: %w", e.Result.Project, ctx.Err()))
+			waiting.add(e.Result.Project, fmt.Errorf("the next sweep does the rest: %w", ctx.Err()))
 			continue
 		}
 		out, err := b.countOneSpooled(ctx, e, look, pausesOf(e.Result.Project, spooled[place:], b.now()))
@@ -135,6 +136,8 @@ func (b *Bot) countSpooled(ctx context.Context, wanted func(project string) bool
 		case err != nil:
 			if errors.Is(err, store.ErrUnusable) || ctx.Err() != nil {
 				left[e.Result.Project] = true
+				waiting.add(e.Result.Project, err)
+				continue
 			}
 			errs = append(errs, fmt.Errorf("cannot record the spooled result %s: %w", e.File, err))
 			continue
@@ -147,7 +150,32 @@ func (b *Bot) countSpooled(ctx context.Context, wanted func(project string) bool
 		n++
 		errs = append(errs, e.Remove())
 	}
+	errs = append(errs, waiting.errors()...)
 	return n, left, tripped, errors.Join(errs...)
+}
+
+// waitingResults are the projects whose spooled results cannot be stored now, by the reason: a full disk is said once, not for each project.
+type waitingResults struct {
+	reasons  []error
+	projects map[string][]string // by the text of the reason
+}
+
+func (w *waitingResults) add(project string, reason error) {
+	text := reason.Error()
+	if w.projects == nil {
+		w.projects = map[string][]string{}
+	}
+	if w.projects[text] == nil {
+		w.reasons = append(w.reasons, reason)
+	}
+	w.projects[text] = append(w.projects[text], project)
+}
+
+func (w *waitingResults) errors() (errs []error) {
+	for _, reason := range w.reasons {
+		errs = append(errs, fmt.Errorf("cannot record the spooled results of %s: %w", listed(w.projects[reason.Error()]), reason))
+	}
+	return errs
 }
 
 // byStateClock gives a spooled result of a fleet's host times by the clock of the state. That of the host may have been wrong when the result

@@ -2,6 +2,7 @@ package bot_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -140,4 +141,27 @@ func TestSpooledFailuresFromBeforeAResume(t *testing.T) {
 	p := w.project("odilo")
 	require.Equal(t, "no", p.Paused)
 	require.Zero(t, p.Failures)
+}
+
+// What keeps the results of many projects from being stored is said once, also where the time is over.
+func TestSpooledResultsThatCannotBeStored(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.with(bot.Results, func(*bot.Bot) {}) // makes the state
+	w.keep("odilo", 2)
+	for _, id := range []string{"atlas", "beta", "digital-twins"} {
+		w.keep(id, 1)
+	}
+	w.with(bot.Results, func(b *bot.Bot) {
+		w.setStateVersion(999)
+		_, err := b.RecordSpooled(ctx)
+		require.ErrorIs(t, err, store.ErrNewer)
+		require.Contains(t, err.Error(), "cannot record the spooled results of odilo, atlas, beta, digital-twins: ")
+		require.Equal(t, 1, strings.Count(err.Error(), "has upgraded the state"), err)
+
+		over, cancel := context.WithCancel(ctx)
+		cancel()
+		_, err = b.RecordSpooled(over)
+		require.EqualError(t, err, "cannot record the spooled results of odilo, atlas, beta, digital-twins: the next sweep does the rest: context canceled")
+	})
 }
