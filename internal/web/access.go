@@ -92,7 +92,7 @@ func some(names []string) string {
 
 // allow authenticates the caller and calls the route's handler if it has the right. Over TCP, a caller sends a token as Bearer or as the password
 // of Basic, which browsers support; at the socket, the kernel identifies the user. A wrong token is refused even where none is
-// required; a wrong password only where one is, because a proxy passes on the login for itself.
+// required; a wrong login only where one is, because a proxy passes on the login for itself.
 func (s *Server) allow(rt route) http.HandlerFunc {
 	return func(w http.ResponseWriter, hr *http.Request) {
 		r := &request{Request: hr, freeBody: func() {}}
@@ -151,7 +151,7 @@ func (r *request) authenticate(w http.ResponseWriter, level access) error {
 	c, ok := r.keys.caller(r.Request)
 	if c.cfg = r.cfg; ok {
 		r.caller = c
-	} else if _, _, login := r.BasicAuth(); !login || !r.permitted(level) {
+	} else if !isLogin(r.Request) || !r.permitted(level) {
 		hint := ""
 		if r.permitted(level) {
 			hint = "; none is needed here: if a proxy adds the header Authorization, let it leave that out"
@@ -290,6 +290,13 @@ func (k keys) callerOf(token string) (caller, bool) {
 		c.name = "the token of " + some(c.entries)
 	}
 	return c, c.admin || len(c.entries) > 0
+}
+
+// isLogin reports whether a request has the login of a user, as browsers send it, which may be for a proxy.
+func isLogin(r *http.Request) bool {
+	_, _, ok := r.BasicAuth()
+	scheme, _, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	return ok || slices.Contains([]string{"digest", "negotiate", "ntlm"}, strings.ToLower(scheme))
 }
 
 // ownHost prevents DNS rebinding, where another site's page makes a browser resolve that site's name to this machine. Without a

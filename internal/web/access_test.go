@@ -38,7 +38,7 @@ func TestTokenRequired(t *testing.T) {
 func TestWrongToken(t *testing.T) {
 	t.Parallel()
 	s := newStation(t).described()
-	for _, wrong := range []string{"Bearer nonsense", "Bearer " + adminToken + "x", "Bearer " + adminToken[1:], "Bearer", "Bearer ", "Basic !!", "Basic Og==", "Digest x", "token " + adminToken, adminToken} {
+	for _, wrong := range []string{"Bearer nonsense", "Bearer " + adminToken + "x", "Bearer " + adminToken[1:], "Bearer", "Bearer ", "Basic !!", "Basic Og==", "token " + adminToken, adminToken} {
 		for _, r := range everyRoute {
 			why := s.problem(s.do(r.method, r.path, `{}`, header("Authorization", wrong)), 401)
 			require.Contains(t, why, "Authorization: Bearer TOKEN", wrong)
@@ -200,12 +200,18 @@ func TestLoginOfProxy(t *testing.T) {
 	t.Parallel()
 	s := newStation(t, "LISTEN", "127.0.0.1:0\n  hosts: [adfbot.example.org]")
 	login := func(r *http.Request) { r.SetBasicAuth("alice", "her password at the proxy") }
+	others := []asked{header("Authorization", "Negotiate YIIC"), header("Authorization", `Digest username="alice", response="0"`)}
 	for _, name := range []string{"adfbot.example.org", "127.0.0.1"} {
 		for _, path := range []string{"/", "/metrics", "/api/v1/projects/odilo/gate"} {
-			require.Equal(t, http.StatusOK, s.get(path, host(name), login).StatusCode, path)
+			for _, how := range append(others, login) {
+				require.Equal(t, http.StatusOK, s.get(path, host(name), how).StatusCode, path)
+			}
 		}
 	}
-	s.problem(s.get("/", host("evil.example"), login), 401)
+	for _, how := range append(others, login) {
+		s.problem(s.get("/", host("evil.example"), how), 401)
+		s.problem(s.get("/api/v1/projects", how), 401)
+	}
 	s.problem(s.get("/", host("adfbot.example.org"), as("nonsense")), 401)
 	for _, r := range everyRoute {
 		s.problem(s.do(r.method, r.path, `{}`, host("adfbot.example.org"), login), 401)
