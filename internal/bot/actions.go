@@ -598,13 +598,13 @@ func (b *Bot) enableAtOnce(ctx context.Context, project string, gitea bool) (tex
 	if err == nil {
 		disabled, err = b.DisabledWorkflows(ctx)
 	}
-	switch _, isOurs = disabled[project]; {
+	switch other := status.DisabledFor(project, own, disabled); {
 	case err != nil:
 		return "", err
-	case isOurs: // also if a sweep is at it
+	case other == project: // also if a sweep is at it
 		return "", fmt.Errorf("%s: enable the workflow %s", project, own)
-	case slices.Contains(slices.Collect(maps.Values(disabled)), own): // the pause of another project keeps it disabled
-		return "", nil
+	case other != "":
+		return fmt.Sprintf("; its workflow is enabled when %s is resumed, too: %s", other, own), nil
 	}
 	owner, name, _ := strings.Cut(own.Repo, "/")
 	repo := tracker.Repo{Server: b.cfg.Gitea.URL, Owner: owner, Name: name}

@@ -404,7 +404,7 @@ func TestResumeEnablesWorkflow(t *testing.T) {
 		w.fail("odilo", 3)
 		w.fail("atlas", 2)
 		w.sweepWell()
-		require.Equal(t, bot.Done{Text: "odilo is resumed"}, resume(w))
+		require.Equal(t, bot.Done{Text: "odilo is resumed; its workflow is enabled when atlas is resumed, too: agent.yaml in terraphim/agents"}, resume(w))
 		require.False(t, w.active())
 	})
 }
@@ -559,13 +559,34 @@ func TestWorkflowOfTwoProjects(t *testing.T) {
 	w := actionsWorld(t, ", disable: true")
 	w.change("  - id: atlas\n", "  - id: atlas\n    actions: {repo: "+agents+", workflow: "+workflow+", disable: true}\n")
 	w.fail("odilo", 3)
+	w.sweepWell()
+	require.False(t, w.active())
+	require.Equal(t, "atlas: adfbot disabled the workflow agent.yaml of terraphim/agents when odilo was paused, and enables it when no project that has "+
+		"it is paused any more", w.finding("actions", bot.Warn))
+	require.Equal(t, "agent.yaml in terraphim/agents, disabled by adfbot when odilo was paused", w.project("atlas").Workflow.String())
+	require.Equal(t, "agent.yaml in terraphim/agents, disabled by adfbot when the project was paused", w.project("odilo").Workflow.String())
 	w.fail("atlas", 2)
 	w.sweepWell()
 	require.False(t, w.active())
+	require.Equal(t, "agent.yaml in terraphim/agents, disabled by adfbot when the project was paused", w.project("atlas").Workflow.String())
 	w.Remove(w.flag("odilo"))
 	w.sweepWell()
 	require.False(t, w.active())
+	require.Contains(t, w.project("odilo").Workflow.String(), "when atlas was paused")
 	w.Remove(w.flag("atlas"))
+	w.sweepWell()
+	require.True(t, w.active())
+	require.False(t, w.project("odilo").Workflow.Disabled)
+}
+
+// A project that got another id while it was paused has the workflow that was disabled for the former one.
+func TestCheckOfWorkflowAfterRename(t *testing.T) {
+	t.Parallel()
+	w := actionsWorld(t, ", disable: true")
+	w.fail("odilo", 3)
+	w.sweepWell()
+	w.change("  - id: odilo\n", "  - id: odilo-2\n")
+	require.Contains(t, w.finding("actions", bot.Warn), "odilo-2: adfbot disabled the workflow agent.yaml of terraphim/agents when odilo was paused")
 	w.sweepWell()
 	require.True(t, w.active())
 }

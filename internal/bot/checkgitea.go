@@ -74,14 +74,17 @@ func (c *checker) workflows(ctx context.Context, client *gitea.Client) {
 			continue
 		}
 		active, err := client.WorkflowActive(ctx, repo, a.Workflow)
-		_, ours := disabled[p.ID]
+		disabledFor := status.DisabledFor(p.ID, status.Workflow{Repo: a.Path(), Workflow: a.Workflow}, disabled)
 		switch {
 		case tracker.IsStatus(err, http.StatusNotFound):
 			c.add(Fail, "actions", "%s: there is no workflow %s on the default branch of %s: correct projects[%s].actions", p.ID, a.Workflow, repo, p.ID)
 			continue
 		case c.failed("actions", err):
 			continue
-		case !active && !ours:
+		case !active && disabledFor != "" && disabledFor != p.ID:
+			c.add(Warn, "actions", "%s: adfbot disabled the workflow %s of %s when %s was paused, and enables it when no project that has it is paused any more",
+				p.ID, a.Workflow, repo, disabledFor)
+		case !active && disabledFor == "":
 			c.add(Warn, "actions", "%s: somebody has disabled the workflow %s of %s, and adfbot will not enable it", p.ID, a.Workflow, repo)
 		}
 		if a.Disable && c.failed("actions", client.MayDisableWorkflows(ctx, repo)) {

@@ -396,8 +396,11 @@ func (r *Reader) summary(id string, s snapshot) Project {
 	}
 	p.Expect = limits.Expect.Words()
 	if a := limits.Actions; !a.IsZero() {
-		_, disabled := s.workflows[id]
-		p.Workflow = &Workflow{Repo: a.Path(), Workflow: a.Workflow, Disabled: disabled, Problem: s.workflowProblems[id]}
+		p.Workflow = &Workflow{Repo: a.Path(), Workflow: a.Workflow, Problem: s.workflowProblems[id]}
+		other := DisabledFor(id, *p.Workflow, s.workflows)
+		if p.Workflow.Disabled = other != ""; other != id {
+			p.Workflow.For = other
+		}
 	}
 	r.addPause(&p, s)
 	p.addReports(s)

@@ -1,9 +1,11 @@
 package status
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/terraphim/adfbot/internal/config"
@@ -14,7 +16,8 @@ import (
 type Workflow struct {
 	Repo     string `json:"repo"` // owner/name
 	Workflow string `json:"workflow"`
-	Disabled bool   `json:"disabled,omitempty"` // by adfbot, while the project is paused
+	Disabled bool   `json:"disabled,omitempty"` // by adfbot, while the project is paused, or another one that has it
+	For      string `json:"-"`                  // the other one
 	Problem  string `json:"problem,omitempty"`  // why adfbot could not disable or enable it
 }
 
@@ -22,7 +25,7 @@ type Workflow struct {
 func (w Workflow) String() string {
 	text := fmt.Sprintf("%s in %s", w.Workflow, w.Repo)
 	if w.Disabled {
-		text += ", disabled by adfbot when the project was paused"
+		text += fmt.Sprintf(", disabled by adfbot when %s was paused", cmp.Or(w.For, "the project"))
 	}
 	if w.Problem != "" {
 		text += ", which could not be disabled or enabled: " + w.Problem
@@ -36,6 +39,20 @@ const WorkflowsKey = "disabled_workflows"
 // DisabledWorkflows returns the workflows that adfbot has disabled, or is about to disable, by their project. Disabled is not set in them.
 func DisabledWorkflows(ctx context.Context, s store.MetaStore) (map[string]Workflow, error) {
 	return readMap[Workflow](ctx, s, WorkflowsKey, "which workflows are disabled")
+}
+
+// DisabledFor returns the project for whose pause adfbot has disabled the workflow of a project: that one itself, or another one that has the
+// same; "" if for none.
+func DisabledFor(project string, w Workflow, disabled map[string]Workflow) string {
+	if _, ok := disabled[project]; ok {
+		return project
+	}
+	for _, id := range slices.Sorted(maps.Keys(disabled)) {
+		if other := disabled[id]; other.Repo == w.Repo && other.Workflow == w.Workflow {
+			return id
+		}
+	}
+	return ""
 }
 
 // WorkflowProblemsKey is the key of [WorkflowProblems] in the state's meta table, as JSON.

@@ -87,13 +87,13 @@ func putFigures(p *exposition.Page, f status.Figures) {
 	p.Gauge("adfbot_held_projects", "Projects that somebody paused by hand, including those that are no longer configured.", float64(f.Held))
 	p.Gauge("adfbot_tripped_projects", "Projects whose breaker has tripped, until they are resumed, including those that are no longer configured.", float64(f.Tripped))
 	putTotals(p, f.Projects)
-	disabled := 0
+	disabled := map[[2]string]bool{} // several projects may have one
 	for _, x := range f.Projects {
-		if x.Workflow != nil && x.Workflow.Disabled {
-			disabled++
+		if w := x.Workflow; w != nil && w.Disabled {
+			disabled[[2]string{w.Repo, w.Workflow}] = true
 		}
 	}
-	p.Gauge("adfbot_disabled_workflows", "Workflows of Gitea Actions that are disabled because their project is paused.", float64(disabled))
+	p.Gauge("adfbot_disabled_workflows", "Workflows of Gitea Actions that are disabled because their project is paused.", float64(len(disabled)))
 	p.Gauge("adfbot_joined_incidents", "Open incidents that the issue of another one is about.", float64(f.Joined))
 	p.Gauge("adfbot_pending_incidents", "Incidents that still need an update in Gitea.", float64(f.Pending))
 	p.Gauge("adfbot_oldest_pending_incident_age_seconds", "How long the oldest pending incident has waited for its issue to be opened or closed; 0 if there is none.", f.Oldest.Seconds())

@@ -17,6 +17,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 	"github.com/stretchr/testify/require"
 
+	"github.com/terraphim/adfbot/escalate"
+	"github.com/terraphim/adfbot/escalate/giteatest"
 	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/internal/hostlocal"
 	"github.com/terraphim/adfbot/internal/status"
@@ -410,4 +412,22 @@ func TestOperation(t *testing.T) {
 	} {
 		require.Equal(t, want, operation(op))
 	}
+}
+
+// Two projects may have one workflow, which is disabled once.
+func TestDisabledWorkflows(t *testing.T) {
+	t.Parallel()
+	const actions = "    actions: {repo: terraphim/agents, workflow: agent.yaml, disable: true}\n"
+	s := newStation(t, "  - id: quiet\n", "  - id: quiet\n"+actions+"  - id: atlas\n"+actions)
+	s.gitea.AddToken("adfbot", giteaToken, "write:issue", "read:user", "write:repository")
+	s.gitea.AddRepo("terraphim", "agents")
+	s.gitea.SetPermission("terraphim", "agents", "adfbot", giteatest.Write)
+	s.gitea.AddWorkflow("terraphim/agents", "agent.yaml", "agent")
+	for _, id := range []string{"quiet", "atlas"} {
+		_, err := s.bot.Pause(t.Context(), id, "")
+		require.NoError(t, err)
+	}
+	_, err := s.bot.Sweep(t.Context(), escalate.SweepOptions{})
+	require.NoError(t, err)
+	require.Regexp(t, `(?m)^adfbot_disabled_workflows 1$`, s.get("/metrics").body)
 }
