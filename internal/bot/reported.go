@@ -33,10 +33,19 @@ func (b *Bot) BeginReported(ctx context.Context, r store.Run) error {
 // several runs without a run id it is the last one. The result ends the run even if that cannot be read now.
 func (b *Bot) Begun(ctx context.Context, r store.Result) (store.Result, error) {
 	r.Run = store.ReportedRunID(r.Project, r.Agent, r.RunID)
+	return b.withBeginning(ctx, r, false)
+}
+
+// withBeginning is Begun for a result that says which run it ends. The times of a spooled one are by the clock of the state.
+func (b *Bot) withBeginning(ctx context.Context, r store.Result, spooled bool) (store.Result, error) {
 	runs, err := b.store.ReportedRuns(ctx, r.Project)
 	for _, run := range runs {
-		if r.Ends(run.ID) {
+		switch {
+		case !r.Ends(run.ID):
+		case !spooled:
 			r.Generation, r.Started = &run.Generation, run.Started.Add(-b.offset())
+		case r.RunID != "" || !run.Started.After(r.Finished): // else it began while the result waited
+			r.Generation, r.Started = &run.Generation, run.Started
 		}
 	}
 	if r.Started.After(r.Finished) { // the clock was set back

@@ -321,6 +321,12 @@ func (b *Bot) countOneSpooled(ctx context.Context, e hostlocal.Spooled, look loo
 		r.Age = max(now.Sub(r.Finished), 0)
 	}
 	r = r.Bounded(now) // checked before it was spooled; the clock may have been set since
+	// When the result came, the state may not have been there to tell when the run began.
+	if r.Generation == nil && store.IsReported(r.Run) {
+		if r, err = b.withBeginning(ctx, r, true); err != nil {
+			return Recorded{}, err
+		}
+	}
 	// Whoever may write the spool can put any text there.
 	r.RunID, r.Output = MaskRunID(b.redact, r.RunID), redact.Clean(r.Output)
 	r.Host, r.Signal, r.Detail = b.redact.Line(r.Host, 200), b.redact.Line(r.Signal, 40), b.redact.Line(r.Detail, 200)

@@ -321,6 +321,26 @@ func TestPingSpooled(t *testing.T) {
 	require.Len(t, p.LastRuns, 2)
 }
 
+// When a run began is looked up once its result can be stored, so it still does not count after a resume.
+func TestPingSpooledFromBeforeAResume(t *testing.T) {
+	t.Parallel()
+	s := newStation(t)
+	s.pinged(odiloPing+"/start?rid="+rid, "")
+	s.pinged(odiloPing+"/start", "")
+	require.Equal(t, 200, s.post("/api/v1/projects/odilo/pause", "", as(adminToken)).StatusCode)
+	require.Equal(t, 200, s.post("/api/v1/projects/odilo/resume", "", as(adminToken)).StatusCode)
+	mend := s.breakState()
+	s.pinged(odiloPing+"/fail?rid="+rid, "")
+	s.pinged(odiloPing+"/fail", "")
+	mend()
+	s.sweepLater(0)
+	p := s.project("odilo")
+	require.Len(t, p.LastRuns, 2)
+	require.Zero(t, p.Failures, "both runs began before the resume")
+	require.NotZero(t, p.LastRuns[0].Started)
+	require.Zero(t, p.Running)
+}
+
 func TestPingTooFast(t *testing.T) {
 	t.Parallel()
 	s := newStation(t).described()
