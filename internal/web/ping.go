@@ -114,12 +114,6 @@ func (s *Server) end(w http.ResponseWriter, r *request, res store.Result) error 
 		begun.Run = store.ReportedRunID(res.Project, res.Agent, res.RunID)
 	}
 	_, _, err = s.record(w, r, begun)
-	if errors.Is(err, store.ErrConflict) && res.Outcome == store.Success {
-		// The run took longer than hung_after, or its client says first that it failed, and then that it did not. The last word counts, as
-		// with Healthchecks.
-		begun.RunID += "/success"
-		_, _, err = s.record(w, r, begun)
-	}
 	return err
 }
 

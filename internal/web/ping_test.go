@@ -304,6 +304,25 @@ func TestPingAfterItHung(t *testing.T) {
 	require.Zero(t, s.project("odilo").Failures)
 }
 
+// So it is if the state cannot be written when the run ends: the answer has promised that the success counts later.
+func TestPingSpooledAfterAFailure(t *testing.T) {
+	t.Parallel()
+	s := hangingAfter(t)
+	const second = "6f4a1d5e-0000-4000-8000-000000000002"
+	s.pinged(odiloPing+"/start?rid="+rid, "")
+	s.sweepLater(2 * time.Hour)
+	mend := s.breakState()
+	s.pinged(odiloPing+"?rid="+rid, "")
+	s.pinged(odiloPing+"/fail?rid="+second, "")
+	s.pinged(odiloPing+"?rid="+second, "")
+	s.pinged(odiloPing+"?rid="+second, "") // sent again
+	mend()
+	s.sweepLater(2 * time.Hour)
+	p := s.project("odilo")
+	require.Zero(t, p.Failures)
+	require.Len(t, p.LastRuns, 4)
+}
+
 // A result that waits in the spool ends its run, whenever it is recorded.
 func TestPingSpooled(t *testing.T) {
 	t.Parallel()

@@ -77,10 +77,21 @@ func scanAnswer(row Row) (a store.Answer, err error) {
 
 // record stores a result, unless its run is known.
 func (s *State) record(ctx context.Context, tx Tx, locked recording, r store.Result, l store.Limits) (store.Answer, error) {
-	if len(locked.known) > 0 && locked.known[0].Guess && !store.IsGuess(r.Detail) && locked.known[0].Reported() != r.Reported() {
-		r.RunID += "/found" // a run id has one result
-		var err error
-		if locked.known, err = List(ctx, tx, scanAnswer, answerOf, r.Project, r.Agent, r.RunID); err != nil {
+	other := func() bool { return len(locked.known) > 0 && locked.known[0].Reported() != r.Reported() }
+	under := func(suffix string) (err error) { // a run id has one result
+		r.RunID += suffix
+		locked.known, err = List(ctx, tx, scanAnswer, answerOf, r.Project, r.Agent, r.RunID)
+		return err
+	}
+	if other() && locked.known[0].Guess && !store.IsGuess(r.Detail) {
+		if err := under("/found"); err != nil {
+			return store.Answer{}, err
+		}
+	}
+	if other() && r.Outcome == store.Success && store.IsReported(r.Run) {
+		// The run took longer than hung_after, or its client says first that it failed, and then that it did not. The last word counts, as
+		// with Healthchecks, also if it had to wait in a spool.
+		if err := under("/success"); err != nil {
 			return store.Answer{}, err
 		}
 	}

@@ -26,6 +26,7 @@ func RunRuns(t *testing.T, open Open) {
 		{"reported to begin", testReportedRun},
 		{"reported to begin without a run id", testReportedWithoutID},
 		{"reported to begin after its result", testReportedLate},
+		{"reported to have failed and to have succeeded", testReportedTwice},
 		{"too many reported to begin", testReportedTooMany},
 	})
 }
@@ -238,6 +239,18 @@ func testReportedLate(t *testing.T, s *state) {
 	})
 	require.ErrorIs(t, err, store.ErrConflict)
 	require.Empty(t, s.reported(""))
+}
+
+// A run that was reported may be said to have failed, and then to have succeeded.
+func testReportedTwice(t *testing.T, s *state) {
+	res := result(store.Failure)
+	res.RunID, res.Run = "run-1", store.ReportedRunID("odilo", "project-meta", "run-1")
+	s.record(res)
+	res.Outcome, res.ExitCode = store.Success, 0
+	require.True(t, s.record(res).Counted)
+	require.Zero(t, s.project("odilo").Breaker.Failures)
+	require.True(t, s.record(res).Known)
+	require.Len(t, s.runs("odilo"), 2)
 }
 
 func testReportedTooMany(t *testing.T, s *state) {
