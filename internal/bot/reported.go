@@ -44,7 +44,7 @@ func (b *Bot) withBeginning(ctx context.Context, r store.Result, spooled bool) (
 		case !r.Ends(run.ID):
 		case !spooled:
 			r.Generation, r.Started = &run.Generation, run.Started.Add(-b.offset())
-		case r.RunID != "" || !run.Started.After(r.Finished): // else it began while the result waited
+		case r.Run == run.ID || !run.Started.After(r.Finished): // else it began while the result waited, which got a run id in the spool
 			r.Generation, r.Started = &run.Generation, run.Started
 		}
 	}

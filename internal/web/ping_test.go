@@ -360,6 +360,21 @@ func TestPingSpooledFromBeforeAResume(t *testing.T) {
 	require.Zero(t, p.Running)
 }
 
+// Another host of a fleet may have stored since that a run has begun: it is not the one that the spooled result ends.
+func TestPingSpooledFromBeforeAStart(t *testing.T) {
+	t.Parallel()
+	s := newStation(t)
+	mend := s.breakState()
+	s.pinged(odiloPing+"/fail", "")
+	mend()
+	require.NoError(t, s.bot.BeginReported(t.Context(), store.Run{Project: "odilo", Agent: "project-meta"}))
+	s.sweepLater(time.Hour)
+	detail, err := s.bot.Detail(t.Context(), "odilo", status.Pages{})
+	require.NoError(t, err)
+	require.Len(t, detail.Runs, 1)
+	require.Zero(t, detail.Runs[0].Started)
+}
+
 func TestPingTooFast(t *testing.T) {
 	t.Parallel()
 	s := newStation(t).described()
