@@ -108,6 +108,8 @@ func Check(ctx context.Context, cfg *config.Config, offline bool, env Env) []Fin
 	c.counts(ctx)
 	c.template()
 	c.token()
+	_, err = readRoots(cfg.Gitea.CAFile, c.env.Getenv)
+	c.failed("gitea", err)
 	c.steps()
 	c.users()
 	c.http(ctx)
