@@ -160,7 +160,7 @@ func (c *checker) state(ctx context.Context) {
 	b, err := Open(ctx, c.cfg, ReadOnly, c.env)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		missing, why := MissingState(ctx, c.cfg), hostlocal.NotCreatable(dir)
+		missing, why := MissingState(ctx, c.cfg), c.notCreatable(dir)
 		if why != "" {
 			why = ownDir(c.cfg.State, "state", why)
 		}
@@ -219,6 +219,20 @@ func ownDir(path, key, why string) string {
 		return why
 	}
 	return fmt.Sprintf("%s may not write %s, which holds other files: set `%s` to a file in a directory of its own", me.Name, dir, key)
+}
+
+// notCreatable is [hostlocal.NotCreatable] of the bot's own directory or the pause directory. Of the two, one is there: where a group may write
+// it, as in the shared setup, members of it need the other one, too.
+func (c *checker) notCreatable(dir string) string {
+	other, mode := c.cfg.PauseDir, "2770"
+	if dir == other {
+		other, mode = c.cfg.OwnDir(), "2775"
+	}
+	why := hostlocal.NotCreatable(dir)
+	if group := hostlocal.SharedGroup(other); group != "" {
+		why = strings.Replace(why, "install -d ", fmt.Sprintf("install -d -g %s -m %s ", group, mode), 1)
+	}
+	return why
 }
 
 // stateWritable reports whether this user may write all files of the state.
@@ -320,7 +334,7 @@ func (c *checker) pauseDir(ctx context.Context) {
 		err = status.AdviseRestore(c.cfg, err)
 	}
 	if notReady(err) && !written {
-		if why := hostlocal.NotCreatable(dir.Path()); why != "" {
+		if why := c.notCreatable(dir.Path()); why != "" {
 			c.add(Fail, "pause_dir", "cannot create %s: %s", dir.Path(), why)
 		} else {
 			c.add(OK, "pause_dir", "%s is not ready yet; serve or the first result prepares it. Until then the gate reports unknown", dir.Path())

@@ -105,6 +105,20 @@ func (a Account) Credential(dir string) *syscall.Credential {
 	return c
 }
 
+// SharedGroup returns the group that may write a directory, as install takes it, or "" if none may.
+func SharedGroup(dir string) string {
+	info, err := os.Stat(dir)
+	st, ok := sys(info)
+	if err != nil || !ok || info.Mode()&0o020 == 0 {
+		return ""
+	}
+	gid := strconv.Itoa(int(st.Gid))
+	if g, err := user.LookupGroupId(gid); err == nil {
+		return text.ShellQuote(g.Name)
+	}
+	return gid
+}
+
 // DaemonElsewhere reports whether the daemon that answers at a socket has its state where other processes of this machine do not see it, as
 // in a container: there is none at path, and whoever would make it there is not the daemon's user.
 func DaemonElsewhere(socket, path string) bool {
