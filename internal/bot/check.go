@@ -230,7 +230,8 @@ func (c *checker) notCreatable(dir string) string {
 	}
 	why := hostlocal.NotCreatable(dir)
 	if group := hostlocal.SharedGroup(other); group != "" {
-		why = strings.Replace(why, "install -d ", fmt.Sprintf("install -d -g %s -m %s ", group, mode), 1)
+		share := fmt.Sprintf("install -d -g %s -m %s ", group, mode)
+		why = strings.NewReplacer("install -d ", share, "run chown ", "run "+share+"-o ").Replace(why)
 	}
 	return why
 }

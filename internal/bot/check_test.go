@@ -749,6 +749,9 @@ func TestCheckOfMissingDirectories(t *testing.T) {
 		require.NoError(t, os.Chown(shared.there, testhost.Nobody, 4712))
 		require.NoError(t, os.Chmod(shared.there, os.ModeSetgid|0o775))
 		require.Contains(t, run(), "run as root: install -d "+shared.flags+" -o nobody "+missing)
+		require.NoError(t, os.Mkdir(missing, 0o755)) // a disk that is just made
+		require.Contains(t, run(), "run install -d "+shared.flags+" -o nobody "+missing)
+		require.NoError(t, os.Remove(missing))
 		require.NoError(t, os.Remove(shared.there))
 	}
 
