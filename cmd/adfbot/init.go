@@ -490,7 +490,11 @@ func (a *app) addBots(ctx context.Context, cfg *config.Config, found []bot.Findi
 	if os.Geteuid() != 0 || owner.UID == 0 || cfg.TokenCredentials() == "" || a.getenv("CREDENTIALS_DIRECTORY") == "" {
 		return found
 	}
-	cmd := checkCommand(ctx, cfg.Path, cfg.OwnDir(), owner.Credential(cfg.OwnDir()), "--offline", "--json")
+	path, err := filepath.Abs(cfg.Path)
+	if err != nil {
+		return append(found, bot.Finding{Level: bot.Warn, What: "user", Text: err.Error()})
+	}
+	cmd := checkCommand(ctx, path, cfg.OwnDir(), owner.Credential(cfg.OwnDir()), "--offline", "--json")
 	cmd.Env = append(cmd.Env, "CREDENTIALS_DIRECTORY=")
 	var stderr strings.Builder
 	cmd.Stderr = &stderr

@@ -519,6 +519,10 @@ func TestCheckByRootWithCredentials(t *testing.T) {
 	require.Contains(t, out, "ok    state ")
 	require.NotContains(t, out, "FAIL")
 	require.NotContains(t, out, "warn  user")
+	relative := s.as(0, "--config", "config.yaml", "check")
+	relative.Dir = s.dir
+	found, err := relative.Output()
+	require.NoError(t, err, string(found))
 
 	secret := s.path("http-token")
 	require.NoError(t, os.WriteFile(secret, []byte("0123456789abcdef0123456789abcdef\n"), 0o600))
