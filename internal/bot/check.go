@@ -221,14 +221,18 @@ func ownDir(path, key, why string) string {
 	return fmt.Sprintf("%s may not write %s, which holds other files: set `%s` to a file in a directory of its own", me.Name, dir, key)
 }
 
-// notCreatable is [hostlocal.NotCreatable] of the bot's own directory or the pause directory. Of the two, one is there: where a group may write
-// it, as in the shared setup, members of it need the other one, too.
+// notCreatable is [hostlocal.NotCreatable] of the bot's own directory or the pause directory.
 func (c *checker) notCreatable(dir string) string {
+	return c.forGroup(dir, hostlocal.NotCreatable(dir))
+}
+
+// forGroup has the command that makes one of these two directories, or gives it to the bot, make it for the group as well that may write the
+// other one, as in the shared setup: its members need both.
+func (c *checker) forGroup(dir, why string) string {
 	other, mode := c.cfg.PauseDir, "2770"
 	if dir == other {
 		other, mode = c.cfg.OwnDir(), "2775"
 	}
-	why := hostlocal.NotCreatable(dir)
 	if group := hostlocal.SharedGroup(other); group != "" {
 		share := fmt.Sprintf("install -d -g %s -m %s ", group, mode)
 		why = strings.NewReplacer("install -d ", share, "run chown ", "run "+share+"-o ").Replace(why)
@@ -343,7 +347,9 @@ func (c *checker) pauseDir(ctx context.Context) {
 		return
 	}
 	if err == nil {
-		err = hostlocal.DirWritable(dir.Path())
+		if err = hostlocal.DirWritable(dir.Path()); err != nil {
+			err = errors.New(c.forGroup(dir.Path(), err.Error()))
+		}
 	}
 	var paused []string
 	if err == nil {
