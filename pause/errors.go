@@ -95,7 +95,7 @@ func fix(err error, need string) string {
 	case IsFull(err):
 		return "free space on the file system or raise the quota"
 	case errors.Is(err, syscall.EROFS):
-		return "mount the file system for writing"
+		return "mount the file system for writing; in a unit with ProtectSystem=, name the directory in ReadWritePaths="
 	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
 		return "raise the limit on open files (ulimit -n, or LimitNOFILE= in a unit)"
 	case errors.Is(err, fs.ErrNotExist):

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -401,11 +402,8 @@ func (a *app) checkAs(ctx context.Context, p setup.Places) error {
 		a.configPath = p.Config
 		return a.check(ctx, false, false)
 	}
-	cmd := exec.CommandContext(ctx, "/proc/self/exe", "--config", p.Config, "check")
-	cmd.Args[0] = "adfbot"
-	cmd.Dir, cmd.Env = "/", append(os.Environ(), "HOME="+filepath.Dir(p.State))
+	cmd := checkCommand(ctx, p.Config, filepath.Dir(p.State), &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid), Groups: groups})
 	cmd.Stdout, cmd.Stderr = &a.out, a.stderr
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid), Groups: groups}}
 	err := cmd.Run()
 	var ended *exec.ExitError
 	switch {
@@ -415,6 +413,15 @@ func (a *app) checkAs(ctx context.Context, p setup.Places) error {
 		return fmt.Errorf("init: all is done, but check cannot run as %s: %w: run %s", p.User, err, a.asService(p, "check", false))
 	}
 	return nil
+}
+
+// checkCommand returns the command that checks the installation of a configuration as another user.
+func checkCommand(ctx context.Context, path, home string, as *syscall.Credential, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, "/proc/self/exe", append([]string{"--config", path, "check"}, args...)...)
+	cmd.Args[0] = "adfbot"
+	cmd.Dir, cmd.Env = "/", append(os.Environ(), "HOME="+home)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: as}
+	return cmd
 }
 
 // asService returns a command line for people who want the service's user to run a command. exported says that they have set $ADFBOT_CONFIG,
@@ -470,10 +477,47 @@ func (a *app) check(ctx context.Context, offline, asJSON bool) error {
 		return err
 	}
 	return a.findings(asJSON, func(report func(bot.Finding)) {
-		for _, f := range bot.Check(ctx, cfg, offline, a.env(nil)) {
+		for _, f := range a.addBots(ctx, cfg, bot.Check(ctx, cfg, offline, a.env(nil))) {
 			report(f)
 		}
 	})
+}
+
+// addBots adds to the findings of root, who checks with what systemd hands to the daemon, what is wrong for the bot's user alone: the daemon
+// gets no more than that from root, and reads and writes everything else itself.
+func (a *app) addBots(ctx context.Context, cfg *config.Config, found []bot.Finding) []bot.Finding {
+	owner := hostlocal.BotUser(cfg.OwnPath())
+	if os.Geteuid() != 0 || owner.UID == 0 || cfg.TokenCredentials() == "" || a.getenv("CREDENTIALS_DIRECTORY") == "" {
+		return found
+	}
+	path, err := filepath.Abs(cfg.Path)
+	if err != nil {
+		return append(found, bot.Finding{Level: bot.Warn, What: "user", Text: err.Error()})
+	}
+	cmd := checkCommand(ctx, path, cfg.OwnDir(), owner.Credential(cfg.OwnDir()), "--offline", "--json")
+	cmd.Env = append(cmd.Env, "CREDENTIALS_DIRECTORY=")
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	doc, err := cmd.Output()
+	var its checkJSON
+	if json.Unmarshal(doc, &its) != nil {
+		f := bot.Finding{Level: bot.Fail, What: "user", Text: "as " + owner.Name + ": " + strings.TrimPrefix(strings.TrimSpace(stderr.String()), "adfbot: ")}
+		if _, ran := errors.AsType[*exec.ExitError](err); !ran {
+			f = bot.Finding{Level: bot.Warn, What: "user", Text: fmt.Sprintf("root may read and write what %s may not, as whom check cannot run: %v", owner.Name, err)}
+		}
+		return append(found, f)
+	}
+	for _, f := range its.Findings {
+		ofBot := bot.Finding{Level: bot.Fail, What: f.What, Text: f.Text}
+		switch {
+		case f.Level != strings.ToLower(string(bot.Fail)), slices.Contains(found, ofBot), strings.Contains(f.Text, config.ErrNoCredentials.Error()):
+		case strings.HasSuffix(f.Text, bot.PortAdvice): // the unit may give the right to it
+		default:
+			found = slices.DeleteFunc(found, func(of bot.Finding) bool { return of.Level == bot.OK && of.What == f.What })
+			found = append(found, ofBot)
+		}
+	}
+	return found
 }
 
 // findings prints what is reported by find: each finding at once, or all as JSON. It fails if one of them fails.

@@ -506,6 +506,46 @@ func TestRootWithoutCredentials(t *testing.T) {
 	require.Contains(t, stderr, "its pause flag could not be written")
 }
 
+// Where systemd hands the token to the daemon, check is for root, who may read and write more than the daemon.
+func TestCheckByRootWithCredentials(t *testing.T) {
+	t.Parallel()
+	s := newSeparated(t)
+	s.run(daemonUser, "record", "--project", "odilo", "--success")
+	require.NoError(t, os.Chown(s.path("token"), 0, 0))
+	s.change(s.path("token"), "$CREDENTIALS_DIRECTORY/token")
+	s.env = []string{"CREDENTIALS_DIRECTORY=" + s.dir}
+	out, _, code := s.run(0, "check")
+	require.Zero(t, code)
+	require.Contains(t, out, "ok    state ")
+	require.NotContains(t, out, "FAIL")
+	require.NotContains(t, out, "warn  user")
+	relative := s.as(0, "--config", "config.yaml", "check")
+	relative.Dir = s.dir
+	found, err := relative.Output()
+	require.NoError(t, err, string(found))
+
+	secret := s.path("http-token")
+	require.NoError(t, os.WriteFile(secret, []byte("0123456789abcdef0123456789abcdef\n"), 0o600))
+	s.change("http:\n", "http:\n  token_file: "+secret+"\n")
+	s.change("gitea:\n", "gitea:\n  ca_file: "+secret+"\n")
+	require.NoError(t, os.Chown(s.path("state/adfbot.db"), 0, 0))
+	out, _, code = s.run(0, "check")
+	require.Equal(t, 1, code)
+	require.Contains(t, out, "FAIL  http       http.token_file: open "+secret+": permission denied: uid 4710 cannot read it: it belongs to uid 0")
+	require.Contains(t, out, "FAIL  state      "+s.path("state/adfbot.db")+": #4710 may not write it")
+	require.Contains(t, out, "FAIL  gitea      gitea.ca_file: open "+secret+": permission denied\n")
+	require.NotContains(t, out, "ok    state ")
+	require.Contains(t, out, "ok    token ")
+	require.NotContains(t, out, "$CREDENTIALS_DIRECTORY is not set", "root checks that")
+	out, _, _ = s.run(0, "check", "--json")
+	require.Contains(t, out, "cannot read it: it belongs to uid 0")
+
+	require.NoError(t, os.Chmod(s.path("config.yaml"), 0o600))
+	out, _, code = s.run(0, "check")
+	require.Equal(t, 1, code)
+	require.Contains(t, out, "FAIL  user       as #4710: "+s.path("config.yaml")+": cannot be read by this user (uid 4710)")
+}
+
 // Without the socket, nothing takes an agent's result: the command that records it helps only the owner of the state.
 func TestSeparatedUsersWithoutSocket(t *testing.T) {
 	t.Parallel()

@@ -144,6 +144,14 @@ func TestBrokenSharedState(t *testing.T) {
 				return nil
 			}, "the server's certificate comes from an authority that this host does not know: name the authority's certificate with sslrootcert=", "",
 		},
+		"a certificate that was made anew": {
+			func(w *world) func() {
+				cert, _ := certificate(t, "127.0.0.1")
+				_, before := certificate(t, "127.0.0.1")
+				w.loadAnyway(s.url, "postgres://bot@"+s.front(t, cert)+"/fleet?sslmode=verify-full&sslrootcert="+before)
+				return nil
+			}, "sslrootcert=/path in the URL, or replace the file that is named there by it", "",
+		},
 		"a certificate for another name": {
 			func(w *world) func() {
 				cert, file := certificate(t, "127.0.0.2")

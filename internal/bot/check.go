@@ -108,6 +108,8 @@ func Check(ctx context.Context, cfg *config.Config, offline bool, env Env) []Fin
 	c.counts(ctx)
 	c.template()
 	c.token()
+	_, err = readRoots(cfg.Gitea.CAFile, c.env.Getenv)
+	c.failed("gitea", err)
 	c.steps()
 	c.users()
 	c.http(ctx)
@@ -158,7 +160,7 @@ func (c *checker) state(ctx context.Context) {
 	b, err := Open(ctx, c.cfg, ReadOnly, c.env)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		missing, why := MissingState(ctx, c.cfg), hostlocal.NotCreatable(dir)
+		missing, why := MissingState(ctx, c.cfg), c.notCreatable(dir)
 		if why != "" {
 			why = ownDir(c.cfg.State, "state", why)
 		}
@@ -217,6 +219,25 @@ func ownDir(path, key, why string) string {
 		return why
 	}
 	return fmt.Sprintf("%s may not write %s, which holds other files: set `%s` to a file in a directory of its own", me.Name, dir, key)
+}
+
+// notCreatable is [hostlocal.NotCreatable] of the bot's own directory or the pause directory.
+func (c *checker) notCreatable(dir string) string {
+	return c.forGroup(dir, hostlocal.NotCreatable(dir))
+}
+
+// forGroup has the command that makes one of these two directories, or gives it to the bot, make it for the group as well that may write the
+// other one, as in the shared setup: its members need both.
+func (c *checker) forGroup(dir, why string) string {
+	other, mode := c.cfg.PauseDir, "2770"
+	if dir == other {
+		other, mode = c.cfg.OwnDir(), "2775"
+	}
+	if group := hostlocal.SharedGroup(other); group != "" {
+		share := fmt.Sprintf("install -d -g %s -m %s ", group, mode)
+		why = strings.NewReplacer("install -d ", share, "run chown ", "run "+share+"-o ").Replace(why)
+	}
+	return why
 }
 
 // stateWritable reports whether this user may write all files of the state.
@@ -318,7 +339,7 @@ func (c *checker) pauseDir(ctx context.Context) {
 		err = status.AdviseRestore(c.cfg, err)
 	}
 	if notReady(err) && !written {
-		if why := hostlocal.NotCreatable(dir.Path()); why != "" {
+		if why := c.notCreatable(dir.Path()); why != "" {
 			c.add(Fail, "pause_dir", "cannot create %s: %s", dir.Path(), why)
 		} else {
 			c.add(OK, "pause_dir", "%s is not ready yet; serve or the first result prepares it. Until then the gate reports unknown", dir.Path())
@@ -326,7 +347,9 @@ func (c *checker) pauseDir(ctx context.Context) {
 		return
 	}
 	if err == nil {
-		err = hostlocal.DirWritable(dir.Path())
+		if err = hostlocal.DirWritable(dir.Path()); err != nil {
+			err = errors.New(c.forGroup(dir.Path(), err.Error()))
+		}
 	}
 	var paused []string
 	if err == nil {

@@ -742,6 +742,23 @@ func TestCheckOfMissingDirectories(t *testing.T) {
 	require.NoError(t, err, string(nameless))
 	require.Contains(t, string(nameless), "run as root: install -d -o 471 "+state)
 
+	// In the shared setup, members of a group write both directories.
+	require.NoError(t, os.Mkdir(filepath.Dir(state), 0o755))
+	for missing, shared := range map[string]struct{ there, flags string }{state: {flags, "-g 4712 -m 2770"}, flags: {state, "-g 4712 -m 2775"}} {
+		require.NoError(t, os.Mkdir(shared.there, 0o755))
+		require.NoError(t, os.Chown(shared.there, testhost.Nobody, 4712))
+		require.NoError(t, os.Chmod(shared.there, os.ModeSetgid|0o775))
+		require.Contains(t, run(), "run as root: install -d "+shared.flags+" -o nobody "+missing)
+		require.NoError(t, os.Mkdir(missing, 0o755)) // a disk that is just made
+		require.Contains(t, run(), "run install -d "+shared.flags+" -o nobody "+missing)
+		if missing == flags {
+			require.NoError(t, os.WriteFile(flags+"/.adfbot", nil, 0o644)) // root has restored it there
+			require.Contains(t, run(), "run install -d "+shared.flags+" -o nobody "+flags)
+		}
+		require.NoError(t, os.RemoveAll(missing))
+		require.NoError(t, os.Remove(shared.there))
+	}
+
 	disk := filepath.Join(dir, "disk") // a file system of its own, just made
 	require.NoError(t, os.MkdirAll(filepath.Join(disk, "lost+found"), 0o700))
 	require.NoError(t, os.Chmod(disk, 0o755))

@@ -70,7 +70,7 @@ func (c *checker) localDir(ctx context.Context) {
 func (c *checker) localDirUsable() bool {
 	dir := c.cfg.LocalDir
 	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
-		if why := hostlocal.NotCreatable(dir); why != "" {
+		if why := c.notCreatable(dir); why != "" {
 			c.add(Fail, "local_dir", "cannot create %s: %s", dir, why)
 		} else {
 			c.add(OK, "local_dir", "%s is missing; serve or the first result creates it", dir)

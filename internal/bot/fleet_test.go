@@ -155,6 +155,31 @@ func TestPauseDirIsPerHost(t *testing.T) {
 	require.True(t, bot.Gate(ctx, a.cfg, "odilo").Paused)
 }
 
+// Who reads that a pause directory is lost must not take for running what other hosts have paused since.
+func TestPauseDirIsLostBeforeAPause(t *testing.T) {
+	t.Parallel()
+	f := newHosts(t, 2)
+	a, b := f[0], f[1]
+	a.fail("odilo", 3)
+	follow(b)
+	a.Remove(a.flag("odilo"))
+	follow(a, b)
+	require.NoError(t, os.RemoveAll(b.cfg.PauseDir))
+	b.with(bot.Results, func(b *bot.Bot) {
+		require.ErrorContains(t, b.MayRun(ctx, "odilo").Err, "no project was paused; adfbot restore creates the directory again")
+	})
+	a.fail("odilo", 3)
+	b.with(bot.Results, func(b *bot.Bot) {
+		require.ErrorContains(t, b.MayRun(ctx, "odilo").Err, "\nadfbot restore creates the directory again, and writes the flags of paused projects that have none here: odilo")
+		require.NoError(t, b.Beat(ctx))
+	})
+	a.inFleet(func(f store.Fleet) {
+		hosts, err := f.Hosts(ctx)
+		require.NoError(t, err)
+		require.Contains(t, hosts[0].DirError+hosts[1].DirError, "create it again with its flags; adfbot restore", "on one line, the advice must not run together")
+	})
+}
+
 // Two hosts must not have one pause directory. The other one is named, and nothing is said of disks.
 func TestPauseDirOfAnotherHost(t *testing.T) {
 	a := newFirstHost(t)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"time"
 
@@ -157,7 +158,7 @@ func (b *Bot) beat(ctx context.Context) error {
 		h.Spooled = len(list)
 	}
 	if err := b.checkDir(ctx); err != nil {
-		h.DirError = err.Error()
+		h.DirError = strings.ReplaceAll(err.Error(), "\n", "; ") // others read it on one line
 	}
 	return b.store.fleet.Beat(ctx, h)
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/terraphim/adfbot/internal/config"
 	"github.com/terraphim/adfbot/internal/fault"
 	"github.com/terraphim/adfbot/internal/hostlocal"
 	"github.com/terraphim/adfbot/internal/status"
@@ -241,6 +242,7 @@ type place struct {
 	refuse         func(error)
 	fix            string // %s is the command
 	command        string
+	runAs          func(cfg *config.Config, searchPath string) string // what comes before it
 }
 
 func (b *Bot) places() []place {
@@ -259,9 +261,9 @@ func (b *Bot) places() []place {
 	return []place{
 		{metaURL, "gitea.url", b.cfg.Gitea.URL, unsettled, b.rec.SetTrackerError,
 			"if the server has moved, or the issues are to be opened again on a new one, confirm it with `%s`; else set gitea.url back",
-			"adfbot sweep --confirm-gitea-url"},
+			"adfbot sweep --confirm-gitea-url", status.RunWithTokenAs},
 		{b.hostKey(metaPauseDir), "pause_dir", b.cfg.PauseDir, paused, b.rec.SetDirError,
-			"run `%s` to write the flags of paused projects to the new directory; else set pause_dir back", "adfbot restore"},
+			"run `%s` to write the flags of paused projects to the new directory; else set pause_dir back", "adfbot restore", status.RunAs},
 	}
 }
 
@@ -284,7 +286,7 @@ func (b *Bot) checkMoved(ctx context.Context, mode Mode) error {
 		case err != nil:
 			return err
 		case n > 0:
-			command := status.RunAs(b.cfg, b.env.Getenv("PATH")) + p.command + b.cfg.ShellFlag()
+			command := p.runAs(b.cfg, b.env.Getenv("PATH")) + p.command + b.cfg.ShellFlag()
 			p.refuse(fmt.Errorf("%s was changed from %s to %s while %s: %s", p.key, was, p.now, depend(n), fmt.Sprintf(p.fix, command)))
 			b.refused = append(b.refused, p)
 		case was != p.now && p.now != "" && mode != ReadOnly:

@@ -524,6 +524,11 @@ func TestChangedGiteaURL(t *testing.T) {
 	w.must(0, "odilo", "true")
 	require.Contains(t, strings.Join(w.status().Problems, "\n"), "gitea.url was changed")
 
+	w.cfg.Gitea.TokenEnv, w.cfg.Gitea.TokenFile = "", "$CREDENTIALS_DIRECTORY/token" // systemd hands it to the daemon
+	_, err = w.sweep()
+	require.ErrorContains(t, err, "CREDENTIALS_DIRECTORY="+w.Dir+" adfbot sweep --confirm-gitea-url")
+	w.cfg.Gitea.TokenEnv, w.cfg.Gitea.TokenFile = "BOT_TOKEN", ""
+
 	w.with(bot.Operate, func(b *bot.Bot) { require.NoError(t, b.ConfirmURL(ctx)) })
 	w.sweepWell()
 	require.Len(t, w.issues("closed"), 1)

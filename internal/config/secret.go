@@ -100,10 +100,11 @@ func mountFix() string {
 		"`mode: 0400` with `uid` for a Docker secret; for a bind mount, chown the file that is mounted to uid %d and chmod it to 600", os.Geteuid())
 }
 
-// mountedReadOnly reports whether a path is on a file system that this process cannot write.
+// mountedReadOnly reports whether a path is on a file system that this process cannot write, as what is mounted into a container. To a unit of
+// systemd with ProtectSystem=, every file of the machine is on one, and root can change its owner and mode all the same.
 func mountedReadOnly(path string) bool {
 	var fs unix.Statfs_t
-	return unix.Statfs(path, &fs) == nil && fs.Flags&unix.ST_RDONLY != 0
+	return os.Getenv("INVOCATION_ID") == "" && unix.Statfs(path, &fs) == nil && fs.Flags&unix.ST_RDONLY != 0
 }
 
 // pathOf returns the path of an error of the operating system.
@@ -138,7 +139,7 @@ func ownerFix(path string) string {
 			return fmt.Sprintf("it belongs to uid %d: run adfbot as the bot's user; if that is uid %d, run chown %[2]d %[3]s", st.Uid, uid, text.ShellQuote(path))
 		}
 	}
-	return "run adfbot as the bot's user, to whom the file has to belong"
+	return "run adfbot as the bot's user, to whom the file has to belong, and who has to be able to enter the directories above it"
 }
 
 // parseSecret removes one line end and one space from the end, which editors and echo leave there, and checks the rest.

@@ -87,7 +87,7 @@ func TestReadSecretFileRefuses(t *testing.T) {
 	t.Run("forbidden", func(t *testing.T) {
 		err := secretError(&os.PathError{Op: "open", Path: "/t", Err: os.ErrPermission})
 		require.ErrorIs(t, err, os.ErrPermission)
-		require.ErrorContains(t, err, "cannot read it: run adfbot as the bot's user, to whom the file has to belong")
+		require.ErrorContains(t, err, "cannot read it: run adfbot as the bot's user, to whom the file has to belong, and who has to be able to enter the directories above it")
 	})
 	t.Run("forbidden where it can be seen", func(t *testing.T) {
 		path := secretFileWith(t, "hunter2", 0o200)
@@ -114,7 +114,10 @@ func TestReadSecretFileRefuses(t *testing.T) {
 func TestSecretOnAReadOnlyMount(t *testing.T) {
 	testhost.NeedRoot(t, "to mount")
 	path := secretFileWith(t, "hunter2", 0o444)
+	require.NoError(t, os.Chown(path, 4711, 4711))
 	testhost.ReadOnly(t, path)
+	const unit = "INVOCATION_ID"
+	t.Setenv(unit, "")
 	_, err := ReadSecretFile(path)
 	require.ErrorContains(t, err, path+" is open to every user (mode 0444) on a read-only mount: give it the right mode where it is mounted: ")
 	require.ErrorContains(t, err, "`defaultMode: 0440` with the pod's `fsGroup` for a Kubernetes secret, `mode: 0400` with `uid` for a Docker secret")
@@ -126,6 +129,13 @@ func TestSecretOnAReadOnlyMount(t *testing.T) {
 	require.ErrorContains(t, secretError(forbidden), "cannot read it: give it the right mode where it is mounted")
 	require.ErrorContains(t, secretError(forbidden), bind, "no mode alone lets the bot read a file of root's that others must not")
 	require.ErrorContains(t, readError(path, forbidden), "mount it with a mode that everybody may read")
+
+	// To a unit with ProtectSystem=, every file of the machine is read-only, and no container is in the way.
+	t.Setenv(unit, "0123456789abcdef0123456789abcdef")
+	_, err = ReadSecretFile(path)
+	require.ErrorContains(t, err, "is open to every user (mode 0444): run chmod o-rw "+path)
+	require.ErrorContains(t, secretError(forbidden), "if that is uid 0, run chown 0 "+path)
+	require.ErrorContains(t, readError(path, forbidden), "run chmod a+r on it")
 }
 
 func TestExpandCredentials(t *testing.T) {

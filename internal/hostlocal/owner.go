@@ -84,6 +84,41 @@ func BotUser(path string) Account {
 	return Owner(path)
 }
 
+// Credential returns what a process needs to run as the account. One that the user database does not have gets the group of its directory.
+func (a Account) Credential(dir string) *syscall.Credential {
+	c := &syscall.Credential{Uid: uint32(a.UID), Gid: uint32(a.UID)}
+	u, err := user.LookupId(strconv.Itoa(a.UID))
+	if err != nil {
+		if info, err := os.Stat(dir); err == nil {
+			if st, ok := sys(info); ok {
+				c.Gid = st.Gid
+			}
+		}
+		return c
+	}
+	id := func(s string) uint32 { n, _ := strconv.ParseUint(s, 10, 32); return uint32(n) }
+	c.Gid = id(u.Gid)
+	groups, _ := u.GroupIds()
+	for _, g := range groups {
+		c.Groups = append(c.Groups, id(g))
+	}
+	return c
+}
+
+// SharedGroup returns the group that may write a directory, as install takes it, or "" if none may.
+func SharedGroup(dir string) string {
+	info, err := os.Stat(dir)
+	st, ok := sys(info)
+	if err != nil || !ok || info.Mode()&0o020 == 0 {
+		return ""
+	}
+	gid := strconv.Itoa(int(st.Gid))
+	if g, err := user.LookupGroupId(gid); err == nil {
+		return text.ShellQuote(g.Name)
+	}
+	return gid
+}
+
 // DaemonElsewhere reports whether the daemon that answers at a socket has its state where other processes of this machine do not see it, as
 // in a container: there is none at path, and whoever would make it there is not the daemon's user.
 func DaemonElsewhere(socket, path string) bool {

@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/terraphim/adfbot/internal/store"
 	"github.com/terraphim/adfbot/internal/text"
 	"github.com/terraphim/adfbot/pause"
 )
@@ -77,7 +78,7 @@ func NotWritable(path string) string {
 	case err == nil:
 		return ""
 	case errors.Is(err, syscall.EROFS):
-		return "its file system is read-only"
+		return store.MountedReadOnly
 	case errors.Is(err, syscall.EPERM):
 		return "it is immutable: run chattr -i " + text.ShellQuote(path)
 	}

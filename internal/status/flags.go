@@ -219,8 +219,14 @@ func (r *Reader) AdviseRestore(ctx context.Context, err error) error {
 		return AdviseRestore(r.from.Config, err)
 	}
 	paused, readErr := r.PausedInState(ctx)
-	maps.DeleteFunc(paused, func(_ string, written bool) bool { return !written }) // the next sweep writes those flags
-	projects := slices.Sorted(maps.Keys(paused))
+	var projects, unwritten []string // the next sweep would write the flags of the latter
+	for _, id := range slices.Sorted(maps.Keys(paused)) {
+		if paused[id] {
+			projects = append(projects, id)
+		} else {
+			unwritten = append(unwritten, id)
+		}
+	}
 	everPaused, readErr2 := r.from.State.FlagsWritten(ctx)
 	switch readErr = errors.Join(readErr, readErr2); {
 	case readErr != nil:
@@ -235,6 +241,9 @@ func (r *Reader) AdviseRestore(ctx context.Context, err error) error {
 			makes = "adfbot serve creates the directory when it starts, if its user may make it, and so does adfbot restore"
 		}
 		return fmt.Errorf("%w\nno pause flag was ever written here: %s%s", err, makes, runRestore(r.from.Config, err))
+	case len(projects) == 0 && len(unwritten) > 0:
+		return fmt.Errorf("%w\n%s creates the directory again, and writes the flags of paused projects that have none here: %s%s",
+			err, restore(err), strings.Join(unwritten, ", "), runRestore(r.from.Config, err))
 	case len(projects) == 0:
 		return fmt.Errorf("%w\nno project was paused; %s creates the directory again%s", err, restore(err), runRestore(r.from.Config, err))
 	}

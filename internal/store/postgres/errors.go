@@ -100,7 +100,7 @@ func adviceOnTLS(err error) string {
 	case strings.Contains(err.Error(), "server refused TLS"): // pgconn has no value for it
 		return "the server does not encrypt connections: set ssl = on in its postgresql.conf, or a lower sslmode in the URL"
 	case errors.As(err, &authority):
-		return "the server's certificate comes from an authority that this host does not know: name the authority's certificate with sslrootcert=/path in the URL"
+		return "the server's certificate comes from an authority that this host does not know: name the authority's certificate with sslrootcert=/path in the URL, or replace the file that is named there by it"
 	case errors.As(err, &host):
 		return "the server's certificate is for another name: write that name in the URL, or give the server a certificate for this one"
 	case errors.As(err, &invalid):
