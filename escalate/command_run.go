@@ -461,6 +461,9 @@ func (run *commandRun) ackStep(ctx context.Context, n int) (result, error) {
 	if slices.ContainsFunc(run.issue.Assignees, func(a tracker.Account) bool { return a.ID == by.ID }) {
 		return result{answer: answer}, nil
 	}
+	if err := run.ackedAmongOthers(ctx); err != nil {
+		return result{}, err
+	}
 	logins := []string{by.Login}
 	for _, a := range run.issue.Assignees {
 		logins = append(logins, a.Login)

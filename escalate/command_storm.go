@@ -264,6 +264,17 @@ func (run *commandRun) ackAll(ctx context.Context, n int, open []incident.Incide
 	return res, err
 }
 
+// ackedAmongOthers notes that it is the bot that assigns who takes one incident, if the issue carries others that nobody has taken: an
+// assignee whom people have set answers for all.
+func (run *commandRun) ackedAmongOthers(ctx context.Context) error {
+	members, err := run.carriedBy(ctx, run.cmd.Incident)
+	if err != nil || !slices.ContainsFunc(members, func(m incident.Incident) bool { return m.IsOpen() && m.Ack == nil }) {
+		return err
+	}
+	_, err = run.opt.State.Change(ctx, run.cmd.Incident, func(lead *incident.Incident) { lead.Escalation.AddAssigned(run.cmd.By.Login) })
+	return err
+}
+
 // maxStatus is how many projects are described at once.
 const maxStatus = 5
 

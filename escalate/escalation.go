@@ -152,13 +152,13 @@ func (r *Reconciler) finishStep(ctx context.Context, s *step, issue tracker.Issu
 	return complete, r.saveDone(ctx, s.incident, func(*incident.Incident) {})
 }
 
-// stepData collects what a comment says.
-func (r *Reconciler) stepData(s *step, of string, mention []string) issuetext.StepData {
+// stepData collects what a comment says about an incident and those of the others in its issue that are meant, too.
+func (r *Reconciler) stepData(s *step, of string, mention []string, isMeant func(incident.Incident) bool) issuetext.StepData {
 	d := issuetext.StepData{Of: s.incident, Resume: r.HowToResume(s.incident.Project), Mention: mention}
 	for _, i := range s.carried {
 		if i.ID == of {
 			d.Of, d.Resume, d.Ack = i, r.HowToResume(i.Project), i.Ack
-		} else if i.IsOpen() {
+		} else if isMeant(i) {
 			d.Others++
 		}
 	}
@@ -170,7 +170,8 @@ func (r *Reconciler) stepData(s *step, of string, mention []string) issuetext.St
 
 func (r *Reconciler) stepComment(ctx context.Context, s *step, _ tracker.Issue) ([]string, progress, error) {
 	begun := *s.incident.Escalation.Step
-	body := issuetext.StepComment(begun.Key(), r.stepData(s, begun.Of, begun.Mention), begun)
+	isUnanswered := func(i incident.Incident) bool { return i.IsOpen() && i.Ack == nil }
+	body := issuetext.StepComment(begun.Key(), r.stepData(s, begun.Of, begun.Mention, isUnanswered), begun)
 	p, err := r.commentOnce(ctx, s, s.incident.Issue, begun.Key(), body)
 	if p != complete || err != nil {
 		return nil, p, err
@@ -240,7 +241,8 @@ func (r *Reconciler) remind(ctx context.Context, s *step) (progress, error) {
 	}
 	fault.Point(ctx, "reminder-begun")
 	m := *s.incident.Escalation.Reminder
-	p, err := r.commentOnce(ctx, s, s.incident.Issue, m.Key(), issuetext.ReminderComment(m.Key(), r.stepData(s, m.Of, r.opt.Mentions), m))
+	body := issuetext.ReminderComment(m.Key(), r.stepData(s, m.Of, r.opt.Mentions, incident.Incident.IsOpen), m)
+	p, err := r.commentOnce(ctx, s, s.incident.Issue, m.Key(), body)
 	return r.deferOrFail(ctx, s.incident, p, err)
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -509,6 +510,38 @@ func TestStormSteps(t *testing.T) {
 		require.Contains(w, w.last(), "Steps and reminders wait until")
 		require.NotEmpty(w, w.incident(ids[0]).Escalation.Snoozes, "the lead has it, although it has ended")
 	})
+}
+
+// Who takes one of them is assigned to the issue of all. That is no answer for the others.
+func TestStormStepsAfterOneIsTaken(t *testing.T) {
+	for _, assigned := range []bool{false, true} {
+		t.Run(fmt.Sprint(assigned), func(t *testing.T) {
+			playOperatedStorm(t, func(w *world, ids []string) {
+				w.steps(&pager{})
+				if assigned { // by themselves, before
+					w.Gitea.As("alex").Assign(fleet, w.issue().Number, "alex")
+				}
+				w.says("alex", "/adf ack carol")
+				w.sweep()
+				require.Equal(w, []string{"alex"}, w.issue().Assignees)
+				require.Equal(w, assigned, w.incident(ids[0]).Escalation.Assignee != nil)
+				before := len(comments(w.issue()))
+				w.pass(70 * time.Minute)
+				if assigned {
+					require.Len(w, comments(w.issue()), before)
+					return
+				}
+				require.Len(w, comments(w.issue()), before+1)
+				require.Contains(w, w.last(), "`atlas` and 1 other project of this issue have been paused for up to 1h")
+
+				w.says("alex", "/adf ack")
+				w.sweep()
+				before = len(comments(w.issue()))
+				w.pass(5 * time.Hour)
+				require.Len(w, comments(w.issue()), before)
+			})
+		})
+	}
 }
 
 func TestSnoozeOfEndedIncident(t *testing.T) {

@@ -152,6 +152,36 @@ func (t *workflowTurn) read(ctx context.Context, p config.Project) (n int, err e
 	return n, err
 }
 
+// unreadRuns looks for results that no sweep has read yet, such as those of a time in which Gitea could not be reached.
+type unreadRuns struct {
+	turn     workflowTurn
+	noAnswer bool // Gitea does not answer: it is asked once for all projects
+}
+
+// mayHave reads the runs of a project, and reports whether it has recorded one, or cannot tell whether there is any. Where Gitea refuses,
+// no sweep will ever read one.
+func (u *unreadRuns) mayHave(ctx context.Context, project string) bool {
+	b := u.turn.b
+	p, _ := b.cfg.Project(project)
+	switch {
+	case p.Actions.IsZero():
+		return false
+	case u.noAnswer, b.gitea == nil, b.accessError() != nil: // another host may read them
+		return true
+	}
+	ctx, cancel := context.WithTimeout(ctx, runsBudget)
+	defer cancel()
+	n, err := u.turn.read(ctx, p)
+	switch {
+	case err == nil:
+		return n > 0
+	case errors.Is(err, incident.ErrClaimed): // another host reads them
+		return true
+	}
+	u.noAnswer = !tracker.IsPermanent(err)
+	return u.noAnswer
+}
+
 // trim bounds what is kept: the newest runs.
 func (r *runsRead) trim() {
 	slices.Sort(r.Open)

@@ -25,14 +25,18 @@ const (
 // actionsWorld has a workflow whose runs are the results of odilo. It was read once.
 func actionsWorld(t *testing.T, more string) *world {
 	w := newWorld(t)
+	addWorkflow(w, more)
+	w.with(bot.Daemon, func(*bot.Bot) {}) // makes the pause directory
+	return w
+}
+
+func addWorkflow(w *world, more string) {
 	w.Gitea.AddRepo("terraphim", "agents")
 	w.Gitea.SetPermission("terraphim", "agents", testworld.Bot, giteatest.Write)
 	w.Gitea.AddToken(testworld.Bot, token, "write:issue", "read:user", "write:repository")
 	w.Gitea.AddWorkflow(agents, workflow, "agent")
 	w.Gitea.AddWorkflow(agents, "lint.yaml", "lint")
 	w.change("  - id: odilo\n", "  - id: odilo\n    actions: {repo: "+agents+", workflow: "+workflow+more+"}\n")
-	w.with(bot.Daemon, func(*bot.Bot) {}) // makes the pause directory
-	return w
 }
 
 // ended is a run that ended a second after the last one.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/terraphim/adfbot/breaker"
 	"github.com/terraphim/adfbot/escalate/incident"
+	"github.com/terraphim/adfbot/escalate/tracker"
 	"github.com/terraphim/adfbot/internal/config"
 	"github.com/terraphim/adfbot/internal/store"
 	"github.com/terraphim/adfbot/pause"
@@ -105,6 +106,7 @@ func (b *Bot) lookForSilence(ctx context.Context) error {
 	now = b.now().UTC() // what has just happened is not in the future
 	errs := []error{err}
 	var changed []incident.Incident
+	unread := unreadRuns{turn: workflowTurn{b: b, first: map[tracker.Repo]runPage{}}}
 	for id, i := range open {
 		if how := silenceEnds(i, reports[id], !expected[id].IsZero()); err == nil && how != "" {
 			announce, err := b.rec.EndSilent(ctx, i, how)
@@ -116,7 +118,7 @@ func (b *Bot) lookForSilence(ctx context.Context) error {
 	}
 	for id, e := range expected {
 		if _, is := open[id]; !is && err == nil && !reports[id].Paused {
-			i, opened, err := b.checkReports(ctx, id, e, reports[id], latest(watch.Since, first[id]), now)
+			i, opened, err := b.checkReports(ctx, id, e, reports[id], latest(watch.Since, first[id]), now, &unread)
 			if opened {
 				changed = append(changed, i)
 			}
@@ -247,7 +249,9 @@ func waitsSince(r store.Report, watched, now time.Time) time.Time {
 }
 
 // checkReports opens an incident if a result of a project is overdue.
-func (b *Bot) checkReports(ctx context.Context, project string, e config.Expect, r store.Report, watched, now time.Time) (i incident.Incident, opened bool, err error) {
+func (b *Bot) checkReports(ctx context.Context, project string, e config.Expect, r store.Report, watched, now time.Time, unread *unreadRuns) (
+	i incident.Incident, opened bool, err error,
+) {
 	since := waitsSince(r, watched, now)
 	deadline, err := e.Deadline(since)
 	switch {
@@ -256,6 +260,8 @@ func (b *Bot) checkReports(ctx context.Context, project string, e config.Expect,
 	case now.Before(deadline) || !b.knowsRepository(project) || b.unstored(project):
 		return i, false, nil
 	case b.store.fleet == nil && b.rec.Look(ctx, project).State == incident.FlagThere: // somebody paused it just now
+		return i, false, nil
+	case unread.mayHave(ctx, project):
 		return i, false, nil
 	}
 	runs, err := b.store.Runs(ctx, project, 3*store.EvidenceRuns)

@@ -1,13 +1,16 @@
 package bot_test
 
 import (
+	"net/http"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/terraphim/adfbot/escalate/giteatest"
 	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/internal/store"
+	"github.com/terraphim/adfbot/internal/testworld"
 )
 
 func expecting(what string) func(w *world) {
@@ -304,6 +307,29 @@ func TestResultsInTheSpoolAreNoSilence(t *testing.T) {
 		require.NoError(t, err)
 		after(time.Hour)
 		require.Empty(t, w.issues(""))
+	})
+}
+
+// Runs of a workflow that no sweep has read yet may be what is missed. Gitea knows, and an issue would wait for its answer in any case.
+func TestRunsThatWereNotReadAreNoSilence(t *testing.T) {
+	t.Parallel()
+	watching(t, func(w *world) { addWorkflow(w, ""); hourly(w) }, func(w *world, _ *bot.Bot, after func(time.Duration)) {
+		w.sweepWell()
+		after(time.Hour)
+		id := w.Gitea.StartWorkflowRun(agents, workflow)
+		w.Gitea.EndWorkflowRun(agents, id, "success")
+		undo := w.Gitea.Inject(giteatest.Fault{Do: giteatest.Status(http.StatusBadGateway, "")})
+		after(30 * time.Minute)
+		require.Empty(t, w.project("odilo").Silence, "nobody can tell")
+		undo()
+		after(3 * time.Minute)
+		w.sweepWell()
+		require.Equal(t, []string{store.Success}, w.outcomes())
+		require.Empty(t, w.issues(""))
+
+		w.Gitea.AddToken(testworld.Bot, token, "write:issue", "read:user") // nobody will read any
+		after(80 * time.Minute)
+		require.Len(t, w.issues("open"), 1)
 	})
 }
 
