@@ -257,15 +257,21 @@ func hangingAfter(t *testing.T) *station {
 	return newStation(t, "  - id: odilo\n", "  - id: odilo\n    hung_after: 1h\n")
 }
 
-// sweepLater sweeps as a bot whose clock is ahead.
-func (s *station) sweepLater(d time.Duration) status.SweepReport {
+// later opens a bot whose clock is ahead.
+func (s *station) later(d time.Duration) *bot.Bot {
 	s.Helper()
 	b, err := bot.Open(s.Context(), s.cfg, bot.Operate, bot.Env{
 		Getenv: s.getenv, Transport: roundTrip(s.askGitea), Now: func() time.Time { return time.Now().Add(d) },
 	})
 	require.NoError(s, err)
-	defer func() { require.NoError(s, b.Close()) }()
-	rep, err := b.Sweep(s.Context(), escalate.SweepOptions{Force: true})
+	s.Cleanup(func() { require.NoError(s, b.Close()) })
+	return b
+}
+
+// sweepLater sweeps as such a bot.
+func (s *station) sweepLater(d time.Duration) status.SweepReport {
+	s.Helper()
+	rep, err := s.later(d).Sweep(s.Context(), escalate.SweepOptions{Force: true})
 	require.NoError(s, err)
 	return rep
 }
@@ -360,19 +366,20 @@ func TestPingSpooledFromBeforeAResume(t *testing.T) {
 	require.Zero(t, p.Running)
 }
 
-// Another host of a fleet may have stored since that a run has begun: it is not the one that the spooled result ends.
+// Before the spooled result is recorded, the next run may begin: it is not the one that the result ends.
 func TestPingSpooledFromBeforeAStart(t *testing.T) {
 	t.Parallel()
-	s := newStation(t)
+	s := hangingAfter(t)
 	mend := s.breakState()
 	s.pinged(odiloPing+"/fail", "")
 	mend()
-	require.NoError(t, s.bot.BeginReported(t.Context(), store.Run{Project: "odilo", Agent: "project-meta"}))
-	s.sweepLater(time.Hour)
-	detail, err := s.bot.Detail(t.Context(), "odilo", status.Pages{})
-	require.NoError(t, err)
-	require.Len(t, detail.Runs, 1)
-	require.Zero(t, detail.Runs[0].Started)
+	require.NoError(t, s.later(time.Minute).BeginReported(t.Context(), store.Run{Project: "odilo", Agent: "project-meta"}))
+	s.sweepLater(2 * time.Minute)
+	p := s.project("odilo")
+	require.Len(t, p.LastRuns, 1)
+	require.Zero(t, p.LastRuns[0].Started)
+	require.Equal(t, 1, p.Running)
+	require.Equal(t, 1, s.sweepLater(2*time.Hour).LostRuns, "the run hung")
 }
 
 func TestPingTooFast(t *testing.T) {

@@ -103,7 +103,7 @@ func (s *State) record(ctx context.Context, tx Tx, locked recording, r store.Res
 		if r.Outcome, r.Class = a.Outcome, a.Class; !a.Counted {
 			a.Why = store.WhyNotCounted(r)
 		}
-		return a, endRun(ctx, tx, r.Run)
+		return a, endRunOf(ctx, tx, r)
 	}
 	p := locked.Project
 	was := p
@@ -131,7 +131,7 @@ func (s *State) record(ctx context.Context, tx Tx, locked recording, r store.Res
 	if err := s.db.Save(ctx, tx, was, p); err != nil {
 		return a, err
 	}
-	return a, endRun(ctx, tx, r.Run)
+	return a, endRunOf(ctx, tx, r)
 }
 
 // openIncident stores the incident of a result that is not stored yet.

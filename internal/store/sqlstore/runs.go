@@ -47,6 +47,14 @@ func endRun(ctx context.Context, tx Tx, id string) error {
 	return tx.Exec(ctx, `DELETE FROM adfbot.run WHERE id = ?`, id)
 }
 
+// endRunOf ends the run of a result. One that waited in a spool and does not say which run it ends ends none that began meanwhile.
+func endRunOf(ctx context.Context, tx Tx, r store.Result) error {
+	if group, ok := strings.CutSuffix(r.Run, store.AllRuns); ok && r.Kept != nil {
+		return tx.Exec(ctx, `DELETE FROM adfbot.run WHERE id > ? AND id < ? AND started_at <= ?`, r.Run, group+"0", stamp(r.Finished))
+	}
+	return endRun(ctx, tx, r.Run)
+}
+
 // reported stands for a host in the rows of runs that were reported to begin: they are no host's.
 const reported = "reported"
 

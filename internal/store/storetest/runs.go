@@ -25,6 +25,7 @@ func RunRuns(t *testing.T, open Open) {
 		{"the result of a run that was taken for lost twice", testFoundOfTwo},
 		{"reported to begin", testReportedRun},
 		{"reported to begin without a run id", testReportedWithoutID},
+		{"reported to begin while a result waits", testReportedMeanwhile},
 		{"reported to begin after its result", testReportedLate},
 		{"reported to have failed and to have succeeded", testReportedTwice},
 		{"too many reported to begin", testReportedTooMany},
@@ -228,6 +229,17 @@ func testReportedWithoutID(t *testing.T, s *state) {
 	left := s.reported("odilo")
 	require.Len(t, left, 2)
 	require.Contains(t, left, with)
+}
+
+// A result that waited in a spool ends none that began meanwhile.
+func testReportedMeanwhile(t *testing.T, s *state) {
+	s.begun("", "1")
+	res := result(store.Failure)
+	res.Run, res.Finished, res.Kept = store.ReportedRunID("odilo", "project-meta", ""), s.at, &store.Moment{Time: s.at}
+	s.pass(time.Millisecond)
+	meanwhile := s.begun("", "2")
+	s.record(res)
+	require.Equal(t, []store.Run{meanwhile}, s.reported("odilo"))
 }
 
 func testReportedLate(t *testing.T, s *state) {
