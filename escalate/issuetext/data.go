@@ -31,6 +31,8 @@ type IssueData struct {
 	ResumeInGitea bool // operators may resume with a comment
 	CloseResumes  bool // operators may resume by closing the issue; otherwise the bot reopens it
 	AnyHost       bool // several hosts have the flag, and it may be removed on any of them
+
+	Workflow tracker.Workflow // whose runs are the results of the project; zero: others report them
 }
 
 const (
