@@ -37,14 +37,10 @@ func (c *Composer) silentBody(in IssueData) string {
 		Never         bool
 		Expect        string
 		Status, Pause Untrusted
-
-		Workflow, WorkflowRepo Untrusted // "": others report its results
 	}{
 		TemplateData: c.data(in), Since: i.Since, Began: i.Began, Never: i.LastResult.IsZero() && !i.Rebuilt, Expect: markdown.Text(i.Expect),
 		Status: c.sentence(in.RunAs + "adfbot status " + i.Project + in.ConfigFlag),
 		Pause:  c.sentence(in.RunAs + "adfbot pause " + i.Project + in.ConfigFlag),
-
-		Workflow: c.sentence(in.Workflow.File), WorkflowRepo: c.sentence(in.Workflow.Repo),
 	}
 	var b limitedBuilder
 	if err := silentBuiltin().Execute(&b, data); err != nil { // the tests rule this out

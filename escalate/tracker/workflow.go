@@ -6,6 +6,8 @@ import "time"
 type Workflow struct {
 	Repo string // owner/name
 	File string // name of its file
+
+	Disable bool // while the project whose results its runs are is paused
 }
 
 // WorkflowRun is a run of a workflow of Gitea Actions, or its last attempt.

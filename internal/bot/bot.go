@@ -282,7 +282,8 @@ func (b *Bot) options() escalate.Options {
 			p := c.ProjectOrDefault(project) // it may leave the configuration while its incident is open
 			return escalate.Target{
 				Repo:   tracker.Repo{Server: c.Gitea.URL, Owner: p.Owner, Name: p.Repo},
-				Labels: p.Labels, Assignees: p.Assignees, Workflow: tracker.Workflow{Repo: p.Actions.Path(), File: p.Actions.Workflow},
+				Labels: p.Labels, Assignees: p.Assignees,
+				Workflow: tracker.Workflow{Repo: p.Actions.Path(), File: p.Actions.Workflow, Disable: p.Actions.Disable},
 			}
 		},
 	}
