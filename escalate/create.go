@@ -201,7 +201,7 @@ func (r *Reconciler) issueData(ctx context.Context, s *step, repo tracker.Repo) 
 	data := issuetext.IssueData{
 		Installation: r.opt.Installation, Repo: repo, PauseFlag: r.opt.Dir.FlagPath(i.Project), RunAs: r.runAs(), RemoveAs: r.removeAs(), ConfigFlag: r.opt.ConfigFlag,
 		Mentions: r.opt.Mentions, ResumeInGitea: r.operable(), CloseResumes: r.opt.Commands.CloseResumes,
-		AnyHost: r.opt.Fleet != nil,
+		AnyHost: r.opt.Fleet != nil, Workflow: r.opt.Target(i.Project).Workflow,
 	}
 	if s.fresh == nil {
 		var err error

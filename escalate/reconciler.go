@@ -22,6 +22,9 @@ type Target struct {
 	Repo      tracker.Repo
 	Labels    []string // names
 	Assignees []string // logins
+
+	// Workflow is the one whose runs are the results of the project; zero: others report them.
+	Workflow tracker.Workflow
 }
 
 // Options are what [New] makes a [Reconciler] from.

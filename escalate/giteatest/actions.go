@@ -62,6 +62,11 @@ func (s *Server) StartWorkflowRun(repo, file string) (id int64) {
 	return id
 }
 
+// TakeWorkflowRun has a runner take a run, which begins now.
+func (s *Server) TakeWorkflowRun(repo string, id int64) {
+	s.change(repo, func(r *repository) { r.run(id).started = s.clock() })
+}
+
 // EndWorkflowRun ends a run with a conclusion, such as "success", "failure" or "cancelled". It began a minute ago.
 func (s *Server) EndWorkflowRun(repo string, id int64, conclusion string) {
 	s.change(repo, func(r *repository) {

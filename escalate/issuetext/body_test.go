@@ -14,6 +14,22 @@ import (
 	"github.com/terraphim/adfbot/internal/testhost"
 )
 
+// A pause stops a workflow only where it is disabled meanwhile.
+func TestBodyOfWorkflow(t *testing.T) {
+	t.Parallel()
+	const goesOn = ", but Gitea goes on starting its workflow, `agent.yaml` in `terraphim/odilo`: a pause disables it only with `disable: true` in `projects[].actions`."
+	c := compose(t, "")
+	in := testData()
+	in.Workflow = tracker.Workflow{Repo: "terraphim/odilo", File: "agent.yaml"}
+	body, _ := c.Body(in)
+	require.Contains(t, body, goesOn)
+	require.NotContains(t, body, "nothing is dispatched")
+	in.Workflow.Disable = true
+	body, _ = c.Body(in)
+	require.NotContains(t, body, goesOn)
+	require.Contains(t, body, "nothing is dispatched")
+}
+
 func TestBody(t *testing.T) {
 	for name, change := range map[string]func(l *IssueData){
 		"normal":       func(*IssueData) {},

@@ -31,6 +31,8 @@ type IssueData struct {
 	ResumeInGitea bool // operators may resume with a comment
 	CloseResumes  bool // operators may resume by closing the issue; otherwise the bot reopens it
 	AnyHost       bool // several hosts have the flag, and it may be removed on any of them
+
+	Workflow tracker.Workflow // whose runs are the results of the project; zero: others report them
 }
 
 const (
@@ -76,6 +78,10 @@ type TemplateData struct {
 	CloseResumes  bool      // operators may resume by closing the issue
 	AnyHost       bool      // the flag may be removed on any of several hosts
 
+	Workflow     Untrusted // file of the workflow in Gitea Actions whose runs are the project's results; "" if others report them
+	WorkflowRepo Untrusted // owner/name of its repository
+	Disabled     bool      // it is disabled while the project is paused
+
 	Runs    []TemplateRun // newest first
 	History string        // the marks of Runs, oldest first
 	Output  Untrusted     // of the last failed run; has several lines
@@ -119,6 +125,7 @@ func (c *Composer) data(in IssueData) TemplateData {
 		Resume:    c.sentence(ResumeCommand(in.RunAs, i.Project, in.ConfigFlag)),
 		NotPaused: in.FlagError != "", FlagError: c.sentence(in.FlagError),
 		ResumeInGitea: in.ResumeInGitea, ResumeComment: c.sentence("/adf resume " + i.Project), CloseResumes: in.CloseResumes, AnyHost: in.AnyHost,
+		Workflow: c.name(in.Workflow.File), WorkflowRepo: c.name(in.Workflow.Repo), Disabled: in.Workflow.Disable,
 		Mentions: mentions(in.Mentions), Rebuilt: i.Rebuilt,
 		Trend: trend(i.Trend), Class: c.name(classOf(i)), LastLine: c.name(class.LastLine(i.Evidence.Output)),
 	}

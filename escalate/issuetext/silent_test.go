@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/terraphim/adfbot/escalate/incident"
+	"github.com/terraphim/adfbot/escalate/tracker"
 )
 
 // silentData is the data of a project that does not report.
@@ -36,6 +37,17 @@ func TestSilentIssueText(t *testing.T) {
 	never.Incident.Began, never.Incident.LastResult, never.Incident.Host, never.Incident.Evidence.Runs, never.ResumeInGitea = time.Time{}, time.Time{}, "", nil, false
 	body, _ = c.Body(never)
 	golden(t, "silent-never.md", body)
+
+	workflow := silentData()
+	workflow.Workflow = tracker.Workflow{Repo: "terraphim/odilo", File: "agent.yaml"}
+	workflow.Incident.Host = "gitea-actions"
+	body, _ = c.Body(workflow)
+	golden(t, "silent-workflow.md", body)
+	require.NotContains(t, body, "adfbot exec")
+	workflow.Incident.Began = time.Time{}
+	body, _ = c.Body(workflow)
+	require.NotContains(t, body, "adfbot exec")
+	require.NotContains(t, body, "running")
 
 	ended := running.Incident
 	ended.Ended, ended.EndedHow = ended.Opened.Add(time.Hour), "reported again"

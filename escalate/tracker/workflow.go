@@ -2,6 +2,14 @@ package tracker
 
 import "time"
 
+// Workflow names a workflow of Gitea Actions.
+type Workflow struct {
+	Repo string // owner/name
+	File string // name of its file
+
+	Disable bool // while the project whose results its runs are is paused
+}
+
 // WorkflowRun is a run of a workflow of Gitea Actions, or its last attempt.
 type WorkflowRun struct {
 	ID         int64  // unique on the server; it grows

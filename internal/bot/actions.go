@@ -57,6 +57,7 @@ type runsRead struct {
 type workflowTurn struct {
 	b     *Bot
 	first map[tracker.Repo]runPage
+	began time.Time // when the oldest run began that went on when the last project was read; zero: none
 }
 
 type runPage struct {
@@ -105,6 +106,7 @@ func (b *Bot) workflowRepo(a config.Actions) tracker.Repo {
 
 // read records the runs of a project's workflow that have ended since it was read last, and returns how many.
 func (t *workflowTurn) read(ctx context.Context, p config.Project) (n int, err error) {
+	t.began = time.Time{}
 	ctx, release, err := t.b.store.claims.Claim(ctx, "workflow/"+p.ID, workflowWait)
 	if err != nil {
 		return 0, err
@@ -126,6 +128,9 @@ func (t *workflowTurn) read(ctx context.Context, p config.Project) (n int, err e
 		switch {
 		case !run.Completed:
 			next.Open = append(next.Open, run.ID)
+			if !run.Started.IsZero() && (t.began.IsZero() || run.Started.Before(t.began)) {
+				t.began = run.Started
+			}
 		default:
 			next.Seen[run.ID] = attemptOf(run)
 			if begun && was.Seen[run.ID] != attemptOf(run) && (run.Conclusion == tracker.RunSuccess || run.Conclusion == tracker.RunFailure) {

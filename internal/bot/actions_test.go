@@ -557,6 +557,18 @@ func TestWorkflowAnswerLost(t *testing.T) {
 	require.False(t, w.project("odilo").Workflow.Disabled)
 }
 
+// An issue does not say that nothing is started where a workflow goes on.
+func TestIssueOfWorkflow(t *testing.T) {
+	t.Parallel()
+	for more, says := range map[string]string{"": "but Gitea goes on starting its workflow", ", disable: true": "nothing is dispatched for it"} {
+		w := actionsWorld(t, more)
+		w.fail("odilo", 3)
+		w.sweepWell()
+		require.Contains(t, w.issues("open")[0].Body, says)
+		require.Equal(t, more == "", w.active())
+	}
+}
+
 // Two projects may have one workflow. It runs again when neither is paused.
 func TestWorkflowOfTwoProjects(t *testing.T) {
 	t.Parallel()

@@ -283,6 +283,7 @@ func (b *Bot) options() escalate.Options {
 			return escalate.Target{
 				Repo:   tracker.Repo{Server: c.Gitea.URL, Owner: p.Owner, Name: p.Repo},
 				Labels: p.Labels, Assignees: p.Assignees,
+				Workflow: tracker.Workflow{Repo: p.Actions.Path(), File: p.Actions.Workflow, Disable: p.Actions.Disable},
 			}
 		},
 	}

@@ -275,6 +275,9 @@ func (b *Bot) checkReports(ctx context.Context, project string, e config.Expect,
 	if !r.Finished.IsZero() && !r.Finished.After(now) {
 		i.Since = r.Finished
 	}
+	if p, _ := b.cfg.Project(project); i.Began.IsZero() && !p.Actions.IsZero() && !unread.turn.began.IsZero() {
+		i.Began, i.Host = unread.turn.began, actionsHost
+	}
 	for n, run := range slices.DeleteFunc(runs, func(run store.HistoryRun) bool { return !breaker.Counts(run.Agent) }) {
 		if n == 0 {
 			i.Agent = run.Agent

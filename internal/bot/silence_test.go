@@ -2,6 +2,7 @@ package bot_test
 
 import (
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -330,6 +331,35 @@ func TestRunsThatWereNotReadAreNoSilence(t *testing.T) {
 		w.Gitea.AddToken(testworld.Bot, token, "write:issue", "read:user") // nobody will read any
 		after(80 * time.Minute)
 		require.Len(t, w.issues("open"), 1)
+	})
+}
+
+// The issue of a project whose runs are those of a workflow says to look at these. One that goes on is named.
+func TestSilenceOfWorkflow(t *testing.T) {
+	t.Parallel()
+	two := func(w *world) {
+		addWorkflow(w, "")
+		hourly(w)
+		w.change("- id: atlas\n", "- id: atlas\n    expect: {every: 1h}\n    actions: {repo: "+agents+", workflow: lint.yaml}\n")
+	}
+	watching(t, two, func(w *world, _ *bot.Bot, after func(time.Duration)) {
+		w.sweepWell()
+		after(30 * time.Minute)
+		w.Gitea.TakeWorkflowRun(agents, w.Gitea.StartWorkflowRun(agents, workflow))
+		began := w.now()
+		w.Gitea.StartWorkflowRun(agents, "lint.yaml") // waits for a runner
+		after(50 * time.Minute)
+		running, waiting := w.project("odilo").Silence, w.project("atlas").Silence
+		require.WithinDuration(t, began, running.Running, time.Second)
+		require.Equal(t, "gitea-actions", running.Host)
+		require.Zero(t, waiting.Running)
+		issues := w.issues("open")
+		require.Len(t, issues, 2)
+		for _, i := range issues {
+			require.Contains(t, i.Body, "in `terraphim/agents`: does one wait for a runner or hang")
+			require.Equal(t, strings.Contains(i.Title, "odilo"), strings.Contains(i.Body, "on `gitea-actions` is still running"))
+			require.NotContains(t, i.Body, "adfbot exec")
+		}
 	})
 }
 
