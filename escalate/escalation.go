@@ -152,16 +152,11 @@ func (r *Reconciler) finishStep(ctx context.Context, s *step, issue tracker.Issu
 	return complete, r.saveDone(ctx, s.incident, func(*incident.Incident) {})
 }
 
-// stepData collects what a comment says about an incident and those of the others in its issue that are meant, too.
+// stepData collects what a comment says about those of the incidents in its issue that are meant. It names the one that the comment was begun
+// for, or the one that has been open for the longest if that one is no longer meant.
 func (r *Reconciler) stepData(s *step, of string, mention []string, isMeant func(incident.Incident) bool) issuetext.StepData {
-	d := issuetext.StepData{Of: s.incident, Resume: r.HowToResume(s.incident.Project), Mention: mention}
-	for _, i := range s.carried {
-		if i.ID == of {
-			d.Of, d.Resume, d.Ack = i, r.HowToResume(i.Project), i.Ack
-		} else if isMeant(i) {
-			d.Others++
-		}
-	}
+	named, others := plan.Named(s.carried, of, isMeant)
+	d := issuetext.StepData{Of: named, Others: others, Resume: r.HowToResume(named.Project), Mention: mention, Ack: named.Ack}
 	if by := s.incident.Escalation.Assignee; d.Ack == nil {
 		d.Ack = by
 	}
@@ -170,8 +165,7 @@ func (r *Reconciler) stepData(s *step, of string, mention []string, isMeant func
 
 func (r *Reconciler) stepComment(ctx context.Context, s *step, _ tracker.Issue) ([]string, progress, error) {
 	begun := *s.incident.Escalation.Step
-	isUnanswered := func(i incident.Incident) bool { return i.IsOpen() && i.Ack == nil }
-	body := issuetext.StepComment(begun.Key(), r.stepData(s, begun.Of, begun.Mention, isUnanswered), begun)
+	body := issuetext.StepComment(begun.Key(), r.stepData(s, begun.Of, begun.Mention, plan.IsUnanswered), begun)
 	p, err := r.commentOnce(ctx, s, s.incident.Issue, begun.Key(), body)
 	if p != complete || err != nil {
 		return nil, p, err

@@ -544,6 +544,40 @@ func TestStormStepsAfterOneIsTaken(t *testing.T) {
 	}
 }
 
+// Whoever is told that nobody has answered must not take that for the projects that somebody has taken or resumed, also not when it is
+// told late.
+func TestStormStepsNameWhoWaits(t *testing.T) {
+	t.Run("webhook", func(t *testing.T) {
+		playOperatedStorm(t, func(w *world, _ []string) {
+			p := &pager{}
+			w.steps(p)
+			w.says("alex", "/adf ack carol")
+			w.pass(25 * time.Hour)
+			require.Len(w, p.got, 1)
+			require.Contains(w, p.got[0].Text, "[ADF] atlas and 1 other project have been paused for 1d")
+			require.Equal(w, []string{"atlas", "bravo", "carol"}, p.got[0].Projects)
+		})
+	})
+	for _, command := range []string{"/adf ack atlas", "/adf resume atlas"} {
+		t.Run(command, func(t *testing.T) {
+			playOperatedStorm(t, func(w *world, _ []string) {
+				p := &pager{err: errors.New("status 503")}
+				w.steps(p)
+				time.Sleep(25 * time.Hour)
+				w.diesIn("step-begun")
+				w.says("alex", command+"\n/adf ack carol")
+				w.sweepFor(30 * time.Minute)
+				require.Contains(w, w.last(), "`bravo` has been paused for 1d")
+				p.err = nil
+				w.sweepFor(30 * time.Minute)
+				require.Len(w, p.got, 1)
+				require.Contains(w, p.got[0].Text, "[ADF] bravo has been paused for 1d")
+				require.Equal(w, "bravo", p.got[0].Incident.Name[:5])
+			})
+		})
+	}
+}
+
 func TestSnoozeOfEndedIncident(t *testing.T) {
 	inSteps(t, func(w *world, p *pager, id string) {
 		w.says("alex", "/adf snooze 4h")

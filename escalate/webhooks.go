@@ -218,21 +218,15 @@ func (r *Reconciler) sendWebhook(ctx context.Context, d dueWebhook) error {
 	return errors.Join(sendErr, err)
 }
 
-// webhookDocument is the same each time that it is sent, but for who is paused by then.
+// webhookDocument is the same each time that it is sent, but for who is paused and who waits for an answer by then.
 func (r *Reconciler) webhookDocument(d incident.Delivery, carried []incident.Incident) WebhookDocument {
-	lead, of := carried[0], carried[0]
+	lead := carried[0]
+	of, others := plan.Named(carried, d.Of, plan.IsUnanswered)
 	projects := []string{}
 	for _, i := range carried {
-		if i.ID == d.Of {
-			of = i
-		}
 		if i.IsOpen() {
 			projects = append(projects, i.Project)
 		}
-	}
-	others := len(projects)
-	if of.IsOpen() {
-		others--
 	}
 	slices.Sort(projects)
 	return WebhookDocument{

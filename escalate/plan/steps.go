@@ -37,7 +37,31 @@ func Unanswered(carried []incident.Incident) (incident.Incident, bool) {
 	if len(carried) == 0 || carried[0].Escalation.Assignee != nil {
 		return incident.Incident{}, false
 	}
-	return oldest(carried, func(i incident.Incident) bool { return i.IsOpen() && i.Ack == nil })
+	return oldest(carried, IsUnanswered)
+}
+
+// IsUnanswered reports whether an incident is open and nobody has given the command ack for it.
+func IsUnanswered(i incident.Incident) bool { return i.IsOpen() && i.Ack == nil }
+
+// Named returns which of the incidents that an issue carries is named in what people are told, and how many others are meant: the one with
+// an id or, if that is no longer meant, the oldest that is. The first one leads.
+func Named(carried []incident.Incident, id string, isMeant func(incident.Incident) bool) (named incident.Incident, others int) {
+	named, found := oldest(carried, isMeant)
+	if !found {
+		named = carried[0]
+	}
+	for _, i := range carried {
+		if i.ID == id && (isMeant(i) || !found) {
+			named = i
+		}
+		if isMeant(i) {
+			others++
+		}
+	}
+	if found {
+		others--
+	}
+	return named, others
 }
 
 func oldest(carried []incident.Incident, which func(incident.Incident) bool) (incident.Incident, bool) {
