@@ -35,6 +35,10 @@ var (
 	// have been emptied, so a missing flag proves nothing.
 	ErrNoSentinel = errors.New("the pause directory has no sentinel")
 
+	// ErrRemoved: the pause directory was removed, and this process still sees
+	// it, because its container mounts it. ErrNoSentinel comes with it.
+	ErrRemoved = errors.New("the directory was removed, and a container still mounts it")
+
 	// ErrBadSentinel: the sentinel is not a regular file or does not hold the id
 	// of an installation.
 	ErrBadSentinel = errors.New("the sentinel of the pause directory is damaged")
@@ -95,7 +99,8 @@ func fix(err error, need string) string {
 	case IsFull(err):
 		return "free space on the file system or raise the quota"
 	case errors.Is(err, syscall.EROFS):
-		return "mount the file system for writing; in a unit with ProtectSystem=, name the directory in ReadWritePaths="
+		return "mount the file system for writing; in a unit with ProtectSystem=, name the directory in ReadWritePaths=, " +
+			"or restart the unit if the directory was made after it started"
 	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
 		return "raise the limit on open files (ulimit -n, or LimitNOFILE= in a unit)"
 	case errors.Is(err, fs.ErrNotExist):

@@ -124,7 +124,8 @@ func TestReadOnlyFileSystem(t *testing.T) {
 	testhost.RemountReadOnly(t, path)
 	_, err = d.Write("odilo", "")
 	require.ErrorIs(t, err, syscall.EROFS)
-	require.ErrorContains(t, err, "mount the file system for writing; in a unit with ProtectSystem=, name the directory in ReadWritePaths=")
+	require.ErrorContains(t, err, "mount the file system for writing; in a unit with ProtectSystem=, name the directory in ReadWritePaths=, "+
+		"or restart the unit if the directory was made after it started")
 	created, err := d.Write("held", "")
 	require.NoError(t, err)
 	require.False(t, created)

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"path/filepath"
 	"strings"
+	"syscall"
 )
 
 // SentinelName is the file name of the sentinel in the pause directory.
@@ -87,7 +88,7 @@ func (d Dir) init(fresh Sentinel, outdated func(Sentinel) bool) error {
 	RemoveOldTemps(root)
 
 	sentinel, err := f.Sentinel()
-	if errors.Is(err, ErrNoSentinel) {
+	if errors.Is(err, ErrNoSentinel) && !errors.Is(err, ErrRemoved) {
 		created, err := createFile(root, SentinelName, fresh.Content(), noTime)
 		if err == nil {
 			err = f.syncDir()
@@ -139,6 +140,8 @@ func (f *Folder) Sentinel() (Sentinel, error) {
 		content, err = readStart(f.root, SentinelName, make([]byte, maxSentinel+1))
 	}
 	switch sentinel, ok := parseSentinel(string(content)); {
+	case errors.Is(err, fs.ErrNotExist) && f.removed():
+		return Sentinel{}, fmt.Errorf("%w: %w: %s; make it again where it is mounted from, then restart the container", ErrNoSentinel, ErrRemoved, f.dir.Path())
 	case errors.Is(err, fs.ErrNotExist):
 		return Sentinel{}, fmt.Errorf("%w: %s is missing, so the directory may be unmounted or emptied; if all flags are in place, as the directory's owner: touch %[2]s",
 			ErrNoSentinel, path)
@@ -149,6 +152,16 @@ func (f *Folder) Sentinel() (Sentinel, error) {
 	default:
 		return sentinel, nil
 	}
+}
+
+// removed reports whether the directory was removed, so that nothing can be written to it. Not every file system says so.
+func (f *Folder) removed() bool {
+	info, err := f.root.Stat(".")
+	if err != nil {
+		return false
+	}
+	st, ok := info.Sys().(*syscall.Stat_t)
+	return ok && st.Nlink == 0
 }
 
 func (d Dir) sentinelPath() string { return filepath.Join(d.Path(), SentinelName) }

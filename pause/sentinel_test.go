@@ -1,6 +1,7 @@
 package pause_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -206,4 +207,22 @@ func TestConcurrentInit(t *testing.T) {
 			require.ErrorIs(t, err, pause.ErrOtherInstallation)
 		}
 	}
+}
+
+// A container that mounts the directory goes on with the one that was removed, also when another one is in its place.
+func TestSentinelOfARemovedDirectory(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "pause")
+	require.NoError(t, pause.New(path).Init(ours))
+	open, err := os.Open(path)
+	require.NoError(t, err)
+	defer open.Close()
+	require.NoError(t, os.RemoveAll(path))
+	require.NoError(t, pause.New(path).Init(ours))
+
+	mounted := fmt.Sprintf("/proc/self/fd/%d", open.Fd())
+	_, err = pause.New(mounted).Sentinel()
+	require.ErrorIs(t, err, pause.ErrNoSentinel)
+	require.ErrorIs(t, err, pause.ErrRemoved)
+	require.ErrorContains(t, err, "make it again where it is mounted from, then restart the container")
+	require.ErrorIs(t, pause.New(mounted).Init(ours), pause.ErrRemoved)
 }

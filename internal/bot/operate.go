@@ -208,7 +208,7 @@ func (b *Bot) Restore(ctx context.Context) (Done, error) {
 	dir := b.rec.Dir()
 	s, err := dir.Sentinel()
 	switch {
-	case notReady(err):
+	case notReady(err) && !errors.Is(err, pause.ErrRemoved):
 	case err != nil:
 		return Done{}, b.AdviseRestore(ctx, err)
 	case s.Installation != "" && s.Installation != b.store.Installation():

@@ -2,6 +2,7 @@ package bot_test
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"strings"
 	"syscall"
@@ -565,7 +566,7 @@ func TestPauseDirectoryUnderAMountPoint(t *testing.T) {
 	mount("disk", "under")
 	_, err := w.sweep()
 	require.ErrorIs(t, err, pause.ErrOtherDirectory)
-	require.ErrorContains(t, err, "adfbot restore")
+	require.ErrorContains(t, err, "adfbot restore writes the flags of all paused projects to it; if that was done, restart the daemon")
 	require.Len(t, w.issues("open"), 1)
 	w.must(bot.ExitNotStarted, "odilo", "true")
 	require.ErrorIs(t, bot.Gate(ctx, w.cfg, "odilo").Err, pause.ErrOtherDirectory)
@@ -657,4 +658,23 @@ func TestStatusAfterRestore(t *testing.T) {
 		require.NoError(t, err)
 	})
 	require.Empty(t, w.status().Problems)
+}
+
+// A container that mounts the pause directory goes on with the one that was removed on the machine: restore cannot write to it.
+func TestRestoreIntoARemovedDirectory(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.fail("odilo", 3)
+	mounted, err := os.Open(w.cfg.PauseDir)
+	require.NoError(t, err)
+	t.Cleanup(func() { mounted.Close() })
+	w.Remove(w.cfg.PauseDir)
+	require.NoError(t, os.Mkdir(w.cfg.PauseDir, 0o755))
+	w.cfg.PauseDir = fmt.Sprintf("/proc/self/fd/%d", mounted.Fd())
+	w.with(bot.Restore, func(b *bot.Bot) {
+		_, err := b.Restore(t.Context())
+		require.ErrorIs(t, err, pause.ErrRemoved)
+		require.ErrorContains(t, err, "then restart the container")
+		require.ErrorContains(t, err, "adfbot restore pauses these again: odilo")
+	})
 }

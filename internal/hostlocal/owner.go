@@ -40,7 +40,15 @@ func account(uid int) Account {
 	if u, err := user.LookupId(strconv.Itoa(uid)); err == nil {
 		return Account{UID: uid, Name: u.Username, login: Account{UID: uid}.IsPerson()}
 	}
-	return Account{UID: uid, Name: "#" + strconv.Itoa(uid)}
+	return Account{UID: uid, Name: unlisted(uid)}
+}
+
+// unlisted returns the name of a user whom the user database does not have.
+func unlisted(uid int) string {
+	if uid == 0 { // also in an image without a user database
+		return "root"
+	}
+	return "#" + strconv.Itoa(uid)
 }
 
 // unmapped reports whether the kernel shows this id in place of those that a user namespace does not have. uidMap is that of the namespace,

@@ -52,6 +52,7 @@ func TestOwner(t *testing.T) {
 	testhost.NeedRoot(t, "to give files away")
 	dir := t.TempDir()
 	require.Equal(t, "root", Owner(dir).Name)
+	require.Equal(t, "root", unlisted(0), "also in an image without /etc/passwd")
 	require.NoError(t, os.Chown(dir, 4711, 4711))
 	for _, path := range []string{dir, dir + "/adfbot.db", dir + "/state/adfbot.db"} {
 		require.Equal(t, Account{UID: 4711, Name: "#4711"}, Owner(path), path)

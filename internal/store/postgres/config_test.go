@@ -117,7 +117,7 @@ func TestAdviceOnLogin(t *testing.T) {
 		"see the pooler's log", "the server may run, with another password than that of the pooler")
 	s.pool.password = func() (string, error) { return "", nil }
 	require.Contains(t, s.adviceOn(&pgconn.PgError{Code: "28P01"}),
-		"correct the file that `state_password_file` names; restart a daemon that has it from LoadCredential=")
+		"correct the file that `state_password_file` names, or the role's VALID UNTIL if that is over; restart a daemon that has it from LoadCredential=")
 	s.passwordKey = "--password-file" // of adfbot migrate, whose configuration names no database yet
 	require.Contains(t, s.adviceOn(&pgconn.PgError{Code: "28P01"}), "correct the file that --password-file names")
 	require.Contains(t, s.adviceOn(&pgconn.PgError{Code: "08P01", Message: "SASL authentication failed"}), "with the password that --password-file holds")

@@ -117,7 +117,7 @@ func (s *Store) adviceOn(pg *pgconn.PgError) string {
 		if s.pool.password == nil {
 			return fmt.Sprintf("the server wants a password of %s: write it to a file and name that in %s", user, key)
 		}
-		advice := fmt.Sprintf("the server refuses the password of %s: correct the file that %s names", user, key)
+		advice := fmt.Sprintf("the server refuses the password of %s: correct the file that %s names, or the role's VALID UNTIL if that is over", user, key)
 		if s.passwordKey == "" { // a daemon may run
 			advice += "; restart a daemon that has it from LoadCredential="
 		}

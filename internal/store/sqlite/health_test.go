@@ -155,6 +155,7 @@ func TestDiskError(t *testing.T) {
 	for _, err := range []error{err, s.Writable(ctx)} {
 		require.ErrorIs(t, err, store.ErrUnusable)
 		require.ErrorContains(t, err, "read-only, which Linux does by itself after a disk error: see `dmesg`")
+		require.ErrorContains(t, err, "or restart the unit if the directory was made after it started")
 		require.NotContains(t, err.Error(), "chown")
 	}
 	require.Contains(t, hostlocal.DiskProblem(dir, 1), "see `dmesg`")
