@@ -131,7 +131,7 @@ func AdviseRestore(cfg *config.Config, err error) error {
 		return err
 	case errors.Is(err, pause.ErrOtherDirectory):
 		return fmt.Errorf("%w\nif this is to be the pause directory from now on: adfbot restore writes the flags of all paused projects to it; "+
-			"if that was done, restart the daemon: in a container or a hardened unit it goes on with the directory that it started with%s", err, runRestore(cfg, err))
+			"if that was done, restart the daemon: in a container it goes on with the directory that it started with%s", err, runRestore(cfg, err))
 	}
 	return fmt.Errorf("%w\n%s creates the sentinel and the flags of all paused projects again%s", err, restore(err), runRestore(cfg, err))
 }
