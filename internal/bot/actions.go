@@ -31,6 +31,8 @@ import (
 const (
 	// runsKey is the key of [runsRead] of a project in the state's meta table.
 	runsKey = "workflow_runs/"
+	// readersKey is the key of the projects that had a workflow at the last sweep of all, as JSON.
+	readersKey = "workflow_projects"
 
 	maxRunPages = 20  // of a repository in one sweep, with 50 runs each
 	maxOpenRuns = 100 // of a project; those before are given up
@@ -77,6 +79,11 @@ func (b *Bot) readRuns(ctx context.Context, project string) (n int, errs []error
 			all = append(all, p)
 		}
 	}
+	if project == "" {
+		if err := b.forgetRuns(ctx, all); err != nil {
+			return 0, []error{err}
+		}
+	}
 	if len(all) == 0 {
 		return 0, nil
 	}
@@ -98,6 +105,34 @@ func (b *Bot) readRuns(ctx context.Context, project string) (n int, errs []error
 		}
 	}
 	return n, errs
+}
+
+// forgetRuns forgets how far the runs were read of projects that have no workflow any more: what ends until they have one again is no result of
+// it, and was perhaps reported.
+func (b *Bot) forgetRuns(ctx context.Context, read []config.Project) error {
+	var was []string
+	now := []string{}
+	old, err := b.store.Meta(ctx, readersKey)
+	if err != nil {
+		return err
+	}
+	_ = json.Unmarshal([]byte(old), &was) // nothing is there before the first time
+	for _, p := range read {
+		now = append(now, p.ID)
+	}
+	slices.Sort(now)
+	for _, id := range was {
+		if _, has := slices.BinarySearch(now, id); !has {
+			if err := b.store.SetMeta(ctx, runsKey+id, ""); err != nil {
+				return err
+			}
+		}
+	}
+	doc, err := json.Marshal(now)
+	if err != nil || string(doc) == old || old == "" && len(now) == 0 {
+		return err
+	}
+	return b.store.SetMeta(ctx, readersKey, string(doc))
 }
 
 func (b *Bot) workflowRepo(a config.Actions) tracker.Repo {

@@ -457,6 +457,41 @@ func TestWorkflowLeavesTheConfiguration(t *testing.T) {
 	w.sweepWell()
 }
 
+// Runs that ended while a project had no workflow, or another one, are no results of it, as those before it had one: it may have reported them.
+func TestWorkflowComesBackToTheConfiguration(t *testing.T) {
+	t.Parallel()
+	key := "    actions: {repo: " + agents + ", workflow: " + workflow + "}\n"
+	for what, pairs := range map[string][]string{
+		"no workflow":      {key, ""},
+		"no project":       {"  - id: odilo\n" + key, ""},
+		"another workflow": {workflow + "}", "lint.yaml}"},
+	} {
+		t.Run(what, func(t *testing.T) {
+			w := actionsWorld(t, "")
+			w.sweepWell()
+			w.ended("failure")
+			w.sweepWell()
+			require.Equal(t, 1, w.project("odilo").Failures)
+
+			with := w.yaml
+			w.change(pairs...)
+			w.sweepWell()
+			open := w.Gitea.StartWorkflowRun(agents, workflow)
+			for range 3 {
+				w.ended("failure")
+			}
+			w.sweepWell()
+			w.configure(with)
+			w.sweepWell()
+			require.Equal(t, 1, w.project("odilo").Failures)
+			w.end(open, "failure") // it went on when the workflow was the project's again
+			w.ended("failure")
+			w.sweepWell()
+			require.Equal(t, 3, w.project("odilo").Failures)
+		})
+	}
+}
+
 // A repository that was renamed while its workflow was disabled still has that workflow, under its new name.
 func TestWorkflowOfARenamedRepository(t *testing.T) {
 	t.Parallel()
