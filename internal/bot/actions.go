@@ -31,7 +31,7 @@ import (
 const (
 	// runsKey is the key of [runsRead] of a project in the state's meta table.
 	runsKey = "workflow_runs/"
-	// readersKey is the key of the projects that had a workflow at the last sweep of all, as JSON.
+	// readersKey is the key of the projects that had a workflow in this host's configuration when it last swept all, as JSON.
 	readersKey = "workflow_projects"
 
 	maxRunPages = 20  // of a repository in one sweep, with 50 runs each
@@ -112,7 +112,8 @@ func (b *Bot) readRuns(ctx context.Context, project string) (n int, errs []error
 func (b *Bot) forgetRuns(ctx context.Context, read []config.Project) error {
 	var was []string
 	now := []string{}
-	old, err := b.store.Meta(ctx, readersKey)
+	key := b.hostKey(readersKey) // the configuration of another host may not be changed yet
+	old, err := b.store.Meta(ctx, key)
 	if err != nil {
 		return err
 	}
@@ -132,7 +133,7 @@ func (b *Bot) forgetRuns(ctx context.Context, read []config.Project) error {
 	if err != nil || string(doc) == old || old == "" && len(now) == 0 {
 		return err
 	}
-	return b.store.SetMeta(ctx, readersKey, string(doc))
+	return b.store.SetMeta(ctx, key, string(doc))
 }
 
 func (b *Bot) workflowRepo(a config.Actions) tracker.Repo {

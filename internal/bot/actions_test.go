@@ -686,6 +686,28 @@ func TestCheckOfWorkflows(t *testing.T) {
 	require.Contains(t, w.finding("actions", bot.Fail), "odilo: there is no terraphim/nowhere")
 }
 
+// A host whose configuration was not changed yet does not make the others begin to read anew, by which results would be lost.
+func TestWorkflowThatAHostDoesNotKnow(t *testing.T) {
+	t.Parallel()
+	a := newFirstHost(t)
+	b := a.newHostBeside(t)
+	a.Gitea.AddRepo("terraphim", "agents")
+	a.Gitea.AddToken(testworld.Bot, token, "write:issue", "read:user", "write:repository")
+	a.Gitea.AddWorkflow(agents, workflow, "agent")
+	a.change("  - id: odilo\n", "  - id: odilo\n    actions: {repo: "+agents+", workflow: "+workflow+"}\n")
+	for _, w := range []*world{a, b} {
+		w.with(bot.Daemon, func(*bot.Bot) {})
+	}
+	a.sweepWell()
+	for n := range 2 {
+		a.ended("failure")
+		b.pass(a.now().Sub(b.now()))
+		b.sweepWell()
+		a.sweepWell()
+		require.Equal(t, n+1, a.project("odilo").Failures)
+	}
+}
+
 // Whichever host reads a run, and however many do: it counts once, and the workflow is disabled and enabled once.
 func TestWorkflowOfAFleet(t *testing.T) {
 	t.Parallel()

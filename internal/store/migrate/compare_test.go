@@ -56,7 +56,7 @@ func ask(t *testing.T, s store.State, host string, projects []string, repos []tr
 		v, err := s.Meta(ctx, key)
 		put("Meta "+key, v, err)
 	}
-	for _, key := range []string{"pause_dir", "pause_dir_id", "pause_dir_next_id", "pause_dir_boot"} {
+	for _, key := range []string{"pause_dir", "pause_dir_id", "pause_dir_next_id", "pause_dir_boot", "workflow_projects"} {
 		v, err := s.Meta(ctx, store.HostKey(key, host))
 		put("Meta "+key, v, err)
 	}

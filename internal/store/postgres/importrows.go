@@ -28,7 +28,7 @@ type copiedTable struct {
 // ownKeys are the facts in the table meta that each database has of its own, and hostKeys those about the host; see [store.HostKey].
 const (
 	ownKeys  = `'schema_version', '` + copyKey + `', 'path'`
-	hostKeys = `'pause_dir', 'pause_dir_id', 'pause_dir_next_id', 'pause_dir_boot', 'flags_written'`
+	hostKeys = `'pause_dir', 'pause_dir_id', 'pause_dir_next_id', 'pause_dir_boot', 'flags_written', 'workflow_projects'`
 )
 
 // copiedTables returns the tables that are copied. In the file, runs of processes and confirmations are those of its only host, and what
