@@ -434,7 +434,11 @@ func (a *app) asService(p setup.Places, command string, exported bool) string {
 	if p.User == "" {
 		return s
 	}
-	as := hostlocal.BotUser(p.OwnDir()).RunAs(a.getenv("PATH"))
+	owner := hostlocal.BotUser(p.OwnDir())
+	as := owner.RunAs(a.getenv("PATH"))
+	if as != "" && owner.UID != 0 { // else it is to become that user's
+		as = "sudo -u " + text.ShellQuote(p.User) + " "
+	}
 	if as == "" && p.User != hostlocal.Me().Name { // no sudo, as in a container
 		as = "runuser -u " + text.ShellQuote(p.User) + " -- "
 	}

@@ -15,6 +15,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"github.com/terraphim/adfbot/internal/config"
+	"github.com/terraphim/adfbot/internal/setup"
 	"github.com/terraphim/adfbot/internal/testhost"
 )
 
@@ -183,6 +185,20 @@ func TestInitKeepsClosedDirectories(t *testing.T) {
 		require.Contains(t, out, "kept  directory /var/lib/adfbot\n")
 		require.Equal(t, map[bool]int{true: 2}[fix != ""], strings.Count(out, "is closed to its group"))
 		require.Contains(t, out, fix)
+	}
+}
+
+// A directory that comes from another machine is to become that of the service's user.
+func TestInitNamesTheUserWhoChecks(t *testing.T) {
+	t.Parallel()
+	testhost.NeedRoot(t, "to give a directory to another user")
+	bin, dir := t.TempDir(), t.TempDir()
+	require.NoError(t, os.WriteFile(bin+"/sudo", nil, 0o755))
+	a := &app{process: process{getenv: func(string) string { return bin }}}
+	p := setup.Places{User: "adfbot", Config: config.DefaultPath, State: dir + "/adfbot.db"}
+	for _, owner := range []int{997, testhost.Nobody} {
+		require.NoError(t, os.Chown(dir, owner, owner))
+		require.Equal(t, "sudo -u adfbot adfbot check", a.asService(p, "check", false))
 	}
 }
 

@@ -331,7 +331,7 @@ func TestSeparatedResumeAdvice(t *testing.T) {
 		out, err := s.as(uid, args...).CombinedOutput()
 		return string(out), testhost.ExitCode(err)
 	}
-	command := "sudo -u '#4710' adfbot resume odilo --config " + s.path("config.yaml")
+	command := "sudo adfbot resume odilo --config " + s.path("config.yaml")
 	for range 3 {
 		out, code := run(daemonUser, "record", "--project", "odilo", "--failure")
 		require.Zero(t, code, out)
@@ -342,7 +342,7 @@ func TestSeparatedResumeAdvice(t *testing.T) {
 	require.Contains(t, string(note), "To resume, run: "+command+"\nor remove the file "+flag+"\n")
 	issue := s.Issues(theRepo)[0].Body
 	require.Contains(t, issue, "run `"+command+"`")
-	require.Contains(t, issue, "remove the pause flag: `sudo -u '#4710' rm "+flag+"`")
+	require.Contains(t, issue, "remove the pause flag: `sudo rm "+flag+"`")
 	for _, operators := range []string{"[]", "[" + person + "]"} {
 		b, err := os.ReadFile(s.path("config.yaml"))
 		require.NoError(t, err)
@@ -361,22 +361,22 @@ func TestSeparatedResumeAdvice(t *testing.T) {
 
 	for _, args := range [][]string{{"resume", "odilo"}, {"pause", "odilo"}, {"resume", "--all"}, {"pause", "--all"}, {"sweep"}, {"status"}} {
 		nobody, _ := run(agentUser, args...)
-		require.Equal(t, args[0] == "pause" || args[0] == "resume", strings.Contains(nobody, "run it as #4710"), nobody)
+		require.Equal(t, args[0] == "pause" || args[0] == "resume", strings.Contains(nobody, "run it as root, as #4710 has no name here"), nobody)
 		require.NotContains(t, nobody, "a project now")
 		out, code := run(strangerUser, args...)
 		require.Equal(t, 1, code, out)
 		require.NotContains(t, out, "a project now")
-		require.Contains(t, out, "adfbot: run it as #4710: sudo -u '#4710' adfbot --config "+s.path("config.yaml")+" "+strings.Join(args, " ")+"\n")
+		require.Contains(t, out, "adfbot: run it as root, as #4710 has no name here: sudo adfbot --config "+s.path("config.yaml")+" "+strings.Join(args, " ")+"\n")
 		require.NotContains(t, out, "chown")
 		require.NotContains(t, out, "nothing done", "no sweep took place")
 	}
 	s.removeSocket()
 	lost, _ := run(strangerUser, "record", "--project", "odilo", "--failure", "--run-id", "one")
-	require.Regexp(t, "is LOST unless you record it: sudo -u '#4710' adfbot record --project odilo --agent project-meta --run-id one --exit-code 1 --finished \\S+Z --config "+
+	require.Regexp(t, "is LOST unless you record it: sudo adfbot record --project odilo --agent project-meta --run-id one --exit-code 1 --finished \\S+Z --config "+
 		s.path("config.yaml")+"\n", lost)
 	out, code := run(strangerUser, "check", "--offline")
 	require.Equal(t, 1, code)
-	require.Contains(t, out, "run it as #4710: sudo -u '#4710' adfbot --config "+s.path("config.yaml")+" check")
+	require.Contains(t, out, "run it as root, as #4710 has no name here: sudo adfbot --config "+s.path("config.yaml")+" check")
 
 	require.FileExists(t, flag)
 	out, code = run(daemonUser, "resume", "odilo")
@@ -394,7 +394,7 @@ func TestSeparatedResumeAdvice(t *testing.T) {
 	}
 	out, code = run(strangerUser, "sweep")
 	require.Equal(t, 1, code, out)
-	require.Contains(t, out, "adfbot: run it as #4710: sudo -u '#4710' adfbot --config "+s.path("config.yaml")+" sweep\n")
+	require.Contains(t, out, "adfbot: run it as root, as #4710 has no name here: sudo adfbot --config "+s.path("config.yaml")+" sweep\n")
 }
 
 // While the configuration has a mistake in the address of the socket, an agent's results wait as they do for a daemon that is down.

@@ -89,7 +89,12 @@ func Check(ctx context.Context, cfg *config.Config, offline bool, env Env) []Fin
 	}
 	// With LoadCredential=, only root can read the token.
 	if owner := hostlocal.BotUser(cfg.OwnPath()); os.Geteuid() == 0 && owner.UID != 0 && c.env.Getenv("CREDENTIALS_DIRECTORY") == "" {
-		c.add(Warn, "user", "root may read and write what %s may not, to whom the state belongs: %s", owner.Name, c.runAs(owner))
+		how := c.runAs(owner)
+		if !owner.IsListed() && owner.RunAs(c.env.Getenv("PATH")) != "" {
+			how = fmt.Sprintf("if this machine has no such user, run it in the container that has, or give the state to the bot's user: chown -R USER: %s",
+				text.ShellQuote(c.cfg.OwnDir()))
+		}
+		c.add(Warn, "user", "root may read and write what %s may not, to whom the state belongs: %s", owner.Name, how)
 	}
 	if cfg.Shared() {
 		c.sharedState(ctx)
@@ -229,15 +234,37 @@ func (c *checker) notCreatable(dir string) string {
 // forGroup has the command that makes one of these two directories, or gives it to the bot, make it for the group as well that may write the
 // other one, as in the shared setup: its members need both.
 func (c *checker) forGroup(dir, why string) string {
+	if c.moved(dir) {
+		return c.takeOver(dir, why)
+	}
 	other, mode := c.cfg.PauseDir, "2770"
 	if dir == other {
 		other, mode = c.cfg.OwnDir(), "2775"
 	}
 	if group := hostlocal.SharedGroup(other); group != "" {
+		if c.moved(other) {
+			group = hostlocal.Me().Group()
+		}
 		share := fmt.Sprintf("install -d -g %s -m %s ", group, mode)
 		why = strings.NewReplacer("install -d ", share, "run chown ", "run "+share+"-o ").Replace(why)
 	}
 	return why
+}
+
+// moved reports whether a directory comes from another machine, on which the bot had the ids that its owner and its group have.
+func (c *checker) moved(dir string) bool {
+	me := hostlocal.Me()
+	return me.IsBot(c.cfg.OwnPath()) && me.CameWithOwner(dir)
+}
+
+// takeOver has chown give this user all of a directory, and its login group, too, if the group that it has is none for it.
+func (c *checker) takeOver(dir, why string) string {
+	me := hostlocal.Me().Word()
+	to := me
+	if c.moved(dir) {
+		to += ":"
+	}
+	return strings.Replace(why, "run chown "+me+" ", "run chown -R "+to+" ", 1)
 }
 
 // stateWritable reports whether this user may write all files of the state.
@@ -267,7 +294,7 @@ func (c *checker) writable(key string, paths ...string) bool {
 				why = ownDir(c.cfg.State, key, why)
 			}
 			if info, err := os.Stat(path); err == nil && info.IsDir() { // what lies in it most likely belongs to the same wrong user
-				why = strings.Replace(why, "run chown ", "run chown -R ", 1)
+				why = c.takeOver(path, why)
 			}
 			c.add(Fail, key, "%s: %s", path, why)
 		}

@@ -648,6 +648,44 @@ func TestCheckAsAnotherAccount(t *testing.T) {
 	}
 }
 
+// A disk that comes from another machine has the ids that the bot's user and group had there. Here they may be those of somebody else.
+func TestCheckOfAStateFromAnotherMachine(t *testing.T) {
+	t.Parallel()
+	testhost.NeedRoot(t, "to become other users")
+	w := worldIn(t, testhost.PublicDir(t))
+	w.fail("odilo", 1)
+	const bot, other, unknown, third, agents = 990, 991, 992, 993, 4993
+	require.NoError(t, os.Mkdir(w.Dir+"/etc", 0o755))
+	w.Write(w.Dir+"/etc/passwd", "root:x:0:0::/root:/bin/sh\nadfbot:x:990:990::/nonexistent:/bin/sh\nchrony:x:991:991::/nonexistent:/bin/sh\n")
+	w.Write(w.Dir+"/etc/group", "root:x:0:\nadfbot:x:990:\nchrony:x:991:\ntape:x:993:\nagents:x:4993:\n")
+	state := filepath.Dir(w.cfg.State)
+	for _, c := range []struct {
+		uid, gid int
+		owner    string
+		state    string
+		pause    string
+	}{
+		{other, other, "chrony", "chown -R adfbot: " + state, "chown -R adfbot: " + w.cfg.PauseDir},
+		{unknown, unknown, "#992", "chown -R adfbot: " + state, "chown -R adfbot: " + w.cfg.PauseDir},
+		{other, third, "chrony", "chown -R adfbot: " + state, "chown -R adfbot: " + w.cfg.PauseDir},
+		{other, agents, "chrony", "chown -R adfbot " + state, "install -d -g agents -m 2775 -o adfbot " + w.cfg.PauseDir},
+	} {
+		for dir, mode := range map[string]os.FileMode{state: 0o770, w.cfg.PauseDir: 0o775} {
+			require.NoError(t, filepath.WalkDir(dir, func(p string, _ os.DirEntry, err error) error { return os.Chown(p, c.uid, c.gid) }))
+			require.NoError(t, os.Chmod(dir, mode))
+		}
+		cmd := w.command(child{Do: "check", UID: bot})
+		w.shell(cmd, "mount --bind "+w.Dir+"/etc /etc")
+		cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS}
+		b, err := cmd.CombinedOutput()
+		require.NoError(t, err, string(b))
+		out := string(b)
+		require.Contains(t, out, "FAIL state "+state+": adfbot may not write it (drwxrwx---, owner "+c.owner+"): run "+c.state+"\n")
+		require.Contains(t, out, "FAIL pause_dir "+w.cfg.PauseDir+": adfbot may not write it (drwxrwxr-x, owner "+c.owner+"): run "+c.pause+"\n")
+		require.NotContains(t, out, "run it as")
+	}
+}
+
 func TestCheckAsPerson(t *testing.T) {
 	t.Parallel()
 	testhost.NeedRoot(t, "to become other users")
@@ -804,6 +842,13 @@ func TestCheckAsRootOfTheStateOfAnotherUser(t *testing.T) {
 	w.fail("odilo", 1)
 	require.NoError(t, os.Chown(filepath.Dir(w.cfg.State), testhost.Nobody, testhost.Nobody))
 	require.Contains(t, w.finding("user", bot.Warn), "root may read and write what nobody may not, to whom the state belongs: run it as nobody")
+	state := filepath.Dir(w.cfg.State)
+	require.NoError(t, os.Chown(state, 4711, 4711))
+	require.Contains(t, w.finding("user", bot.Warn), "to whom the state belongs: run it as #4711")
+	require.NoError(t, os.WriteFile(w.Dir+"/sudo", nil, 0o755))
+	w.vars["PATH"] = w.Dir
+	require.Contains(t, w.finding("user", bot.Warn), "to whom the state belongs: if this machine has no such user, run it in the container that has, "+
+		"or give the state to the bot's user: chown -R USER: "+state)
 	w.vars["CREDENTIALS_DIRECTORY"] = w.Dir
 	for _, f := range bot.Check(ctx, w.cfg, true, w.env()) {
 		require.NotEqual(t, "user", f.What)

@@ -21,16 +21,17 @@ import (
 type Account struct {
 	UID      int
 	Name     string // "#4711" if the user database does not have it
+	home     string // "" if it does not
 	login    bool   // it is in the user database, and belongs to a person
 	unmapped bool   // it stands for every user whom this user namespace does not have, such as those of the machine in a container
 }
 
-// word returns what chown and install take for the account.
-func (a Account) word() string { return text.ShellQuote(strings.TrimPrefix(a.Name, "#")) }
+// Word returns what chown and install take for the account.
+func (a Account) Word() string { return text.ShellQuote(strings.TrimPrefix(a.Name, "#")) }
 
 // TakeOver says how root gives a directory of the bot to this account.
 func (a Account) TakeOver(dir string) string {
-	return fmt.Sprintf("run chown -R %s %s as root", a.word(), text.ShellQuote(dir))
+	return fmt.Sprintf("run chown -R %s %s as root", a.Word(), text.ShellQuote(dir))
 }
 
 // Me returns the user who runs this process.
@@ -38,7 +39,7 @@ func Me() Account { return account(os.Geteuid()) }
 
 func account(uid int) Account {
 	if u, err := user.LookupId(strconv.Itoa(uid)); err == nil {
-		return Account{UID: uid, Name: u.Username, login: Account{UID: uid}.IsPerson()}
+		return Account{UID: uid, Name: u.Username, home: u.HomeDir, login: Account{UID: uid}.IsPerson()}
 	}
 	return Account{UID: uid, Name: unlisted(uid)}
 }
@@ -145,8 +146,54 @@ func DaemonElsewhere(socket, path string) bool {
 // service's where the bot's user is one of a service, too. The bot's own files may by mistake belong to a person or to root.
 func OtherOwner(path string) (owner Account, other bool) {
 	me, owner := Me(), BotUser(path)
-	other = me.IsPerson() || owner.UID != 0 && !owner.IsPerson()
+	other = me.IsPerson() || owner.UID != 0 && !owner.IsPerson() && !me.IsBot(path)
 	return owner, other && me.UID != owner.UID && notCreatable(path) != ""
+}
+
+// IsBot reports whether the account was made for the bot that has its state at a path, whoever owns that: on a disk that comes from another
+// machine, it may be one that has the id that the bot had there.
+func (a Account) IsBot(path string) bool {
+	return !a.IsPerson() && a.home != "" && (a.Name == "adfbot" || a.home == path || a.home == filepath.Dir(path))
+}
+
+// IsListed reports whether the user database has the account. sudo runs nothing as one that it does not have, unless sudoers has
+// runas_allow_unknown_id.
+func (a Account) IsListed() bool { return !strings.HasPrefix(a.Name, "#") }
+
+// CameWithOwner reports whether the group of a directory came with its owner from another machine, so that the group of the account has to take
+// its place when the account takes the owner's: it is none of this machine, a service's that the account is no member of, or the owner's own.
+func (a Account) CameWithOwner(dir string) bool {
+	info, err := os.Stat(dir)
+	st, ok := sys(info)
+	if err != nil || !ok || int(st.Uid) == a.UID || st.Uid == 0 {
+		return false
+	}
+	gid := strconv.Itoa(int(st.Gid))
+	if _, err := user.LookupGroupId(gid); err != nil {
+		return errors.As(err, new(user.UnknownGroupIdError))
+	}
+	if owner, err := user.LookupId(strconv.Itoa(int(st.Uid))); err == nil && owner.Gid == gid {
+		return true
+	}
+	me, err := user.LookupId(strconv.Itoa(a.UID))
+	if err != nil || st.Gid >= 1000 {
+		return false
+	}
+	groups, err := me.GroupIds()
+	return err == nil && !slices.Contains(groups, gid)
+}
+
+// Group returns the login group of an account that the user database has, as install takes it.
+func (a Account) Group() string {
+	u, err := user.LookupId(strconv.Itoa(a.UID))
+	if err != nil {
+		return ""
+	}
+	g, err := user.LookupGroupId(u.Gid)
+	if err != nil {
+		return u.Gid
+	}
+	return text.ShellQuote(g.Name)
 }
 
 func sys(info fs.FileInfo) (*syscall.Stat_t, bool) {
@@ -158,12 +205,13 @@ func sys(info fs.FileInfo) (*syscall.Stat_t, bool) {
 }
 
 // RunAs returns what somebody who is logged in to this machine writes before a command to run it as this user, e.g.
-// "sudo -u adfbot ". It is "" for a person's account, and where sudo is not in searchPath, as in a container.
+// "sudo -u adfbot ". It is "" for a person's account, and where sudo is not in searchPath, as in a container. In place of one that the user
+// database does not have, root runs it.
 func (a Account) RunAs(searchPath string) string {
 	if a.login || a.unmapped || !hasSudo(searchPath) {
 		return ""
 	}
-	if a.UID == 0 {
+	if a.UID == 0 || !a.IsListed() {
 		return "sudo "
 	}
 	return "sudo -u " + text.ShellQuote(a.Name) + " "
@@ -174,8 +222,12 @@ func (a Account) Advice(searchPath, command string) string {
 	if a.unmapped {
 		return "run it outside of this container, or map that user into it"
 	}
-	advice := "run it as " + a.Name
-	if prefix := a.RunAs(searchPath); prefix != "" {
+	prefix, as := a.RunAs(searchPath), a.Name
+	if prefix != "" && !a.IsListed() {
+		as = "root, as " + a.Name + " has no name here"
+	}
+	advice := "run it as " + as
+	if prefix != "" {
 		advice += ": " + prefix + command
 	}
 	return advice

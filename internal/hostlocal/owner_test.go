@@ -20,7 +20,7 @@ func TestRunAs(t *testing.T) {
 		want    string
 	}{
 		{Account{UID: 999, Name: "adfbot"}, "sudo -u adfbot "},
-		{Account{UID: 4711, Name: "#4711"}, "sudo -u '#4711' "},
+		{Account{UID: 4711, Name: "#4711"}, "sudo "}, // sudo refuses to become a user whom it does not know
 		{Account{UID: 0, Name: "root"}, "sudo "},
 		{Account{UID: 1000, Name: "kim", login: true}, ""},
 	} {
@@ -46,6 +46,19 @@ func TestUserFromOutsideOfTheContainer(t *testing.T) {
 	out, err := child.Output()
 	require.NoError(t, err)
 	require.Equal(t, "a user from outside of this container: run it outside of this container, or map that user into it\n", string(out))
+}
+
+func TestIsBot(t *testing.T) {
+	for account, want := range map[Account]bool{
+		{UID: 999, Name: "adfbot", home: "/nonexistent"}:    true,
+		{UID: 999, Name: "breaker", home: "/var/lib/state"}: true,
+		{UID: 998, Name: "runner", home: "/var/lib/runner"}: false,
+		{UID: 4711, Name: "kim", home: "/var/lib/state"}:    false,
+		{UID: 999, Name: "#999"}:                            false,
+	} {
+		require.Equal(t, want, account.IsBot("/var/lib/state/adfbot.db"), account.Name)
+		require.Equal(t, want, account.IsBot("/var/lib/state"), account.Name)
+	}
 }
 
 func TestOwner(t *testing.T) {

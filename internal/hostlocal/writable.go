@@ -50,7 +50,7 @@ func notCreatable(path string) string {
 		return why
 	}
 	// The directories above, such as /var/lib, are not for the bot.
-	fix := fmt.Sprintf("run as root: install -d -o %s %s", me.word(), text.ShellQuote(path))
+	fix := fmt.Sprintf("run as root: install -d -o %s %s", me.Word(), text.ShellQuote(path))
 	if me.IsPerson() {
 		fix = "run it as the bot's user; if that is " + me.Name + ", " + fix
 	}
@@ -83,7 +83,7 @@ func NotWritable(path string) string {
 		return "it is immutable: run chattr -i " + text.ShellQuote(path)
 	}
 	me, owner, quoted := Me(), Owner(path), text.ShellQuote(path)
-	fix := fmt.Sprintf("run chown %s %s", me.word(), quoted)
+	fix := fmt.Sprintf("run chown %s %s", me.Word(), quoted)
 	if inGroup(info) {
 		fix += ", or let its group write it with chmod g+rwX " + quoted
 	}

@@ -94,9 +94,9 @@ func asOwner(dir string) string {
 	if !ok || int(st.Uid) == os.Geteuid() {
 		return ""
 	}
-	name := fmt.Sprintf("'#%d'", st.Uid)
-	if u, err := user.LookupId(strconv.Itoa(int(st.Uid))); err == nil {
-		name = u.Username
+	u, err := user.LookupId(strconv.Itoa(int(st.Uid)))
+	if err != nil { // sudo knows nobody else either
+		return "run the command as root, or "
 	}
-	return fmt.Sprintf("run the command as its owner, for example with `sudo -u %s`, or ", name)
+	return fmt.Sprintf("run the command as its owner, for example with `sudo -u %s`, or ", u.Username)
 }

@@ -170,5 +170,9 @@ func TestReadOnlyUser(t *testing.T) {
 		require.True(t, a.Unusable)
 		require.Equal(t, "state not usable: "+path+": this user may not write the file or its directory, which SQLite needs even to read it: "+
 			"run the command as its owner, for example with `sudo -u root`, or see `adfbot check`: permission denied", a.Err)
+		require.NoError(t, os.Chown(dir, 4711, 4711)) // whom sudo does not know
+		a = newProcess(t, "read", path, "").as(testhost.Nobody, "077").finish()
+		require.Contains(t, a.Err, "needs even to read it: run the command as root, or see `adfbot check`: ")
+		require.NoError(t, os.Chown(dir, 0, 0))
 	}
 }
