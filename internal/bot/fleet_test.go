@@ -178,6 +178,17 @@ func TestPauseDirIsLostBeforeAPause(t *testing.T) {
 		require.NoError(t, err)
 		require.Contains(t, hosts[0].DirError+hosts[1].DirError, "create it again with its flags; adfbot restore", "on one line, the advice must not run together")
 	})
+
+	// The same if it has paused others itself.
+	b.with(bot.Restore, func(b *bot.Bot) {
+		_, err := b.Restore(ctx)
+		require.NoError(t, err)
+	})
+	require.NoError(t, os.RemoveAll(b.cfg.PauseDir))
+	a.fail("atlas", 2)
+	b.with(bot.Results, func(b *bot.Bot) {
+		require.ErrorContains(t, b.MayRun(ctx, "atlas").Err, "adfbot restore pauses these again: odilo; it also pauses those that have no flag here yet: atlas")
+	})
 }
 
 // Two hosts must not have one pause directory. The other one is named, and nothing is said of disks.

@@ -251,7 +251,11 @@ func (r *Reader) AdviseRestore(ctx context.Context, err error) error {
 	if r.from.Fleet != nil { // which writes flags again that are missing in a directory without a mark
 		alone = ""
 	}
-	return fmt.Errorf("%w\n%s pauses these again: %s%s%s", err, restore(err), strings.Join(projects, ", "), alone, runRestore(r.from.Config, err))
+	more := ""
+	if len(unwritten) > 0 {
+		more = "; it also pauses those that have no flag here yet: " + strings.Join(unwritten, ", ")
+	}
+	return fmt.Errorf("%w\n%s pauses these again: %s%s%s%s", err, restore(err), strings.Join(projects, ", "), alone, more, runRestore(r.from.Config, err))
 }
 
 // PausedInState returns the projects with an open incident or a hold, and whether their flag was ever written on this host.
