@@ -7,7 +7,7 @@ type Workflow struct {
 	Repo string // owner/name
 	File string // name of its file
 
-	Disable bool // while the project whose results its runs are is paused
+	Disable bool // it is disabled while the project that it runs for is paused
 }
 
 // WorkflowRun is a run of a workflow of Gitea Actions, or its last attempt.

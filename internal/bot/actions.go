@@ -59,7 +59,6 @@ type runsRead struct {
 type workflowTurn struct {
 	b     *Bot
 	first map[tracker.Repo]runPage
-	began time.Time // when the oldest run began that went on when the last project was read; zero: none
 }
 
 type runPage struct {
@@ -93,7 +92,7 @@ func (b *Bot) readRuns(ctx context.Context, project string) (n int, errs []error
 	from := int(b.now().Unix()/60) % len(all)
 	turn := workflowTurn{b: b, first: map[tracker.Repo]runPage{}}
 	for _, p := range slices.Concat(all[from:], all[:from]) {
-		recorded, err := turn.read(ctx, p)
+		recorded, _, err := turn.read(ctx, p)
 		if n += recorded; err != nil {
 			if errors.Is(err, incident.ErrClaimed) {
 				continue // another host reads them
@@ -140,23 +139,23 @@ func (b *Bot) workflowRepo(a config.Actions) tracker.Repo {
 	return tracker.Repo{Server: b.cfg.Gitea.URL, Owner: a.Owner, Name: a.Repo}
 }
 
-// read records the runs of a project's workflow that have ended since it was read last, and returns how many.
-func (t *workflowTurn) read(ctx context.Context, p config.Project) (n int, err error) {
-	t.began = time.Time{}
+// read records the runs of a project's workflow that have ended since it was read last, and returns how many, and when the oldest one began
+// that goes on; zero: none does.
+func (t *workflowTurn) read(ctx context.Context, p config.Project) (n int, began time.Time, err error) {
 	ctx, release, err := t.b.store.claims.Claim(ctx, "workflow/"+p.ID, workflowWait)
 	if err != nil {
-		return 0, err
+		return 0, began, err
 	}
 	defer release()
 	was, begun, err := t.b.runsRead(ctx, p)
 	if err != nil {
-		return 0, err
+		return 0, began, err
 	}
 	hinted := t.b.hintedRuns.take(p.ID)
 	runs, newest, err := t.list(ctx, p, was, begun, hinted)
 	if err != nil {
 		t.b.hintedRuns.add(p.ID, hinted...)
-		return 0, err
+		return 0, began, err
 	}
 	next := runsRead{Repo: p.Actions.Path(), Workflow: p.Actions.Workflow, UpTo: max(newest, was.UpTo), Seen: map[int64]string{}}
 	var ended []tracker.WorkflowRun
@@ -164,8 +163,8 @@ func (t *workflowTurn) read(ctx context.Context, p config.Project) (n int, err e
 		switch {
 		case !run.Completed:
 			next.Open = append(next.Open, run.ID)
-			if !run.Started.IsZero() && (t.began.IsZero() || run.Started.Before(t.began)) {
-				t.began = run.Started
+			if !run.Started.IsZero() && (began.IsZero() || run.Started.Before(began)) {
+				began = run.Started
 			}
 		default:
 			next.Seen[run.ID] = attemptOf(run)
@@ -178,7 +177,7 @@ func (t *workflowTurn) read(ctx context.Context, p config.Project) (n int, err e
 	for _, run := range ended {
 		out, err := t.b.Record(ctx, t.b.runResult(p, run))
 		if err != nil && !errors.Is(err, store.ErrConflict) {
-			return n, err
+			return n, began, err
 		}
 		if err == nil && !out.Known {
 			n++
@@ -190,7 +189,7 @@ func (t *workflowTurn) read(ctx context.Context, p config.Project) (n int, err e
 	if old, _ := json.Marshal(was); err == nil && string(old) != string(doc) {
 		err = t.b.store.SetMeta(ctx, runsKey+p.ID, string(doc))
 	}
-	return n, err
+	return n, began, err
 }
 
 // unreadRuns looks for results that no sweep has read yet, such as those of a time in which Gitea could not be reached.
@@ -199,28 +198,28 @@ type unreadRuns struct {
 	noAnswer bool // Gitea does not answer: it is asked once for all projects
 }
 
-// mayHave reads the runs of a project, and reports whether it has recorded one, or cannot tell whether there is any. Where Gitea refuses,
-// no sweep will ever read one.
-func (u *unreadRuns) mayHave(ctx context.Context, project string) bool {
+// mayHave reads the runs of a project, and reports whether it has recorded one, or cannot tell whether there is any; and when the oldest one
+// began that goes on. Where Gitea refuses, no sweep will ever read one.
+func (u *unreadRuns) mayHave(ctx context.Context, project string) (may bool, began time.Time) {
 	b := u.turn.b
 	p, _ := b.cfg.Project(project)
 	switch {
 	case p.Actions.IsZero():
-		return false
+		return false, began
 	case u.noAnswer, b.gitea == nil, b.accessError() != nil: // another host may read them
-		return true
+		return true, began
 	}
 	ctx, cancel := context.WithTimeout(ctx, runsBudget)
 	defer cancel()
-	n, err := u.turn.read(ctx, p)
+	n, began, err := u.turn.read(ctx, p)
 	switch {
 	case err == nil:
-		return n > 0
+		return n > 0, began
 	case errors.Is(err, incident.ErrClaimed): // another host reads them
-		return true
+		return true, began
 	}
 	u.noAnswer = !tracker.IsPermanent(err)
-	return u.noAnswer
+	return u.noAnswer, began
 }
 
 // trim bounds what is kept: the newest runs.

@@ -261,7 +261,9 @@ func (b *Bot) checkReports(ctx context.Context, project string, e config.Expect,
 		return i, false, nil
 	case b.store.fleet == nil && b.rec.Look(ctx, project).State == incident.FlagThere: // somebody paused it just now
 		return i, false, nil
-	case unread.mayHave(ctx, project):
+	}
+	mayHave, began := unread.mayHave(ctx, project)
+	if mayHave {
 		return i, false, nil
 	}
 	runs, err := b.store.Runs(ctx, project, 3*store.EvidenceRuns)
@@ -275,8 +277,8 @@ func (b *Bot) checkReports(ctx context.Context, project string, e config.Expect,
 	if !r.Finished.IsZero() && !r.Finished.After(now) {
 		i.Since = r.Finished
 	}
-	if p, _ := b.cfg.Project(project); i.Began.IsZero() && !p.Actions.IsZero() && !unread.turn.began.IsZero() {
-		i.Began, i.Host = unread.turn.began, actionsHost
+	if i.Began.IsZero() && !began.IsZero() {
+		i.Began, i.Host = began, actionsHost
 	}
 	for n, run := range slices.DeleteFunc(runs, func(run store.HistoryRun) bool { return !breaker.Counts(run.Agent) }) {
 		if n == 0 {
