@@ -64,7 +64,7 @@ func (b *Bot) recordGone(ctx context.Context, run store.Run, res store.Result) (
 func (b *Bot) isSpooled(run store.Run) (bool, error) {
 	list, err := b.local.Spool().List()
 	for _, e := range list {
-		if r := e.Result; e.Err == nil && r.Project == run.Project && r.Agent == run.Agent && (r.RunID == run.RunID || r.Ends(run.ID)) {
+		if r := e.Result; e.Err == nil && r.Project == run.Project && r.Agent == run.Agent && (r.RunID == run.RunID || r.Ends(run)) {
 			return true, nil
 		}
 	}

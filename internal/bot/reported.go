@@ -33,19 +33,16 @@ func (b *Bot) BeginReported(ctx context.Context, r store.Run) error {
 // several runs without a run id it is the last one. The result ends the run even if that cannot be read now.
 func (b *Bot) Begun(ctx context.Context, r store.Result) (store.Result, error) {
 	r.Run = store.ReportedRunID(r.Project, r.Agent, r.RunID)
-	return b.withBeginning(ctx, r, false)
+	return b.withBeginning(ctx, r, b.offset())
 }
 
-// withBeginning is Begun for a result that says which run it ends. The times of a spooled one are by the clock of the state.
-func (b *Bot) withBeginning(ctx context.Context, r store.Result, spooled bool) (store.Result, error) {
+// withBeginning is Begun for a result that says which run it ends. The clock of the state is ahead of that of the result's times by offset,
+// which is 0 for one from the spool.
+func (b *Bot) withBeginning(ctx context.Context, r store.Result, offset time.Duration) (store.Result, error) {
 	runs, err := b.store.ReportedRuns(ctx, r.Project)
 	for _, run := range runs {
-		switch {
-		case !r.Ends(run.ID):
-		case !spooled:
-			r.Generation, r.Started = &run.Generation, run.Started.Add(-b.offset())
-		case r.Run == run.ID || !run.Started.After(r.Finished): // else it began while the result waited, which got a run id in the spool
-			r.Generation, r.Started = &run.Generation, run.Started
+		if r.Ends(run) {
+			r.Generation, r.Started = &run.Generation, run.Started.Add(-offset)
 		}
 	}
 	if r.Started.After(r.Finished) { // the clock was set back

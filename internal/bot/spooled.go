@@ -323,7 +323,7 @@ func (b *Bot) countOneSpooled(ctx context.Context, e hostlocal.Spooled, look loo
 	r = r.Bounded(now) // checked before it was spooled; the clock may have been set since
 	// When the result came, the state may not have been there to tell when the run began.
 	if r.Generation == nil && store.IsReported(r.Run) {
-		if r, err = b.withBeginning(ctx, r, true); err != nil {
+		if r, err = b.withBeginning(ctx, r, 0); err != nil {
 			return Recorded{}, err
 		}
 	}

@@ -281,9 +281,12 @@ const reportedID = "reported-"
 // IsReported reports whether an id is from [ReportedRunID].
 func IsReported(id string) bool { return strings.HasPrefix(id, reportedID) }
 
-// Ends reports whether the result ends the run with an id.
-func (r Result) Ends(id string) bool {
-	return r.Run != "" && (r.Run == id || strings.HasSuffix(r.Run, AllRuns) && strings.HasPrefix(id, r.Run))
+// Ends reports whether the result ends a run. One that waited in a spool and does not say which run it ends ends none that began meanwhile.
+func (r Result) Ends(run Run) bool {
+	if r.Run == "" || r.Run == run.ID {
+		return r.Run != ""
+	}
+	return strings.HasSuffix(r.Run, AllRuns) && strings.HasPrefix(run.ID, r.Run) && (r.Kept == nil || !run.Started.After(r.Finished))
 }
 
 // AllRuns ends the id that stands for all runs whose ids begin with it.

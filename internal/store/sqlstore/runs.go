@@ -47,7 +47,7 @@ func endRun(ctx context.Context, tx Tx, id string) error {
 	return tx.Exec(ctx, `DELETE FROM adfbot.run WHERE id = ?`, id)
 }
 
-// endRunOf ends the run of a result. One that waited in a spool and does not say which run it ends ends none that began meanwhile.
+// endRunOf ends what a result ends, see [store.Result.Ends].
 func endRunOf(ctx context.Context, tx Tx, r store.Result) error {
 	if group, ok := strings.CutSuffix(r.Run, store.AllRuns); ok && r.Kept != nil {
 		return tx.Exec(ctx, `DELETE FROM adfbot.run WHERE id > ? AND id < ? AND started_at <= ?`, r.Run, group+"0", stamp(r.Finished))
