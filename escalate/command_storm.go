@@ -9,6 +9,7 @@ import (
 
 	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/escalate/issuetext"
+	"github.com/terraphim/adfbot/escalate/plan"
 	"github.com/terraphim/adfbot/internal/markdown"
 	"github.com/terraphim/adfbot/internal/text"
 )
@@ -268,7 +269,7 @@ func (run *commandRun) ackAll(ctx context.Context, n int, open []incident.Incide
 // assignee whom people have set answers for all.
 func (run *commandRun) ackedAmongOthers(ctx context.Context) error {
 	members, err := run.carriedBy(ctx, run.cmd.Incident)
-	if err != nil || !slices.ContainsFunc(members, func(m incident.Incident) bool { return m.IsOpen() && m.Ack == nil }) {
+	if err != nil || !slices.ContainsFunc(members, plan.IsUnanswered) {
 		return err
 	}
 	_, err = run.opt.State.Change(ctx, run.cmd.Incident, func(lead *incident.Incident) { lead.Escalation.AddAssigned(run.cmd.By.Login) })

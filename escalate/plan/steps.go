@@ -44,33 +44,31 @@ func Unanswered(carried []incident.Incident) (incident.Incident, bool) {
 func IsUnanswered(i incident.Incident) bool { return i.IsOpen() && i.Ack == nil }
 
 // Named returns which of the incidents that an issue carries is named in what people are told, and how many others are meant: the one with
-// an id or, if that is no longer meant, the oldest that is. The first one leads.
+// an id or, if that is no longer meant, the oldest that is. If none is, it is the one that leads, which is the first.
 func Named(carried []incident.Incident, id string, isMeant func(incident.Incident) bool) (named incident.Incident, others int) {
-	named, found := oldest(carried, isMeant)
-	if !found {
-		named = carried[0]
+	meant := those(carried, isMeant)
+	if len(meant) == 0 {
+		meant = carried[:1]
 	}
-	for _, i := range carried {
-		if i.ID == id && (isMeant(i) || !found) {
-			named = i
-		}
-		if isMeant(i) {
-			others++
-		}
+	if n := slices.IndexFunc(meant, func(i incident.Incident) bool { return i.ID == id }); n >= 0 {
+		return meant[n], len(meant) - 1
 	}
-	if found {
-		others--
-	}
-	return named, others
+	return slices.MinFunc(meant, byOpening), len(meant) - 1
 }
 
 func oldest(carried []incident.Incident, which func(incident.Incident) bool) (incident.Incident, bool) {
-	those := slices.DeleteFunc(slices.Clone(carried), func(i incident.Incident) bool { return !which(i) })
-	if len(those) == 0 {
+	found := those(carried, which)
+	if len(found) == 0 {
 		return incident.Incident{}, false
 	}
-	return slices.MinFunc(those, func(a, b incident.Incident) int { return a.Opened.Compare(b.Opened) }), true
+	return slices.MinFunc(found, byOpening), true
 }
+
+func those(carried []incident.Incident, which func(incident.Incident) bool) []incident.Incident {
+	return slices.DeleteFunc(slices.Clone(carried), func(i incident.Incident) bool { return !which(i) })
+}
+
+func byOpening(a, b incident.Incident) int { return a.Opened.Compare(b.Opened) }
 
 // Due returns the step that is due now for the incidents that an issue carries: the latest one whose time has come and which has not begun.
 // Those before it are left out.
