@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"path/filepath"
 	"strings"
-	"syscall"
 )
 
 // SentinelName is the file name of the sentinel in the pause directory.
@@ -154,14 +153,15 @@ func (f *Folder) Sentinel() (Sentinel, error) {
 	}
 }
 
-// removed reports whether the directory was removed, so that nothing can be written to it. Not every file system says so.
+// removed reports whether the directory was removed, so that nothing can be written to it. Linux lists nothing of one then. The number of
+// links would be another sign, but file systems in user space may have none of directories that are there.
 func (f *Folder) removed() bool {
-	info, err := f.root.Stat(".")
-	if err != nil {
-		return false
+	open, err := f.root.Open(".")
+	if err == nil {
+		_, err = open.Readdirnames(1)
+		open.Close()
 	}
-	st, ok := info.Sys().(*syscall.Stat_t)
-	return ok && st.Nlink == 0
+	return errors.Is(err, fs.ErrNotExist)
 }
 
 func (d Dir) sentinelPath() string { return filepath.Join(d.Path(), SentinelName) }

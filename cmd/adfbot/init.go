@@ -505,7 +505,8 @@ func (a *app) addBots(ctx context.Context, cfg *config.Config, found []bot.Findi
 	doc, err := cmd.Output()
 	var its checkJSON
 	if json.Unmarshal(doc, &its) != nil {
-		f := bot.Finding{Level: bot.Fail, What: "user", Text: "as " + owner.Name + ": " + strings.TrimPrefix(strings.TrimSpace(stderr.String()), "adfbot: ")}
+		why := cmp.Or(strings.TrimPrefix(strings.TrimSpace(stderr.String()), "adfbot: "), fmt.Sprint(err))
+		f := bot.Finding{Level: bot.Fail, What: "user", Text: "as " + owner.Name + ": " + why}
 		if _, ran := errors.AsType[*exec.ExitError](err); !ran {
 			f = bot.Finding{Level: bot.Warn, What: "user", Text: fmt.Sprintf("root may read and write what %s may not, as whom check cannot run: %v", owner.Name, err)}
 		}
