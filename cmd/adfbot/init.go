@@ -310,6 +310,11 @@ func (a *app) followConfig(o initOptions, p *setup.Places, cfg *config.Config) e
 	_, missing := os.Stat(p.OwnDir())
 	agents := cfg.Shared() && hostlocal.Owner(p.OwnDir()).IsPerson() // a directory that was beside a file may belong to a member of the group
 	if p.User != "" && err == nil && missing == nil && owner.Uid != "0" && !agents {
+		if made, err := user.Lookup(p.User); err == nil && made.Uid != owner.Uid && made.HomeDir == p.OwnDir() {
+			dirs := text.ShellQuote(p.OwnDir()) + " " + text.ShellQuote(p.PauseDir)
+			return usage("%s belongs to %s, and is the home of %s: if it came from another machine, where that user had another id, run chown -R %[3]s: %s; "+
+				"if %[2]s is to run adfbot, give %[3]s another home", p.OwnDir(), owner.Username, p.User, dirs)
+		}
 		if o.user != "" && o.user != owner.Username {
 			return usage("--user %s: %s is there already and belongs to %s; init gives nothing away: leave --user out", o.user, p.OwnDir(), owner.Username)
 		}

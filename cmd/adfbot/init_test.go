@@ -202,6 +202,30 @@ func TestInitNamesTheUserWhoChecks(t *testing.T) {
 	}
 }
 
+// A state that came from another machine, with the ids that users had there, does not make another service adfbot's user.
+func TestInitOnAStateFromAnotherMachine(t *testing.T) {
+	t.Parallel()
+	testhost.NeedRoot(t, "to give files to another user")
+	w := newWorld(t)
+	init := w.initHere()
+	init = append(init[:len(init)-2], "--url", w.url(), "--repo", theRepo, "--project", "odilo", "--token-file", w.path("token"))
+	require.NoError(t, os.WriteFile(w.path("token"), []byte(botToken+"\n"), 0o600))
+	w.ok(append(init, "--user", "root")...)
+	require.NoError(t, os.Chown(w.path("lib"), 991, 991))
+	require.NoError(t, os.Mkdir(w.path("users"), 0o755))
+	require.NoError(t, os.WriteFile(w.path("users/passwd"), []byte("root:x:0:0::/root:/bin/sh\nadfbot:x:990:990::"+w.path("lib")+":/bin/sh\nchrony:x:991:991::/:/bin/sh\n"), 0o644))
+	again := w.child([]string{"init", "--print", "--config", w.path("etc/config.yaml"), "--unit", "none"})
+	link := w.path("adfbot") // the name by which it knows what to run
+	require.NoError(t, os.Symlink(again.Path, link))
+	again.Args = append([]string{"sh", "-c", `mount --bind "$0" /etc && exec "$@"`, w.path("users"), link}, again.Args[1:]...)
+	again.Path = "/bin/sh"
+	again.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS}
+	out, err := again.CombinedOutput()
+	require.Equal(t, exitUsage, testhost.ExitCode(err), string(out))
+	require.Contains(t, string(out), w.path("lib")+" belongs to chrony, and is the home of adfbot: if it came from another machine")
+	require.Contains(t, string(out), "run chown -R adfbot: "+w.path("lib")+" "+w.path("flags")+";")
+}
+
 // The service's user of an installation is the one to whom its state belongs. Another one, made because --user was not repeated, could not
 // use what is there.
 func TestInitKeepsTheUser(t *testing.T) {
