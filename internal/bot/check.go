@@ -96,6 +96,7 @@ func Check(ctx context.Context, cfg *config.Config, offline bool, env Env) []Fin
 		}
 		c.add(Warn, "user", "root may read and write what %s may not, to whom the state belongs: %s", owner.Name, how)
 	}
+	c.ownedByPerson()
 	if cfg.Shared() {
 		c.sharedState(ctx)
 	} else {
@@ -125,6 +126,14 @@ func Check(ctx context.Context, cfg *config.Config, offline bool, env Env) []Fin
 		c.add(OK, "steps", "%s", c.stepsOK)
 	}
 	return c.out
+}
+
+// ownedByPerson warns if a member of the bot's group owns the bot's directory: flags and issues then name commands without the user to run them as.
+func (c *checker) ownedByPerson() {
+	me, owner, dir := hostlocal.Me(), hostlocal.BotUser(c.cfg.OwnPath()), c.cfg.OwnDir()
+	if me.IsBot(c.cfg.OwnPath()) && owner.IsPerson() && hostlocal.NotWritable(dir) == "" {
+		c.add(Warn, "user", "%s belongs to %s, whom flags and issues take for the bot's user: %s, then restart the daemon", dir, owner.Name, me.TakeOver(dir))
+	}
 }
 
 // runAs says how to check as another user.

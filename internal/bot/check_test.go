@@ -686,6 +686,37 @@ func TestCheckOfAStateFromAnotherMachine(t *testing.T) {
 	}
 }
 
+// A member of the bot's group who has recorded the first result owns local_dir, which tells whose the bot is once the state has moved. Whoever
+// missed what migrate says of that would read commands without the user in flags and issues.
+func TestCheckOfAnOwnDirectoryOfAPerson(t *testing.T) {
+	t.Parallel()
+	testhost.NeedRoot(t, "to become other users")
+	w := worldIn(t, testhost.PublicDir(t))
+	w.fail("odilo", 1)
+	const bot, agents = 990, 4993
+	require.NoError(t, os.Mkdir(w.Dir+"/etc", 0o755))
+	w.Write(w.Dir+"/etc/passwd", "root:x:0:0::/root:/bin/sh\nadfbot:x:990:990::/nonexistent:/bin/sh\nagents:x:4993:4993::/nonexistent:/bin/sh\n")
+	w.Write(w.Dir+"/etc/group", "root:x:0:\nadfbot:x:990:agents\nagents:x:4993:\n")
+	state := filepath.Dir(w.cfg.State)
+	check := func(owner int, mode os.FileMode, uid int) string {
+		require.NoError(t, filepath.WalkDir(state, func(p string, _ os.DirEntry, err error) error {
+			require.NoError(t, os.Chown(p, owner, bot))
+			return os.Chmod(p, mode)
+		}))
+		cmd := w.command(child{Do: "check", UID: uid})
+		w.shell(cmd, "mount --bind "+w.Dir+"/etc /etc")
+		cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS}
+		b, err := cmd.CombinedOutput()
+		require.NoError(t, err, string(b))
+		return string(b)
+	}
+	const takeOver = "warn user "
+	require.Contains(t, check(agents, 0o770, bot), takeOver+state+" belongs to agents, whom flags and issues take for the bot's user: run chown -R adfbot "+state+" as root, then restart the daemon\n")
+	require.NotContains(t, check(bot, 0o770, bot), takeOver)
+	require.NotContains(t, check(agents, 0o770, agents), takeOver, "a person's own installation")
+	require.NotContains(t, check(agents, 0o700, bot), takeOver, "the state is not writable, which says the same")
+}
+
 func TestCheckAsPerson(t *testing.T) {
 	t.Parallel()
 	testhost.NeedRoot(t, "to become other users")
