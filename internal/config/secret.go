@@ -51,11 +51,18 @@ func ExpandCredentials(path string, getenv func(string) string) (string, error) 
 
 // ReadSecret is [ReadSecretFile] for a *_file key, which may name a systemd credential.
 func ReadSecret(path string, getenv func(string) string) (string, error) {
-	path, err := ExpandCredentials(path, getenv)
+	file, err := ExpandCredentials(path, getenv)
 	if err != nil {
 		return "", err
 	}
-	return ReadSecretFile(path)
+	secret, err := ReadSecretFile(file)
+	var missing *fs.PathError
+	if name, ok := credential(path); ok && errors.Is(err, fs.ErrNotExist) && !errors.Is(err, pause.ErrDeadLink) && errors.As(err, &missing) {
+		// systemd makes that directory, and nobody can write to it.
+		return "", fmt.Errorf("%w: a unit needs LoadCredential=%s:/path with the file that holds the secret: add the line, run systemctl daemon-reload, and restart the unit; for a command by hand, the file %[2]s has to be in %[3]s",
+			missing, name, text.ShellQuote(filepath.Dir(file)))
+	}
+	return secret, err
 }
 
 // ReadSecretFile returns the content of a file without the line end and the space at its end. It refuses anything but a

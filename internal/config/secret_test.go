@@ -159,6 +159,19 @@ func TestExpandCredentials(t *testing.T) {
 	require.ErrorContains(t, err, "LoadCredential=token:/path")
 }
 
+// A unit without the line has no file of that name, and nobody can write one to the directory that systemd makes.
+func TestCredentialThatTheUnitLacks(t *testing.T) {
+	dir := t.TempDir()
+	_, err := ReadSecret("$CREDENTIALS_DIRECTORY/token", func(string) string { return dir })
+	require.ErrorIs(t, err, os.ErrNotExist)
+	require.ErrorContains(t, err, filepath.Join(dir, "token"))
+	require.ErrorContains(t, err, "LoadCredential=token:/path")
+	require.NotContains(t, err.Error(), "chown")
+
+	_, err = ReadSecret(filepath.Join(dir, "token"), func(string) string { return dir })
+	require.ErrorContains(t, err, "write the secret to it", "it is no credential")
+}
+
 func TestTokenSourceCaches(t *testing.T) {
 	path := secretFileWith(t, "hunter1\n", 0o600)
 	dir, name := filepath.Split(path)

@@ -157,7 +157,7 @@ func (r *request) authenticate(w http.ResponseWriter, level access) error {
 			hint = "; none is needed here: if a proxy adds the header Authorization, let it leave that out"
 		}
 		return unauthorized(w, "the request has no valid token: send Authorization: Bearer TOKEN, with the token from "+tokenFiles(level)+
-			"; a token that was replaced there is valid after the bot's next reload"+hint)
+			"; a token that was replaced there is valid after the bot's next reload, or restart where systemd provides the file"+hint)
 	}
 	return nil
 }
