@@ -59,8 +59,8 @@ func ReadSecret(path string, getenv func(string) string) (string, error) {
 	var missing *fs.PathError
 	if name, ok := credential(path); ok && errors.Is(err, fs.ErrNotExist) && !errors.Is(err, pause.ErrDeadLink) && errors.As(err, &missing) {
 		// systemd makes that directory, and nobody can write to it.
-		return "", fmt.Errorf("%w: a unit needs LoadCredential=%s:/path with the file that holds the secret: add the line, run systemctl daemon-reload, and restart the unit; for a command by hand, the file %[2]s has to be in %[3]s",
-			missing, name, text.ShellQuote(filepath.Dir(file)))
+		return "", fmt.Errorf("%w: a unit needs LoadCredential=%s:/path with the file that holds the secret: add the line, run systemctl daemon-reload, "+
+			"and restart the unit; for a command by hand, the file %[2]s has to be in %[3]s", missing, name, text.ShellQuote(filepath.Dir(file)))
 	}
 	return secret, err
 }
