@@ -648,6 +648,17 @@ func TestCheckAsAnotherAccount(t *testing.T) {
 	}
 }
 
+// checkAmong checks as one of the users of a user database in the world's directory etc.
+func (w *world) checkAmong(uid int) string {
+	w.Helper()
+	cmd := w.command(child{Do: "check", UID: uid})
+	w.shell(cmd, "mount --bind "+w.Dir+"/etc /etc")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS}
+	out, err := cmd.CombinedOutput()
+	require.NoError(w, err, string(out))
+	return string(out)
+}
+
 // A disk that comes from another machine has the ids that the bot's user and group had there. Here they may be those of somebody else.
 func TestCheckOfAStateFromAnotherMachine(t *testing.T) {
 	t.Parallel()
@@ -674,12 +685,7 @@ func TestCheckOfAStateFromAnotherMachine(t *testing.T) {
 			require.NoError(t, filepath.WalkDir(dir, func(p string, _ os.DirEntry, err error) error { return os.Chown(p, c.uid, c.gid) }))
 			require.NoError(t, os.Chmod(dir, mode))
 		}
-		cmd := w.command(child{Do: "check", UID: bot})
-		w.shell(cmd, "mount --bind "+w.Dir+"/etc /etc")
-		cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS}
-		b, err := cmd.CombinedOutput()
-		require.NoError(t, err, string(b))
-		out := string(b)
+		out := w.checkAmong(bot)
 		require.Contains(t, out, "FAIL state "+state+": adfbot may not write it (drwxrwx---, owner "+c.owner+"): run "+c.state+"\n")
 		require.Contains(t, out, "FAIL pause_dir "+w.cfg.PauseDir+": adfbot may not write it (drwxrwxr-x, owner "+c.owner+"): run "+c.pause+"\n")
 		require.NotContains(t, out, "run it as")
@@ -703,12 +709,7 @@ func TestCheckOfAnOwnDirectoryOfAPerson(t *testing.T) {
 			require.NoError(t, os.Chown(p, owner, bot))
 			return os.Chmod(p, mode)
 		}))
-		cmd := w.command(child{Do: "check", UID: uid})
-		w.shell(cmd, "mount --bind "+w.Dir+"/etc /etc")
-		cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS}
-		b, err := cmd.CombinedOutput()
-		require.NoError(t, err, string(b))
-		return string(b)
+		return w.checkAmong(uid)
 	}
 	const takeOver = "warn user "
 	require.Contains(t, check(agents, 0o770, bot), takeOver+state+" belongs to agents, whom flags and issues take for the bot's user: run chown -R adfbot "+state+" as root, then restart the daemon\n")

@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"slices"
 
 	"github.com/terraphim/adfbot/internal/config"
@@ -42,17 +41,18 @@ func DisabledWorkflows(ctx context.Context, s store.MetaStore) (map[string]Workf
 }
 
 // DisabledFor returns the project for whose pause adfbot has disabled the workflow of a project: that one itself, or another one that has the
-// same; "" if for none.
+// same, of several the first by its id; "" if for none.
 func DisabledFor(project string, w Workflow, disabled map[string]Workflow) string {
 	if _, ok := disabled[project]; ok {
 		return project
 	}
-	for _, id := range slices.Sorted(maps.Keys(disabled)) {
-		if other := disabled[id]; other.Repo == w.Repo && other.Workflow == w.Workflow {
-			return id
+	first := ""
+	for id, other := range disabled {
+		if other.Repo == w.Repo && other.Workflow == w.Workflow && (first == "" || id < first) {
+			first = id
 		}
 	}
-	return ""
+	return first
 }
 
 // WorkflowProblemsKey is the key of [WorkflowProblems] in the state's meta table, as JSON.
