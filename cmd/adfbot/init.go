@@ -402,12 +402,13 @@ func (a *app) token(o initOptions, url string, q *questions) (string, error) {
 
 // checkAs checks the installation as the user whose service it is.
 func (a *app) checkAs(ctx context.Context, p setup.Places) error {
-	uid, gid, groups := p.IDs()
-	if p.User == "" || uid == os.Geteuid() {
+	service := hostlocal.Account{UID: p.UID()}
+	if p.User == "" || service.UID == os.Geteuid() {
 		a.configPath = p.Config
 		return a.check(ctx, false, false)
 	}
-	cmd := checkCommand(ctx, p.Config, filepath.Dir(p.State), &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid), Groups: groups})
+	home := filepath.Dir(p.State)
+	cmd := checkCommand(ctx, p.Config, home, service.Credential(home))
 	cmd.Stdout, cmd.Stderr = &a.out, a.stderr
 	err := cmd.Run()
 	var ended *exec.ExitError

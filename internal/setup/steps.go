@@ -82,20 +82,13 @@ func (o owner) ids() (uid, gid int, err error) {
 	return uid, gid, errors.Join(err, err2)
 }
 
-// IDs returns the user whose service it is, and their groups. It is 0 if there is none.
-func (p Places) IDs() (uid, gid int, groups []uint32) {
-	uid, gid, err := owner{p.User}.ids()
-	u, err2 := user.Lookup(p.User)
-	if err != nil || err2 != nil {
-		return 0, 0, nil
+// UID returns the user whose service it is. It is 0 if there is none.
+func (p Places) UID() int {
+	uid, _, err := owner{p.User}.ids()
+	if err != nil {
+		return 0
 	}
-	of, _ := u.GroupIds()
-	for _, s := range of {
-		if g, err := strconv.ParseUint(s, 10, 32); err == nil {
-			groups = append(groups, uint32(g))
-		}
-	}
-	return uid, gid, groups
+	return uid
 }
 
 // group returns the name of the user's group. That of a user who is still to be made has the same name.
