@@ -74,7 +74,9 @@ func (run *commandRun) carryOut(ctx context.Context, n int) (result, error) {
 	case ok && several && second != first:
 		return result{answer: issuetext.OneProjectEach(line.Verb, first)}, nil
 	case ok:
-		return run.carryOutFor(ctx, n, m, reason)
+		res, err := run.carryOutFor(ctx, n, m, reason)
+		res.ended = res.ended && len(members) == 1 // else the issue goes on, or the comment on its end tells of all
+		return res, err
 	case known:
 		return result{answer: issuetext.NotInIssue(first)}, nil
 	case len(members) == 1:
@@ -169,7 +171,6 @@ func (run *commandRun) carryOutFor(ctx context.Context, n int, m incident.Incide
 	of.cmd.Steps[n].Line.Reason = reason
 	res, err := verbs[run.cmd.Steps[n].Line.Verb](of, ctx, n)
 	run.cmd = of.cmd
-	res.ended = false // the issue goes on, or the comment on its end tells of all
 	return res, err
 }
 

@@ -78,6 +78,20 @@ func TestUnknownCommand(t *testing.T) {
 	})
 }
 
+// The command that the issue of one project offers names the project. It is answered by the comment that ends the incident, and by no other.
+func TestResumeCommandWithName(t *testing.T) {
+	for _, command := range []string{"/adf resume", "/adf resume odilo", "/adf resume odilo: the disk was full"} {
+		t.Run(command, func(t *testing.T) {
+			playOperated(t, func(w *world, id string) {
+				w.says("alex", command)
+				w.sweepFor(3 * time.Minute)
+				require.False(t, w.paused(project))
+				require.Len(t, comments(w.issue()), 1)
+			})
+		})
+	}
+}
+
 // Ack assigns the issue and stores who took it.
 func TestAckCommand(t *testing.T) {
 	playOperated(t, func(w *world, id string) {
