@@ -97,7 +97,7 @@ func TestLocalDirOfFile(t *testing.T) {
 	w.change("gitea:", "local_dir: DIR/local\ngitea:")
 	_, err = bot.Open(ctx, w.cfg, bot.Results, w.env())
 	require.ErrorIs(t, err, store.ErrUnusable)
-	require.ErrorContains(t, err, "stop every adfbot and move them to "+w.cfg.LocalDir+"/spool")
+	require.ErrorContains(t, err, "stop every adfbot, and move "+w.cfg.State+".d/spool/*.json to "+w.cfg.LocalDir+"/spool, or remove them")
 	require.Contains(t, w.fails()[0], "results that were never recorded wait in")
 
 	files, err := filepath.Glob(w.cfg.State + ".d/spool/*.json")
@@ -139,6 +139,7 @@ func TestLocalDirOfHostWasChanged(t *testing.T) {
 	}{
 		"the one around it": {"DIR/local/adfbot.db.d", "DIR/local", true, "set local_dir to DIR/local/adfbot.db.d"},
 		"as migrated":       {"DIR/local/adfbot.db.d", "DIR/local", false, "set local_dir to DIR/local/adfbot.db.d"},
+		"with a result":     {"DIR/local/adfbot.db.d", "DIR/local", false, "set local_dir to DIR/local/adfbot.db.d"},
 		"elsewhere":         {"DIR/local", "DIR/other", true, "if its disk is not mounted, mount it; else set local_dir to the directory whose file `host` holds that id; if that is lost, remove DIR/pause/.adfbot.host"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -152,6 +153,10 @@ func TestLocalDirOfHostWasChanged(t *testing.T) {
 				require.NoError(t, local.Create(ctx))
 				_, err := local.HostID(ctx)
 				require.NoError(t, err)
+				if name == "with a result" {
+					_, err := local.Spool().Add(store.Result{Project: "odilo", Agent: "project-meta", RunID: "r", Outcome: store.Failure, Finished: noon})
+					require.NoError(t, err)
+				}
 			}
 			w.change("local_dir: "+tt.was+"\n", "local_dir: "+tt.is+"\n")
 			want := strings.ReplaceAll(tt.want, "DIR", w.Dir)
@@ -216,10 +221,12 @@ func TestSpoolOfAnotherLocalDir(t *testing.T) {
 			other := hostlocal.At(filepath.Join(w.Dir, wrong))
 			_, err := other.Spool().Add(store.Result{Project: "odilo", Agent: "project-meta", RunID: "r", Outcome: store.Failure, Finished: noon})
 			require.NoError(t, err)
-			want := "stop every adfbot and move them to " + w.cfg.LocalDir + "/spool"
 			_, err = bot.Open(ctx, w.cfg, bot.Daemon, w.env())
-			require.ErrorContains(t, err, want)
+			require.ErrorContains(t, err, "stop every adfbot, and move "+other.Path()+"/spool/*.json to "+w.cfg.LocalDir+"/spool, or remove them")
 			require.Contains(t, w.fails()[0], "results that were never recorded wait in "+other.Path()+"/spool")
+
+			require.NoError(t, os.RemoveAll(w.cfg.LocalDir+"/spool")) // mv would give a single file its name
+			require.Contains(t, w.fails()[0], "move "+other.Path()+"/spool to "+w.cfg.LocalDir+"/spool, or remove them")
 		})
 	}
 }

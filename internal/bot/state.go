@@ -111,27 +111,27 @@ func leftIn(cfg *config.Config, before *hostlocal.Dir) error {
 	if len(spooled) == 0 {
 		return nil
 	}
-	return store.Unusable(cfg.State, fmt.Sprintf("results that were never recorded wait in %s/spool: stop every adfbot and move them to %s/spool, or remove them",
-		before.Path(), cfg.LocalDir), errors.New("local_dir was changed"))
+	return store.Unusable(cfg.State, fmt.Sprintf("results that were never recorded wait in %s/spool: stop every adfbot, and %s, or remove them",
+		before.Path(), hostlocal.At(cfg.LocalDir).MoveSpool(before)), errors.New("local_dir was changed"))
 }
 
 // checkLocalDir returns an error if local_dir is most likely not the directory that this host of a fleet had before: it would join as
 // another host, and what waits in the other directory would be forgotten. After [migrate.Move], the right one is often below local_dir.
 func checkLocalDir(ctx context.Context, cfg *config.Config) error {
 	local := hostlocal.At(cfg.LocalDir)
-	near := local.Below()
+	near, lacksID := local.Below(), local.LacksHostID()
+	for _, dir := range near {
+		if lacksID && dir.HasHostID() && !hasOwnState(ctx, dir) {
+			return store.Unusable(cfg.LocalDir, "set local_dir to "+dir.Path(), errors.New("the id of this host is in a directory below local_dir"))
+		}
+	}
 	for _, dir := range append(near, hostlocal.At(filepath.Dir(filepath.Clean(cfg.LocalDir)))) {
 		if err := leftIn(cfg, dir); err != nil {
 			return err
 		}
 	}
-	if !local.LacksHostID() {
+	if !lacksID {
 		return nil
-	}
-	for _, dir := range near {
-		if dir.HasHostID() && !hasOwnState(ctx, dir) {
-			return store.Unusable(cfg.LocalDir, "set local_dir to "+dir.Path(), errors.New("the id of this host is in a directory below local_dir"))
-		}
 	}
 	mark, err := markOf(ctx, cfg.PauseDir)
 	if err != nil || mark.Host == "" {
