@@ -249,6 +249,7 @@ func TestMoveAgain(t *testing.T) {
 	other := p
 	other.url = testpg.WithParameter(t, p.url, "application_name", "other")
 	require.ErrorContains(t, other.refused(t), "was moved to "+p.url)
+	require.ErrorContains(t, other.refused(t), "if both lead to one database, set `state` to either")
 
 	// Whoever still has the old configuration is told, and spools.
 	_, err := sqlite.Open(t.Context(), p.file, sqlite.Options{})
@@ -452,7 +453,7 @@ func TestMoveWaitsForNobody(t *testing.T) {
 	defer c.Release()
 	err := p.refused(t)
 	require.ErrorContains(t, err, fmt.Sprintf("process %d has the state", c.Process.Pid))
-	require.ErrorContains(t, err, "systemctl stop adfbot")
+	require.ErrorContains(t, err, "stop the daemon and wait until no `adfbot exec` runs, see `adfbot help migrate`")
 }
 
 // holder has a state open, as a daemon has.
