@@ -209,7 +209,7 @@ func TestPauseDirOfAnotherHost(t *testing.T) {
 		t.Helper()
 		require.ErrorIs(t, err, pause.ErrOtherDirectory)
 		require.ErrorContains(t, err, ".adfbot.host names another host of the fleet, "+id)
-		require.ErrorContains(t, err, "give each host a pause_dir of its own")
+		require.ErrorContains(t, err, "if that host uses it, too, give each of them a pause_dir of its own")
 		require.NotContains(t, err.Error(), "mounted")
 	}
 	a.with(bot.Results, func(b *bot.Bot) { says(b.MayRun(ctx, "atlas").Err) })
