@@ -411,7 +411,7 @@ func TestMoveRefuses(t *testing.T) {
 			require.NoError(t, err)
 			record(t, s, "odilo", store.Success)
 			require.NoError(t, s.Close())
-		}, "something was stored there before the file was moved.*DROP SCHEMA"},
+		}, "something was stored there before the file was moved.*DROP SCHEMA .* CASCADE`, run this again, and `adfbot restore` with the new configuration"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			p := newPlace(t)
