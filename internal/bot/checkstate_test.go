@@ -211,6 +211,24 @@ func TestStateLeftBehind(t *testing.T) {
 	require.Empty(t, w.fails())
 }
 
+// A new state in a file would have the id of the fleet, and open and close the issues of the fleet for itself.
+func TestFileOfHost(t *testing.T) {
+	w := newHost(t, testpg.Database(t))
+	w.fail("odilo", 3)
+	w.configure(strings.Replace(w.yaml, "state: "+w.cfg.State+"\nlocal_dir: DIR/local", "state: DIR/state/adfbot.db", 1))
+	for _, mode := range []bot.Mode{bot.Daemon, bot.Results, bot.Operate, bot.ReadOnly} {
+		_, err := bot.Open(ctx, w.cfg, mode, w.env())
+		require.ErrorIs(t, err, store.ErrUnusable)
+		require.ErrorContains(t, err, "this host belongs to a fleet, and the file is missing")
+		require.NoFileExists(t, w.cfg.State)
+	}
+	require.Contains(t, w.finding("state", bot.Fail), "set `state` to the database of the fleet; if this host is to leave it, give it an empty pause_dir")
+	require.True(t, bot.Gate(ctx, w.cfg, "odilo").Paused)
+	w.with(bot.Restore, func(*bot.Bot) {})
+	w.sweepWell()
+	require.Equal(t, "odilo#1", w.project("odilo").Incident.Name)
+}
+
 // Results that wait in a directory beside or below that of this host are not forgotten.
 func TestSpoolOfAnotherLocalDir(t *testing.T) {
 	for right, wrong := range map[string]string{"local/adfbot.db.d": "local", "local": "local/adfbot.db.d"} {
