@@ -224,7 +224,9 @@ func TestFileOfHost(t *testing.T) {
 	}
 	require.Contains(t, w.finding("state", bot.Fail), "set `state` to the database of the fleet; if this host is to leave it, give it an empty pause_dir")
 	require.True(t, bot.Gate(ctx, w.cfg, "odilo").Paused)
-	w.with(bot.Restore, func(*bot.Bot) {})
+	d, err := w.restore()
+	require.NoError(t, err)
+	require.Contains(t, d.Text, "the state is new; "+w.cfg.PauseDir+" has its sentinel, and stays as it is")
 	w.sweepWell()
 	require.Equal(t, "odilo#1", w.project("odilo").Incident.Name)
 }
