@@ -229,7 +229,7 @@ func (b *Bot) Restore(ctx context.Context) (Done, error) {
 	}
 	b.log.Info("pause directory restored", "dir", dir.Path(), "paused", projects)
 	if len(projects) == 0 {
-		return Done{Text: fmt.Sprintf("%s is ready; no project was paused", dir.Path())}, nil
+		return Done{Text: fmt.Sprintf("%s is ready; the state knows of no paused project", dir.Path())}, nil
 	}
 	return Done{Text: fmt.Sprintf("%s is restored; paused again: %s", dir.Path(), strings.Join(projects, ", "))}, nil
 }
