@@ -281,7 +281,8 @@ func CompareSentinel(dir pause.Dir, found, want pause.Sentinel, host func() stri
 			"from the sentinel", dir.Path(), pause.ErrOtherInstallation, found.Installation, want.Installation)
 	case want.Directory != "" && found.Directory != want.Directory:
 		if other := markedBy(dir); other != "" && host() != "" && other != host() {
-			return fmt.Errorf("pause directory %s: %w: its %s names another host of the fleet, %s: give each host a pause_dir of its own",
+			return fmt.Errorf("pause directory %s: %w: its %s names another host of the fleet, %s: if that host uses it, too, "+
+				"give each of them a pause_dir of its own",
 				dir.Path(), pause.ErrOtherDirectory, pause.MarkName, other)
 		}
 		return fmt.Errorf("pause directory %s: %w: is its file system not mounted, is another one mounted over it, or is it an old copy? "+

@@ -100,7 +100,7 @@ func fix(err error, need string) string {
 		return "free space on the file system or raise the quota"
 	case errors.Is(err, syscall.EROFS):
 		return "mount the file system for writing; in a unit with ProtectSystem=, name the directory in ReadWritePaths=, " +
-			"or restart the unit if the directory was made after it started"
+			"or restart the unit if the directory was made after it started; in a container, mount it from the machine"
 	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
 		return "raise the limit on open files (ulimit -n, or LimitNOFILE= in a unit)"
 	case errors.Is(err, fs.ErrNotExist):

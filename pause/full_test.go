@@ -125,7 +125,7 @@ func TestReadOnlyFileSystem(t *testing.T) {
 	_, err = d.Write("odilo", "")
 	require.ErrorIs(t, err, syscall.EROFS)
 	require.ErrorContains(t, err, "mount the file system for writing; in a unit with ProtectSystem=, name the directory in ReadWritePaths=, "+
-		"or restart the unit if the directory was made after it started")
+		"or restart the unit if the directory was made after it started; in a container, mount it from the machine")
 	created, err := d.Write("held", "")
 	require.NoError(t, err)
 	require.False(t, created)

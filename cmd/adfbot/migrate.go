@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/internal/config"
 	"github.com/terraphim/adfbot/internal/hostlocal"
 	"github.com/terraphim/adfbot/internal/store/migrate"
@@ -56,7 +57,7 @@ func (a *app) migrate(ctx context.Context, cfg *config.Config, url, passwordFile
 		a.printf("nothing to do: %s\n", already)
 		return nil
 	}
-	r := migrate.Request{File: cfg.State, Local: hostlocal.At(cfg.LocalDir), URL: url, Now: a.now}
+	r := migrate.Request{File: cfg.State, Missing: bot.MissingFile(ctx, cfg), Local: hostlocal.At(cfg.LocalDir), URL: url, Now: a.now}
 	r.Database.PasswordKey = "--password-file"
 	if passwordFile != "" {
 		if !strings.HasPrefix(passwordFile, "$") { // a systemd credential

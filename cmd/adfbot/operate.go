@@ -166,7 +166,7 @@ func (a *app) printSweep(rep status.SweepReport) {
 		a.printf("%s recorded from the spool\n", text.Plural(rep.TakenIn, "result"))
 	}
 	if rep.LostRuns > 0 {
-		a.printf("%s without a result, counted as failed\n", text.Plural(rep.LostRuns, "run"))
+		a.printf("%s without a result, recorded as failed or ignored\n", text.Plural(rep.LostRuns, "run"))
 	}
 	if rep.Runs > 0 {
 		a.printf("%s read from Gitea Actions\n", text.Plural(rep.Runs, "result"))

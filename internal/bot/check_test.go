@@ -191,7 +191,7 @@ func TestCheckFindings(t *testing.T) {
 		"a corrupt state": {func(w *world) {
 			w.Remove(w.cfg.State)
 			require.NoError(w, os.WriteFile(w.cfg.State, []byte(strings.Repeat("x", 5000)), 0o600))
-		}, "state", bot.Fail, []string{"the file is damaged: move it away and restore a copy"}},
+		}, "state", bot.Fail, []string{"the file is damaged: stop every adfbot, move it away with its -wal and -shm"}},
 		"a state with a damaged page": {func(w *world) {
 			damage["damaged further in"](w.TB, w)
 		}, "state", bot.Fail, []string{"the file is damaged"}},

@@ -97,7 +97,7 @@ func TestLocalDirOfFile(t *testing.T) {
 	w.change("gitea:", "local_dir: DIR/local\ngitea:")
 	_, err = bot.Open(ctx, w.cfg, bot.Results, w.env())
 	require.ErrorIs(t, err, store.ErrUnusable)
-	require.ErrorContains(t, err, "stop every adfbot and move them to "+w.cfg.LocalDir+"/spool")
+	require.ErrorContains(t, err, "stop every adfbot, and move "+w.cfg.State+".d/spool/*.json to "+w.cfg.LocalDir+"/spool, or remove them")
 	require.Contains(t, w.fails()[0], "results that were never recorded wait in")
 
 	files, err := filepath.Glob(w.cfg.State + ".d/spool/*.json")
@@ -139,6 +139,7 @@ func TestLocalDirOfHostWasChanged(t *testing.T) {
 	}{
 		"the one around it": {"DIR/local/adfbot.db.d", "DIR/local", true, "set local_dir to DIR/local/adfbot.db.d"},
 		"as migrated":       {"DIR/local/adfbot.db.d", "DIR/local", false, "set local_dir to DIR/local/adfbot.db.d"},
+		"with a result":     {"DIR/local/adfbot.db.d", "DIR/local", false, "set local_dir to DIR/local/adfbot.db.d"},
 		"elsewhere":         {"DIR/local", "DIR/other", true, "if its disk is not mounted, mount it; else set local_dir to the directory whose file `host` holds that id; if that is lost, remove DIR/pause/.adfbot.host"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -152,6 +153,10 @@ func TestLocalDirOfHostWasChanged(t *testing.T) {
 				require.NoError(t, local.Create(ctx))
 				_, err := local.HostID(ctx)
 				require.NoError(t, err)
+				if name == "with a result" {
+					_, err := local.Spool().Add(store.Result{Project: "odilo", Agent: "project-meta", RunID: "r", Outcome: store.Failure, Finished: noon})
+					require.NoError(t, err)
+				}
 			}
 			w.change("local_dir: "+tt.was+"\n", "local_dir: "+tt.is+"\n")
 			want := strings.ReplaceAll(tt.want, "DIR", w.Dir)
@@ -206,6 +211,26 @@ func TestStateLeftBehind(t *testing.T) {
 	require.Empty(t, w.fails())
 }
 
+// A new state in a file would have the id of the fleet, and open and close the issues of the fleet for itself.
+func TestFileOfHost(t *testing.T) {
+	w := newHost(t, testpg.Database(t))
+	w.fail("odilo", 3)
+	w.configure(strings.Replace(w.yaml, "state: "+w.cfg.State+"\nlocal_dir: DIR/local", "state: DIR/state/adfbot.db", 1))
+	for _, mode := range []bot.Mode{bot.Daemon, bot.Results, bot.Operate, bot.ReadOnly} {
+		_, err := bot.Open(ctx, w.cfg, mode, w.env())
+		require.ErrorIs(t, err, store.ErrUnusable)
+		require.ErrorContains(t, err, "this host belongs to a fleet, and the file is missing")
+		require.NoFileExists(t, w.cfg.State)
+	}
+	require.Contains(t, w.finding("state", bot.Fail), "set `state` to the database of the fleet; if this host is to leave it, give it an empty pause_dir")
+	require.True(t, bot.Gate(ctx, w.cfg, "odilo").Paused)
+	d, err := w.restore()
+	require.NoError(t, err)
+	require.Contains(t, d.Text, "the state is new; "+w.cfg.PauseDir+" has its sentinel, and stays as it is")
+	w.sweepWell()
+	require.Equal(t, "odilo#1", w.project("odilo").Incident.Name)
+}
+
 // Results that wait in a directory beside or below that of this host are not forgotten.
 func TestSpoolOfAnotherLocalDir(t *testing.T) {
 	for right, wrong := range map[string]string{"local/adfbot.db.d": "local", "local": "local/adfbot.db.d"} {
@@ -216,10 +241,12 @@ func TestSpoolOfAnotherLocalDir(t *testing.T) {
 			other := hostlocal.At(filepath.Join(w.Dir, wrong))
 			_, err := other.Spool().Add(store.Result{Project: "odilo", Agent: "project-meta", RunID: "r", Outcome: store.Failure, Finished: noon})
 			require.NoError(t, err)
-			want := "stop every adfbot and move them to " + w.cfg.LocalDir + "/spool"
 			_, err = bot.Open(ctx, w.cfg, bot.Daemon, w.env())
-			require.ErrorContains(t, err, want)
+			require.ErrorContains(t, err, "stop every adfbot, and move "+other.Path()+"/spool/*.json to "+w.cfg.LocalDir+"/spool, or remove them")
 			require.Contains(t, w.fails()[0], "results that were never recorded wait in "+other.Path()+"/spool")
+
+			require.NoError(t, os.RemoveAll(w.cfg.LocalDir+"/spool")) // mv would give a single file its name
+			require.Contains(t, w.fails()[0], "move "+other.Path()+"/spool to "+w.cfg.LocalDir+"/spool, or remove them")
 		})
 	}
 }

@@ -214,6 +214,8 @@ func (b *Bot) Restore(ctx context.Context) (Done, error) {
 	case s.Installation != "" && s.Installation != b.store.Installation():
 		b.rec.SetDirError(nil)
 		return Done{}, b.rec.CheckPause(ctx)
+	case s.Installation != "" && b.rec.CheckPause(ctx) == nil && b.store.recreated:
+		return Done{Text: fmt.Sprintf("the state is new; %s has its sentinel, and stays as it is", dir.Path())}, nil
 	case s.Installation != "" && b.rec.CheckPause(ctx) == nil:
 		return Done{Text: fmt.Sprintf("nothing to restore: %s has its sentinel, so a flag that is missing there was removed by hand", dir.Path())}, nil
 	}
@@ -227,7 +229,7 @@ func (b *Bot) Restore(ctx context.Context) (Done, error) {
 	}
 	b.log.Info("pause directory restored", "dir", dir.Path(), "paused", projects)
 	if len(projects) == 0 {
-		return Done{Text: fmt.Sprintf("%s is ready; no project was paused", dir.Path())}, nil
+		return Done{Text: fmt.Sprintf("%s is ready; the state knows of no paused project", dir.Path())}, nil
 	}
 	return Done{Text: fmt.Sprintf("%s is restored; paused again: %s", dir.Path(), strings.Join(projects, ", "))}, nil
 }

@@ -412,6 +412,22 @@ func TestTouchAndUnwrittenFlag(t *testing.T) {
 	require.FileExists(t, w.flag("third"))
 }
 
+// An old copy of the state does not know the incident of a flag that is there.
+func TestRestoreWithOldState(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.fail("odilo", 1)
+	old := w.copyState()
+	w.fail("odilo", 2)
+	old()
+	require.NoError(t, os.Remove(w.sentinel()))
+	d, err := w.restore()
+	require.NoError(t, err)
+	require.Equal(t, w.cfg.PauseDir+" is ready; the state knows of no paused project", d.Text)
+	w.sweepWell()
+	w.must(bot.ExitPaused, "odilo", "true")
+}
+
 // A changed pause_dir is refused until it is restored.
 func TestChangedPauseDir(t *testing.T) {
 	t.Parallel()

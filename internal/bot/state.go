@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -38,6 +39,11 @@ func openState(ctx context.Context, cfg *config.Config, mode Mode, env Env) (*op
 	}
 	if err := leftBeside(cfg); err != nil {
 		return nil, err
+	}
+	if mode != Restore {
+		if err := missesFile(ctx, cfg); err != nil {
+			return nil, err
+		}
 	}
 	o := &openedState{claims: hostlocal.At(cfg.LocalDir), now: env.Now}
 	s, err := sqlite.Open(ctx, cfg.State, sqlite.Options{ReadOnly: mode == ReadOnly, Now: env.Now, Sentinel: o.sentinel(ctx, cfg)})
@@ -111,27 +117,27 @@ func leftIn(cfg *config.Config, before *hostlocal.Dir) error {
 	if len(spooled) == 0 {
 		return nil
 	}
-	return store.Unusable(cfg.State, fmt.Sprintf("results that were never recorded wait in %s/spool: stop every adfbot and move them to %s/spool, or remove them",
-		before.Path(), cfg.LocalDir), errors.New("local_dir was changed"))
+	return store.Unusable(cfg.State, fmt.Sprintf("results that were never recorded wait in %s/spool: stop every adfbot, and %s, or remove them",
+		before.Path(), hostlocal.At(cfg.LocalDir).MoveSpool(before)), errors.New("local_dir was changed"))
 }
 
 // checkLocalDir returns an error if local_dir is most likely not the directory that this host of a fleet had before: it would join as
 // another host, and what waits in the other directory would be forgotten. After [migrate.Move], the right one is often below local_dir.
 func checkLocalDir(ctx context.Context, cfg *config.Config) error {
 	local := hostlocal.At(cfg.LocalDir)
-	near := local.Below()
+	near, lacksID := local.Below(), local.LacksHostID()
+	for _, dir := range near {
+		if lacksID && dir.HasHostID() && !hasOwnState(ctx, dir) {
+			return store.Unusable(cfg.LocalDir, "set local_dir to "+dir.Path(), errors.New("the id of this host is in a directory below local_dir"))
+		}
+	}
 	for _, dir := range append(near, hostlocal.At(filepath.Dir(filepath.Clean(cfg.LocalDir)))) {
 		if err := leftIn(cfg, dir); err != nil {
 			return err
 		}
 	}
-	if !local.LacksHostID() {
+	if !lacksID {
 		return nil
-	}
-	for _, dir := range near {
-		if dir.HasHostID() && !hasOwnState(ctx, dir) {
-			return store.Unusable(cfg.LocalDir, "set local_dir to "+dir.Path(), errors.New("the id of this host is in a directory below local_dir"))
-		}
 	}
 	mark, err := markOf(ctx, cfg.PauseDir)
 	if err != nil || mark.Host == "" {
@@ -227,6 +233,19 @@ func missesState(ctx context.Context, cfg *config.Config) error {
 	return store.Unusable(cfg.State, "correct `state`, or wait until the database is restored; if its state is lost, and there is no backup, "+
 		"`adfbot restore` on one host makes a new one, in which open incidents are rebuilt from flags and issues",
 		errors.New("this host belongs to a fleet, and the database has no state"))
+}
+
+// missesFile returns an error for a host that has been in a fleet, if its state is to be a file that is missing: a new one would have the id
+// of the fleet, and work on the same issues.
+func missesFile(ctx context.Context, cfg *config.Config) error {
+	if _, err := os.Lstat(cfg.State); !errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if mark, err := markOf(ctx, cfg.PauseDir); err != nil || mark.Host == "" {
+		return nil // each look at a flag reports what is wrong with the directory
+	}
+	return store.Unusable(cfg.State, "set `state` to the database of the fleet; if this host is to leave it, give it an empty pause_dir; if the fleet "+
+		"is given up and its state is lost, `adfbot restore` makes a new one here", errors.New("this host belongs to a fleet, and the file is missing"))
 }
 
 // checkSentinel returns an error if the pause directory belongs to another installation: the results of two would count together.

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"net/url"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"slices"
 	"strconv"
@@ -135,18 +136,41 @@ func (c *Config) SharedHash() string {
 		if name == "Keep" {
 			key = "history.keep"
 		}
-		sum := sha256.Sum256(value)
-		out = append(out, key+"="+hex.EncodeToString(sum[:4]))
+		field, _ := reflect.TypeOf(shared).FieldByName(name)
+		out = append(out, key+"/"+shortHash([]byte(shape(field.Type)))+"="+shortHash(value))
 	}
 	slices.Sort(out)
 	return strings.Join(out, " ")
+}
+
+func shortHash(text []byte) string {
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:4])
+}
+
+// shape names all keys below one. Those of another version may be others, and then the same configuration has another hash there.
+func shape(t reflect.Type) string {
+	switch t.Kind() {
+	case reflect.Pointer, reflect.Slice, reflect.Map:
+		return shape(t.Elem())
+	case reflect.Struct:
+		var fields []string
+		for n := range t.NumField() {
+			if f := t.Field(n); f.IsExported() {
+				fields = append(fields, f.Name+" "+shape(f.Type))
+			}
+		}
+		return "(" + strings.Join(fields, ", ") + ")"
+	default:
+		return t.Kind().String()
+	}
 }
 
 // wordEnd is where a word in the name of a field ends.
 var wordEnd = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`([a-z])([A-Z])`) })
 
 // SharedDiffers returns the keys whose values differ between two hosts, by their [Config.SharedHash]. Keys that only one version of adfbot
-// has are none of them, and earlier versions told no keys.
+// has, or below which it has others, are none of them, and earlier versions told no keys.
 func SharedDiffers(a, b string) (keys []string) {
 	hashes := map[string]string{}
 	for part := range strings.FieldsSeq(a) {
@@ -156,7 +180,8 @@ func SharedDiffers(a, b string) (keys []string) {
 	for part := range strings.FieldsSeq(b) {
 		key, hash, _ := strings.Cut(part, "=")
 		if other, known := hashes[key]; known && other != hash {
-			keys = append(keys, key)
+			name, _, _ := strings.Cut(key, "/")
+			keys = append(keys, name)
 		}
 	}
 	return keys

@@ -3,6 +3,7 @@ package config
 import (
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -167,4 +168,8 @@ func TestSharedHash(t *testing.T) {
 	require.Equal(t, []string{"escalation"}, differs(steps))
 	require.Empty(t, SharedDiffers(same, "0123456789abcdef"), "that of an earlier version")
 	require.Empty(t, SharedDiffers(same, same+" later=01234567"), "another version has another key")
+	before := regexp.MustCompile(`projects[^ =]*=\w+`).ReplaceAllString(same, "projects=01234567")
+	require.NotEqual(t, same, before)
+	require.Empty(t, SharedDiffers(same, before), "projects of another version have other keys")
+	require.Empty(t, SharedDiffers(before, same))
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -41,6 +42,23 @@ func (d *Dir) Below() (below []*Dir) {
 		}
 	}
 	return below
+}
+
+// MoveSpool says how to bring the results here that wait in another directory. mv would give a single one the name of a spool that is missing.
+func (d *Dir) MoveSpool(from *Dir) string {
+	switch spool := d.folder("spool"); {
+	case exists(spool):
+		return fmt.Sprintf("move %s/*.json to %s", from.folder("spool"), spool)
+	case !exists(d.path) && filepath.Dir(d.path) != filepath.Clean(from.path):
+		return fmt.Sprintf("move %s to %s", from.path, d.path)
+	default:
+		return fmt.Sprintf("move %s to %s", from.folder("spool"), spool)
+	}
+}
+
+func exists(path string) bool {
+	_, err := os.Lstat(path)
+	return err == nil
 }
 
 // Path returns the path of the directory.

@@ -115,7 +115,7 @@ func (d *Dir) readHost() (h host, err error) {
 	n, _ := f.Read(content)
 	fields := strings.Fields(string(content[:n]))
 	if len(fields) == 0 || len(fields) > 2 || !pause.IsRandomID(fields[0]) || len(fields) == 2 && !pause.IsRandomID(fields[1]) {
-		return h, store.Unusable(path, "it is damaged: remove it, and this host becomes a new one", fmt.Errorf("it holds %.60q", content[:n]))
+		return h, store.Unusable(path, "it is damaged: remove it, and `.adfbot.host` in pause_dir, and this host becomes a new one", fmt.Errorf("it holds %.60q", content[:n]))
 	}
 	h.id = fields[0]
 	if len(fields) == 2 {

@@ -94,7 +94,7 @@ func TestDamagedHostID(t *testing.T) {
 			require.NoError(t, os.WriteFile(d.folder("host"), []byte(content), 0o600))
 			_, err := d.HostID(context.Background())
 			require.ErrorIs(t, err, store.ErrUnusable)
-			require.ErrorContains(t, err, "remove it, and this host becomes a new one")
+			require.ErrorContains(t, err, "remove it, and `.adfbot.host` in pause_dir, and this host becomes a new one")
 			_, err = d.KnownHostID()
 			require.ErrorIs(t, err, store.ErrUnusable)
 		})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -147,11 +148,7 @@ func runRestore(cfg *config.Config, err error) string {
 	if Elsewhere(cfg) != nil {
 		return "\nif the daemon runs in a container, run it there: `docker exec`"
 	}
-	runAs := RunAs(cfg, os.Getenv("PATH"))
-	if byRoot(cfg, err) && cfg.Credentials() == "" {
-		runAs = hostlocal.Account{}.RunAs(os.Getenv("PATH"))
-	}
-	command := runAs + name + cfg.ShellFlag()
+	command := RunRestoreAs(cfg, os.Getenv("PATH")) + name + cfg.ShellFlag()
 	if command == name {
 		return ""
 	}
@@ -179,6 +176,14 @@ func Elsewhere(cfg *config.Config) error {
 // A password that systemd hands to the daemon can be read by root alone.
 func RunAs(cfg *config.Config, searchPath string) string {
 	return runAs(hostlocal.BotUser(cfg.OwnPath()), cfg.Credentials(), searchPath)
+}
+
+// RunRestoreAs is [RunAs] for `adfbot restore`: root makes a missing pause directory where the bot's user may not.
+func RunRestoreAs(cfg *config.Config, searchPath string) string {
+	if _, err := os.Stat(cfg.PauseDir); errors.Is(err, fs.ErrNotExist) && byRoot(cfg, pause.ErrNoDir) && cfg.Credentials() == "" {
+		return hostlocal.Account{}.RunAs(searchPath)
+	}
+	return RunAs(cfg, searchPath)
 }
 
 // RunWithTokenAs is [RunAs] for a command that asks Gitea, too.

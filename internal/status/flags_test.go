@@ -96,6 +96,11 @@ func TestAdviseRestoreNamesWhoMayMakeTheDirectory(t *testing.T) {
 		require.ErrorIs(t, said, c.err)
 		require.True(t, strings.HasSuffix(said.Error(), c.want), said)
 	}
+	require.NoError(t, os.Chown(dir+"/lib", 65534, 65534)) // nobody has a name
+	for pauseDir, want := range map[string]string{"/opt/pause": "sudo ", "/lib/pause": RunAs(cfg, bin), "/lib": RunAs(cfg, bin)} {
+		cfg.PauseDir = dir + pauseDir
+		require.Equal(t, want, RunRestoreAs(cfg, bin), pauseDir)
+	}
 }
 
 // Where systemd hands the password of the state to the daemon, the bot's user can't read it: root runs commands that need it.

@@ -66,7 +66,8 @@ func NoState(err error) bool {
 
 // MountedReadOnly is the advice on a file system that is mounted read-only, perhaps for this unit of systemd alone.
 const MountedReadOnly = "its file system is mounted read-only, which Linux does by itself after a disk error: see `dmesg`, then mount it for writing; " +
-	"in a unit with ProtectSystem=, name the directory in ReadWritePaths=, or restart the unit if the directory was made after it started"
+	"in a unit with ProtectSystem=, name the directory in ReadWritePaths=, or restart the unit if the directory was made after it started; " +
+	"in a container, mount it from the machine or a volume"
 
 // TooManyFiles is the advice where no more files can be opened.
 const TooManyFiles = "no more files can be opened: raise the limit (`ulimit -n`, or LimitNOFILE= in a unit)"

@@ -34,6 +34,7 @@ import (
 // Request says what is moved where to.
 type Request struct {
 	File     string                // the state
+	Missing  string                // what is wrong if the file is missing; "": there was no state yet
 	Local    *hostlocal.Dir        // of this host
 	URL      string                // of the database
 	Database postgres.Options      // without Host
@@ -53,7 +54,7 @@ func Move(ctx context.Context, r Request) (done Done, err error) {
 	if err := postgres.CheckURL(r.URL, r.Database); err != nil {
 		return done, err
 	}
-	if err := checkFile(ctx, r.File); err != nil {
+	if err := checkFile(ctx, r.File, r.Missing); err != nil {
 		return done, err
 	}
 	if err := waitUnused(ctx, r.File); err != nil {
@@ -101,12 +102,16 @@ func Move(ctx context.Context, r Request) (done Done, err error) {
 }
 
 // checkFile returns why there is nothing to move at a path.
-func checkFile(ctx context.Context, path string) error {
+func checkFile(ctx context.Context, path, missing string) error {
 	info, err := os.Lstat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		if _, err := sqlite.Open(ctx, path, sqlite.Options{ReadOnly: true}); !errors.Is(err, fs.ErrNotExist) {
 			return err // its log is there
+		}
+		if missing != "" {
+			return fmt.Errorf("%s; if the daemon runs in a container, see `adfbot help migrate`; if it is lost, set `state` to the database, and "+
+				"start the daemon, which makes a new one: nothing was moved", missing)
 		}
 		return fmt.Errorf("there is no state at %s, so nothing has to be moved: set `state` to the database, and start the daemon", path)
 	case err == nil && info.Mode().IsRegular() && info.Size() == 0:
@@ -128,7 +133,7 @@ func waitUnused(ctx context.Context, path string) error {
 		case who == "":
 			return nil
 		case time.Since(begin) > unusedWait:
-			return fmt.Errorf("%s has the state %s open: stop the daemon (`systemctl stop adfbot`) and wait until no `adfbot exec` runs; "+
+			return fmt.Errorf("%s has the state %s open: stop the daemon and wait until no `adfbot exec` runs, see `adfbot help migrate`; "+
 				"nothing was moved", who, path)
 		}
 		select {
@@ -166,7 +171,8 @@ func checkRuns(ctx context.Context, s *sqlite.Store, local *hostlocal.Dir) error
 // alreadyMoved answers for a file that was moved before.
 func alreadyMoved(r Request, moved sqlite.MovedError) (Done, error) {
 	if moved.To != r.URL {
-		return Done{}, fmt.Errorf("%s is not used any more, %w, and not to %s: to move on, see `adfbot help migrate`", r.File, &moved, r.URL)
+		return Done{}, fmt.Errorf("%s is not used any more, %w, and not to %s: if both lead to one database, set `state` to either; "+
+			"to move a database, see \"Backup\" in `adfbot help fleet`", r.File, &moved, r.URL)
 	}
 	return Done{Earlier: true, At: moved.At}, nil
 }

@@ -249,6 +249,7 @@ func TestMoveAgain(t *testing.T) {
 	other := p
 	other.url = testpg.WithParameter(t, p.url, "application_name", "other")
 	require.ErrorContains(t, other.refused(t), "was moved to "+p.url)
+	require.ErrorContains(t, other.refused(t), "if both lead to one database, set `state` to either")
 
 	// Whoever still has the old configuration is told, and spools.
 	_, err := sqlite.Open(t.Context(), p.file, sqlite.Options{})
@@ -410,7 +411,7 @@ func TestMoveRefuses(t *testing.T) {
 			require.NoError(t, err)
 			record(t, s, "odilo", store.Success)
 			require.NoError(t, s.Close())
-		}, "something was stored there before the file was moved.*DROP SCHEMA"},
+		}, "something was stored there before the file was moved.*DROP SCHEMA .* CASCADE`, run this again, and `adfbot restore` with the new configuration"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			p := newPlace(t)
@@ -452,7 +453,7 @@ func TestMoveWaitsForNobody(t *testing.T) {
 	defer c.Release()
 	err := p.refused(t)
 	require.ErrorContains(t, err, fmt.Sprintf("process %d has the state", c.Process.Pid))
-	require.ErrorContains(t, err, "systemctl stop adfbot")
+	require.ErrorContains(t, err, "stop the daemon and wait until no `adfbot exec` runs, see `adfbot help migrate`")
 }
 
 // holder has a state open, as a daemon has.

@@ -164,7 +164,8 @@ func (i *importer) earlierCopy(ctx context.Context) (*copyOf, error) {
 			"`adfbot help fleet`, \"A host that ran alone\". Else name another database", "its installation id is "+installation)
 	case copied == "" && inUse:
 		return nil, i.refuse(fmt.Sprintf("something was stored there before the file was moved: stop every adfbot that uses the database; if what is "+
-			"there is not needed, drop it, `DROP SCHEMA %s CASCADE`, and run this again", i.s.schema), "it is not empty")
+			"there is not needed, drop it, `DROP SCHEMA %s CASCADE`, run this again, and `adfbot restore` with the new configuration: the pause "+
+			"directory has become that of what is there", i.s.schema), "it is not empty")
 	case copied == "":
 		return nil, nil
 	}

@@ -60,8 +60,9 @@ func (s *Store) wrap(err error) error {
 	return e
 }
 
-const adviceDamaged = "the file is damaged: move it away and restore a copy, or start without one (open incidents are rebuilt from the flags and from Gitea); " +
-	"if it was moved, see first whether its log, the file named -wal, was left behind (`adfbot help files`)"
+const adviceDamaged = "the file is damaged: stop every adfbot, move it away with its -wal and -shm, which would damage a copy in its place, and restore a copy, " +
+	"or start without one (open incidents are rebuilt from the flags and from Gitea); if it was moved, see first whether its log, the file named -wal, " +
+	"was left behind (`adfbot help files`)"
 
 // filesOfState is how many files SQLite opens at once: the state, its log, its index of the log, and their directory.
 const filesOfState = 4

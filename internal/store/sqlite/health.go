@@ -24,16 +24,19 @@ func (s *Store) Moved() error {
 // fileMoved is like Moved for the file alone. SQLite would go on with the file that it has open, and what it writes there would
 // be lost. Every transaction calls fileMoved first, at the price of one system call.
 func (s *Store) fileMoved() error {
+	advice := "it was removed while adfbot had it open: put it back"
 	now, err := os.Lstat(s.path)
 	switch {
 	case err == nil && os.SameFile(now, s.opened):
 		return nil
-	case err == nil:
+	case err == nil: // SQLite applies the log to it
 		err = errors.New("another file is there")
+		advice = "it was replaced while adfbot had it open: if its log, the file named -wal, was left beside it, it is damaged by that: stop every adfbot, " +
+			"move it away with its -wal and -shm, and put the copy there again"
 	case !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTDIR):
 		return nil // a path that can't be looked at says nothing about the open file
 	}
-	return store.Unusable(s.path, "it was removed or replaced while adfbot had it open: put it back, or begin with what is there now (a daemon does so by itself within a minute)", err)
+	return store.Unusable(s.path, advice+"; else begin with what is there now (a daemon does so by itself within a minute)", err)
 }
 
 func (s *Store) File() os.FileInfo { return s.opened }

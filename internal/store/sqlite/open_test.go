@@ -188,7 +188,7 @@ func TestDamaged(t *testing.T) {
 				err := use(s.Path(), readOnly)
 				require.ErrorIs(t, err, store.ErrUnusable)
 				require.ErrorContains(t, err, s.Path())
-				require.ErrorContains(t, err, "the file is damaged: move it away and restore a copy")
+				require.ErrorContains(t, err, "the file is damaged: stop every adfbot, move it away with its -wal and -shm")
 			}
 		})
 	}
@@ -225,7 +225,7 @@ func TestCheckFindsDamage(t *testing.T) {
 	err = s.Check(ctx)
 	require.ErrorIs(t, err, store.ErrUnusable)
 	require.ErrorContains(t, err, "damaged")
-	require.ErrorContains(t, err, "move it away and restore a copy")
+	require.ErrorContains(t, err, "move it away with its -wal and -shm")
 }
 
 func TestUnusablePaths(t *testing.T) {

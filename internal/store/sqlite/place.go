@@ -45,7 +45,7 @@ func (s *Store) checkPlace(ctx context.Context, readOnly bool) error {
 	if _, err := os.Lstat(was); errors.Is(err, fs.ErrNotExist) {
 		if spooled, _ := hostlocal.Beside(was).Spool().List(); len(spooled) > 0 {
 			return store.Unusable(s.path, fmt.Sprintf("it was moved here from %s without its spool, which holds results that were never "+
-				"recorded: move %s.d/spool/*.json to %s.d/spool, or remove them (see `adfbot help files`)", was, was, s.path),
+				"recorded: %s, or remove them (see `adfbot help files`)", was, hostlocal.Beside(s.path).MoveSpool(hostlocal.Beside(was))),
 				fmt.Errorf("results left behind: %d", len(spooled)))
 		}
 	}

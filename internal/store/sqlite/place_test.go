@@ -68,7 +68,9 @@ func TestMovedWithoutItsSpool(t *testing.T) {
 	require.NoError(t, err)
 	move(t, was, is)
 	move(t, was+"-wal", is+"-wal")
-	requireRefused(t, is, "it was moved here from "+was+" without its spool", "move "+was+".d/spool/*.json")
+	requireRefused(t, is, "it was moved here from "+was+" without its spool", "move "+was+".d to "+is+".d, or remove")
+	require.NoError(t, os.MkdirAll(is+".d/spool", 0o700)) // as whoever keeps a result makes it
+	requireRefused(t, is, "it was moved here from "+was+" without its spool", "move "+was+".d/spool/*.json to "+is+".d/spool, or remove")
 	require.NoError(t, os.Remove(file))
 	require.Equal(t, 2, failures(t, open(t, is, sqlite.Options{}), "odilo"))
 }

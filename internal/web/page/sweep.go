@@ -42,7 +42,7 @@ func newSweep(s status.Status) sweepView {
 	}{
 		{r.TakenIn, "spooled result", " stored"},
 		{r.Runs, "result", " read from Gitea Actions"},
-		{r.LostRuns, "run", " without a result, counted as failed"},
+		{r.LostRuns, "run", " without a result, recorded as failed or ignored"},
 		{r.Pruned, "old result", " deleted"},
 		{len(r.Errors), "error", ", see above"},
 	} {
