@@ -412,7 +412,7 @@ func TestResumeCommandInEarlierIssue(t *testing.T) {
 		require.True(t, w.incident(later).IsOpen())
 		require.True(t, w.paused(project))
 		old, _ := w.Gitea.Issue(fleet, 1)
-		require.Contains(t, comments(old)[1], "this is the issue of `odilo#1`, which has ended. `odilo` is now paused by `odilo#2`: give the command in #2")
+		require.Contains(t, comments(old)[1], "this is the issue of `odilo#1`, which has ended. `odilo` is now paused by `odilo#2`: comment `/adf resume odilo` in #2")
 	})
 }
 

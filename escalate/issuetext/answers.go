@@ -90,7 +90,7 @@ func LaterIncident(project string, i, open incident.Incident) string {
 	s := fmt.Sprintf("Nothing was done: this is the issue of %s, which has ended. %s is now paused by %s",
 		markdown.CodeSpan(i.Name()), markdown.CodeSpan(project), markdown.CodeSpan(open.Name()))
 	if !open.Issue.IsZero() {
-		s += ": give the command in " + issueLink(open.Issue, i.Issue.Repo)
+		s += ": comment " + resumeComment(project) + " in " + issueLink(open.Issue, i.Issue.Repo) // which may be about other projects, too
 	}
 	return s + "."
 }
