@@ -443,6 +443,8 @@ func (run *commandRun) pauseStep(ctx context.Context, n int) (result, error) {
 		return failed(err)
 	case errors.Is(err, errLaterResume):
 		return result{answer: issuetext.LaterResume(run.project)}, nil
+	case errors.As(err, &notWritten) && notWritten.Stands():
+		return result{answer: issuetext.PausedWithoutFlag(run.project, notWritten.Error(), run.HowToResume(run.project))}, nil
 	case errors.As(err, &notWritten):
 		return result{answer: issuetext.Paused(run.project, notWritten.Err.Error(), run.HowToResume(run.project))}, nil
 	case err != nil:
