@@ -373,7 +373,9 @@ func (run *commandRun) resumeStep(ctx context.Context, n int) (result, error) {
 			res.answer = issuetext.LaterHold(run.project, *p.Hold)
 			return false, run.refuse(ctx, p.Hold.ID)
 		case p.Open() != nil:
-			res.answer = issuetext.LaterIncident(run.project, run.incident, *p.Open())
+			open, err := run.withIssue(ctx, *p.Open())
+			res.answer = issuetext.LaterIncident(run.project, run.incident, open)
+			return false, err
 		case p.Flag.State == incident.FlagThere:
 			res.later = true // its flag names an incident that is to be rebuilt first
 		default:
@@ -390,6 +392,18 @@ func (run *commandRun) resumeStep(ctx context.Context, n int) (result, error) {
 		return result{answer: issuetext.Failed(incident.ResumeVerb, project+" is still paused", notRemoved.Err)}, nil
 	}
 	return res, err
+}
+
+// withIssue returns an incident with the issue of the one that carries it.
+func (run *commandRun) withIssue(ctx context.Context, i incident.Incident) (incident.Incident, error) {
+	if i.Lead == "" {
+		return i, nil
+	}
+	found, err := run.opt.State.Incidents(ctx, i.Lead)
+	if len(found) > 0 {
+		i.Issue = found[0].Issue
+	}
+	return i, err
 }
 
 // errLaterResume means that the project was resumed after the command was written.
@@ -429,6 +443,8 @@ func (run *commandRun) pauseStep(ctx context.Context, n int) (result, error) {
 		return failed(err)
 	case errors.Is(err, errLaterResume):
 		return result{answer: issuetext.LaterResume(run.project)}, nil
+	case errors.As(err, &notWritten) && notWritten.Stands():
+		return result{answer: issuetext.PausedWithoutFlag(run.project, notWritten.Error(), run.HowToResume(run.project))}, nil
 	case errors.As(err, &notWritten):
 		return result{answer: issuetext.Paused(run.project, notWritten.Err.Error(), run.HowToResume(run.project))}, nil
 	case err != nil:

@@ -118,7 +118,11 @@ func (run *commandRun) endStops(ctx context.Context, n int, e everything) (res r
 	}
 	stops = slices.DeleteFunc(stops, func(s incident.Stop) bool { return !s.All() })
 	begun := run.cmd.Steps[n].Target == stopTarget
-	if len(stops) == 0 && !begun {
+	lost, err := run.holdsOfLostStop(ctx)
+	if err != nil {
+		return result{}, true, err
+	}
+	if len(stops) == 0 && !lost && !begun {
 		members, err := run.carriedBy(ctx, run.cmd.Incident)
 		if isName := strings.EqualFold(run.project, "all"); err != nil || !e.onlyAll || isName || len(members) > 1 {
 			return result{}, err != nil, err
@@ -146,4 +150,23 @@ func (run *commandRun) endStops(ctx context.Context, n int, e everything) (res r
 		return result{answer: issuetext.Failed(incident.ResumeVerb, "the projects are paused as before", err)}, true, nil
 	}
 	return result{answer: issuetext.EndedStop(len(out.Resumed), len(out.StillPaused), out.Failed)}, true, nil
+}
+
+// holdsOfLostStop reports whether a stop that the state has lost holds projects, as it did when the command was written.
+func (run *commandRun) holdsOfLostStop(ctx context.Context) (lost bool, err error) {
+	stops, err := run.opt.State.Stops(ctx)
+	if err != nil {
+		return false, err
+	}
+	holds, err := run.opt.State.Holds(ctx)
+	for _, h := range holds {
+		known := slices.ContainsFunc(stops, func(s incident.Stop) bool { return s.ID == h.Stop })
+		if h.Stop == "" || known || h.Over(run.opt.Now()) {
+			continue
+		}
+		if lost = true; h.After(run.cmd.At) {
+			return false, nil
+		}
+	}
+	return lost, err
 }

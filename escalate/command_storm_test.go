@@ -210,3 +210,25 @@ func TestCommandNamesProject(t *testing.T) {
 		require.Contains(w, w.incident(id).EndedHow, "in the issue: the disk was full")
 	})
 }
+
+// A resume in the issue of an earlier incident is told how to resume that project alone in the issue that it shares now.
+func TestResumeInEarlierIssueOfMember(t *testing.T) {
+	for _, name := range []string{"atlas", "bravo"} { // the one that leads, and another one
+		t.Run(name, func(t *testing.T) {
+			inStorm(t, func(w *world) {
+				w.operated("alex")
+				earlier := w.hits(name)
+				w.says("alex", "/adf resume")
+				w.sweepFor(20 * time.Minute)
+				require.False(w, w.incident(earlier[0]).IsOpen())
+				w.hits("atlas", "bravo")
+				w.sweepFor(time.Minute)
+				w.Gitea.As("alex").Comment(fleet, 1, "/adf resume")
+				w.sweep()
+				old, _ := w.Gitea.Issue(fleet, 1)
+				said := comments(old)
+				require.Regexp(w, "`"+name+"` is now paused by `"+name+"#[12]`: comment `/adf resume "+name+"` in #2", said[len(said)-1])
+			})
+		})
+	}
+}

@@ -10,7 +10,9 @@ import (
 
 	"github.com/terraphim/adfbot/escalate"
 	"github.com/terraphim/adfbot/escalate/giteatest"
+	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/escalate/plan"
+	"github.com/terraphim/adfbot/internal/testhost"
 	"github.com/terraphim/adfbot/internal/testworld"
 )
 
@@ -426,7 +428,7 @@ func TestResumeCommandInEarlierIssue(t *testing.T) {
 		require.True(t, w.incident(later).IsOpen())
 		require.True(t, w.paused(project))
 		old, _ := w.Gitea.Issue(fleet, 1)
-		require.Contains(t, comments(old)[1], "this is the issue of `odilo#1`, which has ended. `odilo` is now paused by `odilo#2`: give the command in #2")
+		require.Contains(t, comments(old)[1], "this is the issue of `odilo#1`, which has ended. `odilo` is now paused by `odilo#2`: comment `/adf resume odilo` in #2")
 	})
 }
 
@@ -532,5 +534,21 @@ func TestCommandsInDryRun(t *testing.T) {
 		require.Empty(t, comments(w.issue()))
 		w.sweep()
 		require.False(t, w.paused(project), "the real sweep hears it still")
+	})
+}
+
+// A pause that takes the place of one that would end before it stands without its flag, and the answer says so.
+func TestPauseCommandWhoseFlagCannotBeReplaced(t *testing.T) {
+	playOperated(t, func(w *world, id string) {
+		w.says("alex", "/adf resume")
+		w.sweepFor(3 * time.Minute)
+		_, err := w.rec.Hold(w.Context(), incident.Hold{Project: project, Until: time.Now().Add(48 * time.Hour)})
+		require.NoError(t, err)
+		testhost.ReadOnly(w, w.dir.Path())
+		w.says("alex", "/adf pause")
+		_, _ = w.sweepAnd(escalate.SweepOptions{})
+		require.Contains(t, w.last(), "project odilo is paused by the flag of another pause")
+		require.Contains(t, w.last(), "To resume it, comment `/adf resume odilo` here")
+		require.NotContains(t, w.last(), "is not paused yet")
 	})
 }

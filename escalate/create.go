@@ -30,8 +30,10 @@ func (r *Reconciler) create(ctx context.Context, s *step) (progress, error) {
 		case ok:
 			return r.adoptIssue(ctx, s, found)
 		}
-		// It is not there. Only now may another repository be taken, where the configuration has changed.
-		repo = r.opt.Target(i.Project).Repo
+		// It is not there. Only now may another repository be taken, where the configuration has changed and names one.
+		if now := r.opt.Target(i.Project).Repo; now.Owner != "" && now.Name != "" {
+			repo = now
+		}
 		if r.opt.Fleet == nil {
 			s.flag = r.Look(ctx, i.Project) // the list took its time
 		}

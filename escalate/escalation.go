@@ -32,8 +32,8 @@ func (r *Reconciler) observeAssignees(o *plan.Observation, c *sweepCache) {
 	}
 }
 
-// assignee returns somebody who is assigned to an issue and not by the bot, zero if nobody is.
-func (r *Reconciler) assignee(c *sweepCache, issue tracker.Issue, carried []incident.Incident) tracker.Account {
+// assigned returns the logins that the bot has assigned to the issue of incidents, or will.
+func (r *Reconciler) assigned(carried []incident.Incident) []string {
 	bots := carried[0].Escalation.Assigned
 	for _, i := range carried {
 		bots = slices.Concat(bots, r.opt.Target(i.Project).Assignees)
@@ -43,6 +43,12 @@ func (r *Reconciler) assignee(c *sweepCache, issue tracker.Issue, carried []inci
 			bots = slices.Concat(bots, s.Assign)
 		}
 	}
+	return bots
+}
+
+// assignee returns somebody who is assigned to an issue and not by the bot, zero if nobody is.
+func (r *Reconciler) assignee(c *sweepCache, issue tracker.Issue, carried []incident.Incident) tracker.Account {
+	bots := r.assigned(carried)
 	ours, _ := c.identity()
 	for _, a := range issue.Assignees {
 		if !ours.has(a) && !slices.ContainsFunc(bots, func(login string) bool { return strings.EqualFold(login, a.Login) }) {
@@ -165,7 +171,9 @@ func (r *Reconciler) stepData(s *step, of string, mention []string, isMeant func
 
 func (r *Reconciler) stepComment(ctx context.Context, s *step, _ tracker.Issue) ([]string, progress, error) {
 	begun := *s.incident.Escalation.Step
-	body := issuetext.StepComment(begun.Key(), r.stepData(s, begun.Of, begun.Mention, plan.IsUnanswered), begun)
+	d := r.stepData(s, begun.Of, begun.Mention, plan.IsUnanswered)
+	d.Assigned = len(begun.Assign) > 0 || len(r.assigned(s.carried)) > 0
+	body := issuetext.StepComment(begun.Key(), d, begun)
 	p, err := r.commentOnce(ctx, s, s.incident.Issue, begun.Key(), body)
 	if p != complete || err != nil {
 		return nil, p, err

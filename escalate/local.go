@@ -185,6 +185,9 @@ func (e *FlagWriteError) Error() string {
 }
 func (e *FlagWriteError) Unwrap() error { return e.Err }
 
+// Stands reports whether the project is paused all the same.
+func (e *FlagWriteError) Stands() bool { return e.Paused || e.Elsewhere }
+
 // confirmFlag makes sure that a flag is on disk, and confirms it.
 func (r *Reconciler) confirmFlag(ctx context.Context, v *localVisit, a plan.Action) error {
 	ok, err := v.sync()

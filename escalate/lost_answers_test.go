@@ -62,6 +62,19 @@ func TestCreationWithoutAnswer(t *testing.T) {
 	}
 }
 
+// The project has left the configuration, which named a repository for it alone: its issue is opened where that was tried.
+func TestCreationForProjectWithoutRepository(t *testing.T) {
+	play(t, func(w *world) {
+		w.Gitea.Inject(giteatest.Fault{Match: giteatest.CreateIssue(), Times: 1, Do: giteatest.Reset()})
+		id, err := w.tripAnd(project)
+		require.Error(t, err)
+		w.rec.Options().Target = func(string) escalate.Target { return escalate.Target{} }
+		w.sweepFor(5 * time.Minute)
+		require.Equal(t, "open", w.issue().State)
+		require.Equal(t, w.issue().Number, w.incident(id).Issue.Number)
+	})
+}
+
 // Another creation waits for twice the timeout, also in a forced sweep.
 func TestSecondCreationWaits(t *testing.T) {
 	play(t, func(w *world) {

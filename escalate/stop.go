@@ -262,6 +262,7 @@ func (r *Reconciler) EndStops(ctx context.Context, stops []incident.Stop, lost b
 		return out, err
 	}
 	_, out.Failed = r.applyAll(ctx, over)
+	out.Failed = errors.Join(out.Failed, r.endUnseen(ctx))
 	r.settleFlags(ctx)
 	if lost { // the flags may have told of its stops just now
 		if _, err := r.opt.State.EndStop(ctx, "", how, r.opt.Now()); err != nil {
@@ -283,6 +284,22 @@ func (r *Reconciler) EndStops(ctx context.Context, stops []incident.Stop, lost b
 		}
 	}
 	return out, err
+}
+
+// endUnseen ends the holds of stops that are over where this host of a fleet cannot tell which flags it has: the others do the same soon.
+func (r *Reconciler) endUnseen(ctx context.Context) error {
+	if r.opt.Fleet == nil || r.CheckPause(ctx) == nil {
+		return nil
+	}
+	holds, err := r.opt.State.Holds(ctx)
+	errs := []error{err}
+	for _, h := range holds {
+		if h.Stop != "" && h.Until.Equal(incident.AtOnce) {
+			v := localVisit{Observation: plan.Observation{Project: h.Project, Hold: &h}}
+			errs = append(errs, r.endHold(ctx, &v, plan.Action{Project: h.Project, Why: plan.StopOver}))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // overdue returns the projects with a hold whose time is over.

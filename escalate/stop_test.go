@@ -649,6 +649,23 @@ func TestCommandsAboutAll(t *testing.T) {
 	})
 }
 
+// A stop that the state has lost is ended by a comment, too, unless it is later than that.
+func TestCommandEndsLostStop(t *testing.T) {
+	playStopCommands(t, func(w *world) {
+		w.stop(aStop(0))
+		w.machine = w.withoutState()
+		w.operated("alex")
+		w.rec.Options().Projects = everyone
+		w.sweep()
+		require.Equal(t, everyone, w.flags())
+		time.Sleep(time.Minute)
+		w.says("alex", "/adf resume all")
+		w.sweep()
+		require.Contains(t, w.last(), "The stop of all projects is over: 3 projects resumed.")
+		require.Equal(t, []string{project}, w.flags())
+	})
+}
+
 // A command that was written before somebody has ended a stop, or begun one, may not mean it.
 func TestLateCommandsAboutAll(t *testing.T) {
 	playStopCommands(t, func(w *world) {

@@ -168,7 +168,7 @@ func (a *app) printStatus(s status.Status, f statusFlags, named bool) {
 	}
 	screen := a.screen()
 	for _, st := range s.Stops {
-		a.noticef("%s; to resume the %s that it holds: %s\n", st.Summary(s.At), text.Plural(st.Holds, "project"), st.Resume)
+		a.noticef("%s; %s\n", st.Summary(s.At), st.HowToResume())
 	}
 	listed, more := listedProjects(s, f, named)
 	a.printRows(statusTable(s, listed, screen))

@@ -82,7 +82,16 @@ func Paused(project, problem string, resume Resume) string {
 	if problem != "" {
 		return code + " is not paused yet, because its pause flag cannot be written: " + ErrorText(problem) + ". The bot keeps trying."
 	}
-	return code + " is paused. To resume it, comment " + resumeComment(project) + " here, or run " + markdown.CodeSpan(resume.Command) + "."
+	return code + " is paused. " + howToResume(project, resume)
+}
+
+// PausedWithoutFlag answers a pause that stands although its flag could not be written; how says where, and why.
+func PausedWithoutFlag(project, how string, resume Resume) string {
+	return ErrorText(how) + ". The bot keeps trying. " + howToResume(project, resume)
+}
+
+func howToResume(project string, resume Resume) string {
+	return "To resume it, comment " + resumeComment(project) + " here, or run " + markdown.CodeSpan(resume.Command) + "."
 }
 
 // LaterIncident answers a resume that was given in the issue of an earlier incident.
@@ -90,7 +99,7 @@ func LaterIncident(project string, i, open incident.Incident) string {
 	s := fmt.Sprintf("Nothing was done: this is the issue of %s, which has ended. %s is now paused by %s",
 		markdown.CodeSpan(i.Name()), markdown.CodeSpan(project), markdown.CodeSpan(open.Name()))
 	if !open.Issue.IsZero() {
-		s += ": give the command in " + issueLink(open.Issue, i.Issue.Repo)
+		s += ": comment " + resumeComment(project) + " in " + issueLink(open.Issue, i.Issue.Repo) // which may be about other projects, too
 	}
 	return s + "."
 }

@@ -18,6 +18,8 @@ type StepData struct {
 	Resume  Resume
 	Mention []string // logins and teams
 	Ack     *incident.Ack
+
+	Assigned bool // the bot has assigned people, who cannot answer by that
 }
 
 // paused says who has been paused, and for how long at a time.
@@ -68,11 +70,14 @@ func ReminderComment(key string, d StepData, m incident.Reminder) string {
 
 // howToAnswer says what ends the escalation.
 func (d StepData) howToAnswer() string {
-	if !d.Resume.InGitea {
-		return "To answer, assign yourself to this issue; then there is no further step."
+	assign := "assign yourself to this issue"
+	if d.Assigned {
+		assign += ", unless the bot has assigned you"
 	}
-	return "To answer, comment `/adf ack` as an operator, or assign yourself to this issue; then there is no further step. " +
-		"`/adf snooze 4h` puts the next one off."
+	if !d.Resume.InGitea {
+		return "To answer, " + assign + "; then there is no further step."
+	}
+	return "To answer, comment `/adf ack` as an operator, or " + assign + "; then there is no further step. `/adf snooze 4h` puts the next one off."
 }
 
 // address returns mentions and a line end, or "".

@@ -18,7 +18,7 @@ func TestStepComments(t *testing.T) {
 	operated, local := testResume, testResume
 	operated.InGitea, local.InGitea = true, false
 	alone := StepData{Of: i, Resume: local}
-	storm := StepData{Of: i, Others: 2, Resume: operated}
+	storm := StepData{Of: i, Others: 2, Resume: operated, Assigned: true}
 	kim := &incident.Ack{By: tracker.Account{ID: 7, Login: "kim"}, At: after(time.Hour)}
 	golden(t, "steps.md", strings.Join([]string{
 		StepComment(i.ID+"/step/3600", alone, incident.StepBegun{Number: 1, Begun: after(time.Hour), Mention: []string{"ops/on-call", "kim"}}),
@@ -33,4 +33,6 @@ func TestStepComments(t *testing.T) {
 	require.NotContains(t, SnoozeUsage("@kim", 0, "30d"), " @kim")
 	require.Contains(t, StepText(incident.Delivery{Begun: after(1500 * time.Millisecond)}, i, 0, tracker.IssueRef{}), "paused for 1s")
 	require.Contains(t, StepComment("k", alone, incident.StepBegun{Begun: after(42 * time.Second)}), "paused for 42s")
+	alone.Assigned = true
+	require.Contains(t, StepComment("k", alone, incident.StepBegun{}), "To answer, assign yourself to this issue, unless the bot has assigned you; then")
 }

@@ -123,6 +123,9 @@ func (p *planner) flagConfirmed(pause string) bool {
 	return p.o.Confirmed == incident.Confirmation{Pause: pause, Identity: p.o.Flag.Identity}
 }
 
+// StopOver is why a hold ends whose stop was ended.
+const StopOver = "the stop that paused the project is over"
+
 // holdOver plans the end of a hold whose time is over. It leaves the flag that somebody has removed, made or touched to the other rules,
 // and one that is not confirmed, too: nobody could tell later whose it is.
 func (p *planner) holdOver() bool {
@@ -147,7 +150,7 @@ func (p *planner) holdOver() bool {
 	}
 	why := "its time is over"
 	if h.Until.Equal(incident.AtOnce) {
-		why = "the stop that paused the project is over"
+		why = StopOver
 	}
 	p.add(EndHold, &incident.Incident{}, why)
 	return true

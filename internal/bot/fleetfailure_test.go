@@ -815,6 +815,21 @@ func TestFlagThatAHostCannotWrite(t *testing.T) {
 	require.True(t, b.paused("odilo"))
 }
 
+// A person is told that the project is paused, though not by a flag on this host.
+func TestPauseWhereAHostCannotWriteTheFlag(t *testing.T) {
+	t.Parallel()
+	f := newHosts(t, 2)
+	a, b := f[0], f[1]
+	testhost.ReadOnly(t, b.cfg.PauseDir)
+	for range 2 {
+		_, err := b.pause("odilo", "")
+		require.ErrorContains(t, err, "project odilo is paused on the other hosts, and NOT by a flag on this one")
+		require.NotContains(t, err.Error(), "odilo is NOT paused")
+	}
+	follow(a)
+	require.True(t, a.paused("odilo"))
+}
+
 // The pause directory of a host is on a full disk. An empty flag pauses the project there, the other hosts are told, and nothing is
 // concluded from its removal.
 func TestFullPauseDirectoryOfAFleet(t *testing.T) {

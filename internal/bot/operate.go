@@ -53,6 +53,8 @@ func (b *Bot) PauseFor(ctx context.Context, project, why, who string, d time.Dur
 	paused, err := b.rec.Hold(ctx, h)
 	var notWritten *escalate.FlagWriteError
 	switch {
+	case errors.As(err, &notWritten) && notWritten.Stands():
+		return Done{}, b.AdviseRestore(ctx, notWritten)
 	case errors.As(err, &notWritten):
 		return Done{}, fmt.Errorf("%s is NOT paused: %w", project, notWritten.Err)
 	case err != nil:

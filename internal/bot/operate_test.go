@@ -84,6 +84,18 @@ func TestPauseThatFails(t *testing.T) {
 	require.True(t, w.fail("odilo", 1).Tripped)
 }
 
+// A pause that takes the place of one that would end before it is there without its flag.
+func TestPauseWhoseFlagCannotBeReplaced(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.pauseMany(bot.Many{Names: []string{"odilo"}, By: "kim", For: time.Hour})
+	testhost.ReadOnly(t, w.cfg.PauseDir)
+	_, err := w.pause("odilo", "")
+	require.ErrorContains(t, err, "project odilo is paused by the flag of another pause")
+	require.NotContains(t, err.Error(), "odilo is NOT paused")
+	require.Nil(t, w.project("odilo").Until)
+}
+
 // After a disk error, the file system is read-only for everybody. Then only the flag pauses and resumes.
 func TestPauseWithStateMountedReadOnly(t *testing.T) {
 	t.Parallel()

@@ -60,12 +60,17 @@ func (b *Bot) PauseMany(ctx context.Context, m Many) (DoneMany, error) {
 	if err != nil {
 		return DoneMany{}, err
 	}
-	if len(s.Patterns) > 0 {
-		return b.stop(ctx, m)
-	}
+	alone := slices.DeleteFunc(s.IDs, func(id string) bool { return slices.Contains(s.Matched, id) })
 	var out DoneMany
-	err = out.each(s.IDs, func(id string) (Done, error) { return b.PauseFor(ctx, id, m.Reason, m.By, m.For) })
-	return out, err
+	err = out.each(alone, func(id string) (Done, error) { return b.PauseFor(ctx, id, m.Reason, m.By, m.For) })
+	if len(s.Patterns) == 0 {
+		return out, err
+	}
+	m.Names = s.Patterns // the command that ends the stop resumes nothing that was named by its id, whatever pauses it
+	stopped, stopErr := b.stop(ctx, m)
+	out.add(stopped.Done)
+	out.Stop, out.Others, out.Projects = stopped.Stop, stopped.Others, append(out.Projects, stopped.Projects...)
+	return out, errors.Join(err, stopErr)
 }
 
 // selected finds projects by their names.

@@ -132,6 +132,22 @@ func TestPauseManyReportsEach(t *testing.T) {
 	require.FileExists(t, w.flag("atlas"))
 }
 
+// The end of a stop is one for all hosts of a fleet, also if this one has lost its flags.
+func TestStopEndsWithoutFlags(t *testing.T) {
+	t.Parallel()
+	f := newHosts(t, 2)
+	a, b := f[0], f[1]
+	a.pauseMany(bot.Many{Names: []string{"*"}, By: "kim"})
+	follow(b)
+	require.True(t, b.paused("odilo"))
+	require.NoError(t, os.Remove(filepath.Join(a.cfg.PauseDir, ".adfbot")))
+	d := a.resumeMany(bot.Many{Names: []string{"*"}, By: "kim"})
+	require.Equal(t, []string{"atlas", "odilo"}, d.Projects)
+	require.Empty(t, d.Others)
+	follow(b)
+	require.False(t, b.paused("odilo"))
+}
+
 // A pause ends within a minute of its time, whatever the schedule of sweeps.
 func TestServeEndsPauses(t *testing.T) {
 	t.Parallel()

@@ -1,6 +1,7 @@
 package status
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
@@ -18,6 +19,7 @@ type Stop struct {
 	Since    time.Time  `json:"since"`
 	Until    *time.Time `json:"until,omitempty"` // when it ends by itself; missing: it does not
 	Holds    int        `json:"holds"`           // projects that its end resumes, unless an incident or another stop pauses them
+	Besides  int        `json:"-"`               // projects that other stops hold, and that the command resumes, too
 	Resume   string     `json:"-"`               // the command that ends it, on this machine
 	What     string     `json:"-"`               // for people, e.g. "all projects"
 }
@@ -37,6 +39,15 @@ func (s Stop) Summary(now time.Time) string {
 	return line
 }
 
+// HowToResume says which command ends the stop, and what that resumes.
+func (s Stop) HowToResume() string {
+	besides := ""
+	if s.Besides > 0 {
+		besides = fmt.Sprintf(", and %d that another stop holds", s.Besides)
+	}
+	return fmt.Sprintf("to resume the %s that it holds%s: %s", text.Plural(s.Holds, "project"), besides, s.Resume)
+}
+
 func minute(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") }
 
 // stopsOf returns the stops in force: those that are about a project, or all if it is "".
@@ -49,8 +60,11 @@ func (r *Reader) stopsOf(only string, s snapshot) []Stop {
 		v := Stop{ID: st.ID, Patterns: st.Patterns, Reason: st.Reason, By: st.By, Since: st.Since, Until: known(st.Until), What: st.What(),
 			Resume: r.from.Reconciler.HowToEnd(st)}
 		for _, h := range s.holds {
-			if h.Stop == st.ID {
+			switch {
+			case h.Stop == st.ID:
 				v.Holds++
+			case h.Stop != "" && !st.All() && st.About(h.Project, config.Matches):
+				v.Besides++
 			}
 		}
 		out = append(out, v)

@@ -49,14 +49,18 @@ func newFrame(s status.Status, at visit) frame {
 // stopRow is a stop that is in force.
 type stopRow struct {
 	status.Stop
-	Since moment
-	Ends  moment // by itself
-	Holds string
+	Since   moment
+	Ends    moment // by itself
+	Holds   string
+	Besides string // what the command resumes, too
 }
 
 func (v *indexView) addStops(s status.Status) {
 	for _, st := range s.Stops {
 		row := stopRow{Stop: st, Since: newMoment(st.Since, s.At), Holds: text.Plural(st.Holds, "project")}
+		if st.Besides > 0 {
+			row.Besides = fmt.Sprintf("%d that another stop holds", st.Besides)
+		}
 		if st.Until != nil {
 			row.Ends = newMoment(*st.Until, s.At)
 		}

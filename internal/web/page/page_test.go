@@ -132,7 +132,7 @@ func sampleStop() status.Status {
 	p.Reason = "odilo is paused with all projects by alice (bigbox, 2026-11-23 06:30 UTC). It resumes by itself at 2026-11-23 08:30 UTC. Reason: the provider is down"
 	s := sampleStatus(paused("atlas", "---", sampleIssue), p, running("fleet", "+"))
 	s.Stops = []status.Stop{stop, {ID: strings.Repeat("fe", 16), Patterns: []string{"twins-*"}, By: "kim", Since: before(time.Hour),
-		Resume: "adfbot resume 'twins-*'", What: "twins-*"}}
+		Besides: 4, Resume: "adfbot resume 'twins-*'", What: "twins-*"}}
 	return s
 }
 
