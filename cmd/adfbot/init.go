@@ -302,6 +302,9 @@ func (a *app) followConfig(o initOptions, p *setup.Places, cfg *config.Config) e
 	if cfg.Shared() {
 		p.Local = cfg.LocalDir
 	}
+	if os.Geteuid() == 0 {
+		p.Credentials = cfg.TokenCredentials()
+	}
 	if !filepath.IsAbs(p.Token) { // a variable, or a credential of systemd
 		p.Token = ""
 	}
@@ -400,7 +403,7 @@ func (a *app) token(o initOptions, url string, q *questions) (string, error) {
 	return q.askToken()
 }
 
-// checkAs checks the installation as the user whose service it is.
+// checkAs checks the installation as the user whose service it is, or as root with what systemd hands to the service.
 func (a *app) checkAs(ctx context.Context, p setup.Places) error {
 	service := hostlocal.Account{UID: p.UID()}
 	if p.User == "" || service.UID == os.Geteuid() {
@@ -409,6 +412,10 @@ func (a *app) checkAs(ctx context.Context, p setup.Places) error {
 	}
 	home := filepath.Dir(p.State)
 	cmd := checkCommand(ctx, p.Config, home, service.Credential(home))
+	if p.Credentials != "" {
+		cmd = checkCommand(ctx, p.Config, home, nil)
+		cmd.Env = append(cmd.Env, "CREDENTIALS_DIRECTORY="+p.Credentials)
+	}
 	cmd.Stdout, cmd.Stderr = &a.out, a.stderr
 	err := cmd.Run()
 	var ended *exec.ExitError
@@ -440,6 +447,9 @@ func (a *app) asService(p setup.Places, command string, exported bool) string {
 	if p.User == "" {
 		return s
 	}
+	if p.Credentials != "" && command != "serve" {
+		return hostlocal.Account{}.RunAs(a.getenv("PATH")) + "CREDENTIALS_DIRECTORY=" + text.ShellQuote(p.Credentials) + " " + s
+	}
 	owner := hostlocal.BotUser(p.OwnDir())
 	as := owner.RunAs(a.getenv("PATH"))
 	if as != "" && owner.UID != 0 { // else it is to become that user's
@@ -462,7 +472,7 @@ func (a *app) printNext(p setup.Places, err error) {
 	line := func(command string) { a.printf("  %s\n", command) }
 	unit := text.ShellQuote(p.UnitName())
 	if p.Config != config.DefaultPath {
-		line("export ADFBOT_CONFIG=" + text.ShellQuote(p.Config) + "   # so that all commands find it; in crontabs, too")
+		line("export ADFBOT_CONFIG=" + text.ShellQuote(p.Config) + "   # so that all commands find it; in a crontab, without export and this comment")
 	}
 	line(a.asService(p, "test-issue", true) + "   # proves what the token may do")
 	switch {

@@ -397,8 +397,8 @@ func TestCheckBesideDaemonOnPrivilegedPort(t *testing.T) {
 	require.NotContains(t, check(), "http.listen")
 	require.NoError(t, daemon.Close())
 	<-served
-	require.Contains(t, check(), "permission denied: use a port from 1024 on, or add AmbientCapabilities=CAP_NET_BIND_SERVICE to the unit, and the same "+
-		"to CapabilityBoundingSet= if it has that")
+	require.Contains(t, check(), "permission denied: use a port from 1024 on, or, in a unit of the system, add AmbientCapabilities=CAP_NET_BIND_SERVICE, and the "+
+		"same to CapabilityBoundingSet= if it has that")
 }
 
 // A configured login is enough where the token may not read its own.
@@ -479,8 +479,21 @@ func TestMakeSocketDir(t *testing.T) {
 		if unit != "" {
 			want = "start the daemon by a unit with RuntimeDirectory=" + unit + ", or " + want
 		}
-		require.Equal(t, want, bot.MakeSocketDir(dir), dir)
+		require.Equal(t, want, bot.MakeSocketDir(dir, hostlocal.Account{UID: 993}), dir)
 	}
+	require.Equal(t, "start the daemon by a unit of the system with RuntimeDirectory=adfbot, or create it for the daemon's user; a unit of a user's own makes "+
+		"/run/user/1000/adfbot: if it is started by one, set `http.socket` to a path in that",
+		bot.MakeSocketDir("/run/adfbot", hostlocal.Account{UID: 1000}))
+	require.Equal(t, "start the daemon by a unit with RuntimeDirectory=adfbot, or create it for the daemon's user",
+		bot.MakeSocketDir("/run/user/1000/adfbot", hostlocal.Account{UID: 1000}))
+}
+
+// A chmod of a user's runtime directory is gone at the next boot.
+func TestLetIn(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, "run chmod o+x '/srv/a b'", bot.LetIn("/srv/a b"))
+	require.Equal(t, "run chmod o+x /run/user/1000/adfbot", bot.LetIn("/run/user/1000/adfbot"))
+	require.Equal(t, "systemd makes it anew at each boot: set `http.socket` to a path elsewhere", bot.LetIn("/run/user/1000"))
 }
 
 // The findings name the missing chown and chmod.

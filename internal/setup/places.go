@@ -20,6 +20,8 @@ type Places struct {
 	Unit     string // the file of the systemd unit; "": none
 	UserUnit bool   // it is one of a user's own systemd
 	Program  string // that the unit starts
+
+	Credentials string // the directory that a command by hand needs in $CREDENTIALS_DIRECTORY; "": none, the service's user reads the token
 }
 
 // System returns the places of a service of the whole machine.

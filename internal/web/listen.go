@@ -18,6 +18,8 @@ import (
 
 	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/internal/config"
+	"github.com/terraphim/adfbot/internal/hostlocal"
+	"github.com/terraphim/adfbot/pause"
 )
 
 // Limits of what a client may take. readTimeout is for a whole request, from its first byte.
@@ -270,6 +272,8 @@ func listenUnix(path string) (net.Listener, error) {
 	info, err := os.Lstat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
+	case err != nil && pause.Closed(path) != nil:
+		return nil, fmt.Errorf("%w: %w", err, pause.Closed(path))
 	case err != nil:
 		return nil, err
 	case info.Mode().Type() != fs.ModeSocket:
@@ -289,7 +293,7 @@ func listenUnix(path string) (net.Listener, error) {
 	}
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path})
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%w: the directory is missing: %s", err, bot.MakeSocketDir(filepath.Dir(path)))
+		return nil, fmt.Errorf("%w: the directory is missing: %s", err, bot.MakeSocketDir(filepath.Dir(path), hostlocal.Me()))
 	}
 	if err != nil {
 		return nil, err
