@@ -907,16 +907,26 @@ func TestCheckOfStateClosedToItsGroup(t *testing.T) {
 	w := newWorld(t)
 	w.fail("odilo", 1)
 	dir := filepath.Dir(w.cfg.State)
+	closed := func(first, all string) string {
+		return first + " is closed to the group that may write the directory of the state, and so is what its members make beside it: run chmod -R g+rwX " + all
+	}
+	local := w.cfg.LocalDir
 	for _, c := range []struct {
-		dir, file os.FileMode
-		want      string
+		dir, file, local, spool os.FileMode
+		want                    string
 	}{
-		{0o770, 0o644, w.cfg.State + " is closed to the group that may write its directory, and so is what its members make beside it: run chmod g+rw " + w.cfg.State},
-		{0o770, 0o660, ""},
-		{0o750, 0o644, ""},
+		{0o770, 0o644, 0o770, 0o770, closed(w.cfg.State, w.cfg.State)},
+		{0o770, 0o600, 0o700, 0o700, closed(w.cfg.State, w.cfg.State+" "+local)}, // of a separated setup that becomes a shared one
+		{0o770, 0o660, 0o770, 0o700, closed(local+"/spool", local)},
+		{0o770, 0o660, 0o770, 0o770, ""},
+		{0o750, 0o644, 0o700, 0o700, ""},
 	} {
 		require.NoError(t, os.Chmod(dir, c.dir))
 		require.NoError(t, os.Chmod(w.cfg.State, c.file))
+		require.NoError(t, os.Chmod(local, c.local))
+		require.NoError(t, os.Chmod(local+"/locks", c.local&0o660))
+		require.NoError(t, os.Chmod(local+"/runs", c.local))
+		require.NoError(t, os.Chmod(local+"/spool", c.spool))
 		if c.want != "" {
 			require.Equal(t, c.want, w.finding("state", bot.Warn))
 			continue
