@@ -447,18 +447,18 @@ func (a *app) asService(p setup.Places, command string, exported bool) string {
 	if p.User == "" {
 		return s
 	}
-	if p.Credentials != "" && command != "serve" {
-		return hostlocal.Account{}.RunAs(a.getenv("PATH")) + "CREDENTIALS_DIRECTORY=" + text.ShellQuote(p.Credentials) + " " + s
+	sudo := hostlocal.Owner("/").RunAs(a.getenv("PATH"))
+	switch {
+	case p.Credentials != "" && command != "serve":
+		return sudo + "CREDENTIALS_DIRECTORY=" + text.ShellQuote(p.Credentials) + " " + s
+	case sudo != "" && hostlocal.BotUser(p.OwnDir()).UID == 0: // it is to become that user's
+		return sudo + s
+	case sudo != "":
+		return sudo + "-u " + text.ShellQuote(p.User) + " " + s
+	case p.User != hostlocal.Me().Name: // as in a container
+		return "runuser -u " + text.ShellQuote(p.User) + " -- " + s
 	}
-	owner := hostlocal.BotUser(p.OwnDir())
-	as := owner.RunAs(a.getenv("PATH"))
-	if as != "" && owner.UID != 0 { // else it is to become that user's
-		as = "sudo -u " + text.ShellQuote(p.User) + " "
-	}
-	if as == "" && p.User != hostlocal.Me().Name { // no sudo, as in a container
-		as = "runuser -u " + text.ShellQuote(p.User) + " -- "
-	}
-	return as + s
+	return s
 }
 
 // printNext says how to go on.
