@@ -900,6 +900,21 @@ func TestCheckAsRootOfTheStateOfAnotherUser(t *testing.T) {
 	}
 }
 
+// Where the bot's user may not make a pause directory that was moved, restore is root's, who makes it for them.
+func TestCheckMovedPauseDirThatRootMakes(t *testing.T) {
+	t.Parallel()
+	testhost.NeedRoot(t, "to give files away")
+	w := worldIn(t, testhost.PublicDir(t))
+	w.fail("odilo", 3)
+	require.NoError(t, os.Chown(filepath.Dir(w.cfg.State), testhost.Nobody, testhost.Nobody))
+	require.NoError(t, os.WriteFile(w.Dir+"/sudo", nil, 0o755))
+	w.vars["PATH"] = w.Dir
+	w.cfg.PauseDir = testhost.PublicDir(t) + "/pause"
+	require.Contains(t, w.finding("pause_dir", bot.Fail), "run `sudo adfbot restore")
+	require.NoError(t, os.Mkdir(w.cfg.PauseDir, 0o755))
+	require.Contains(t, w.finding("pause_dir", bot.Fail), "run `sudo -u nobody adfbot restore")
+}
+
 // The bot could not remove what others put there.
 // A copy of the state that was put in its place may have lost the rights of the group: a member then makes a log that nobody else may write.
 func TestCheckOfStateClosedToItsGroup(t *testing.T) {

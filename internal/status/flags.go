@@ -147,11 +147,7 @@ func runRestore(cfg *config.Config, err error) string {
 	if Elsewhere(cfg) != nil {
 		return "\nif the daemon runs in a container, run it there: `docker exec`"
 	}
-	runAs := RunAs(cfg, os.Getenv("PATH"))
-	if byRoot(cfg, err) && cfg.Credentials() == "" {
-		runAs = hostlocal.Account{}.RunAs(os.Getenv("PATH"))
-	}
-	command := runAs + name + cfg.ShellFlag()
+	command := RunRestoreAs(cfg, os.Getenv("PATH"), err) + name + cfg.ShellFlag()
 	if command == name {
 		return ""
 	}
@@ -179,6 +175,14 @@ func Elsewhere(cfg *config.Config) error {
 // A password that systemd hands to the daemon can be read by root alone.
 func RunAs(cfg *config.Config, searchPath string) string {
 	return runAs(hostlocal.BotUser(cfg.OwnPath()), cfg.Credentials(), searchPath)
+}
+
+// RunRestoreAs is [RunAs] for restore after an error. Root makes a directory that is missing and that the bot's user may not make.
+func RunRestoreAs(cfg *config.Config, searchPath string, err error) string {
+	if byRoot(cfg, err) && cfg.Credentials() == "" {
+		return hostlocal.Account{}.RunAs(searchPath)
+	}
+	return RunAs(cfg, searchPath)
 }
 
 // RunWithTokenAs is [RunAs] for a command that asks Gitea, too.
