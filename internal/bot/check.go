@@ -327,6 +327,9 @@ func (c *checker) writable(key string, paths ...string) bool {
 			if key == "state" && path == paths[0] {
 				why = ownDir(c.cfg.State, key, why)
 			}
+			if path == c.cfg.OwnDir() && hostlocal.SharedGroup(path) == "" { // e.g. a new one, into which the state was moved
+				why = c.forGroup(path, why)
+			}
 			if info, err := os.Stat(path); err == nil && info.IsDir() { // what lies in it most likely belongs to the same wrong user
 				why = c.takeOver(path, why)
 			}

@@ -826,6 +826,8 @@ func TestCheckOfMissingDirectories(t *testing.T) {
 	require.Contains(t, string(nameless), "run as root: install -d -o 471 "+state)
 
 	// In the shared setup, members of a group write both directories.
+	earlier := newWorld(t)
+	earlier.fail("odilo", 1)
 	require.NoError(t, os.Mkdir(filepath.Dir(state), 0o755))
 	for missing, shared := range map[string]struct{ there, flags string }{state: {flags, "-g 4712 -m 2770"}, flags: {state, "-g 4712 -m 2775"}} {
 		require.NoError(t, os.Mkdir(shared.there, 0o755))
@@ -834,6 +836,13 @@ func TestCheckOfMissingDirectories(t *testing.T) {
 		require.Contains(t, run(), "run as root: install -d "+shared.flags+" -o nobody "+missing)
 		require.NoError(t, os.Mkdir(missing, 0o755)) // a disk that is just made
 		require.Contains(t, run(), "run install -d "+shared.flags+" -o nobody "+missing)
+		if missing == state {
+			moved, err := os.ReadFile(earlier.cfg.State)
+			require.NoError(t, err)
+			require.NoError(t, os.WriteFile(state+"/adfbot.db", moved, 0o660)) // root has moved it there
+			require.NoError(t, os.Chown(state+"/adfbot.db", testhost.Nobody, 4712))
+			require.Contains(t, run(), "run install -d "+shared.flags+" -o nobody "+missing)
+		}
 		if missing == flags {
 			require.NoError(t, os.WriteFile(flags+"/.adfbot", nil, 0o644)) // root has restored it there
 			require.Contains(t, run(), "run install -d "+shared.flags+" -o nobody "+flags)
