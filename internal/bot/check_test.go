@@ -479,13 +479,13 @@ func TestMakeSocketDir(t *testing.T) {
 		if unit != "" {
 			want = "start the daemon by a unit with RuntimeDirectory=" + unit + ", or " + want
 		}
-		require.Equal(t, want, bot.MakeSocketDir(dir, hostlocal.Account{UID: 993}), dir)
+		require.Equal(t, want, bot.MakeSocketDir(dir, ""), dir)
 	}
 	require.Equal(t, "start the daemon by a unit of the system with RuntimeDirectory=adfbot, or create it for the daemon's user; a unit of a user's own makes "+
 		"/run/user/1000/adfbot: if it is started by one, set `http.socket` to a path in that",
-		bot.MakeSocketDir("/run/adfbot", hostlocal.Account{UID: 1000}))
+		bot.MakeSocketDir("/run/adfbot", "/run/user/1000"))
 	require.Equal(t, "start the daemon by a unit with RuntimeDirectory=adfbot, or create it for the daemon's user",
-		bot.MakeSocketDir("/run/user/1000/adfbot", hostlocal.Account{UID: 1000}))
+		bot.MakeSocketDir("/run/user/1000/adfbot", "/run/user/1000"))
 }
 
 // A chmod of a user's runtime directory is gone at the next boot.

@@ -106,7 +106,7 @@ func (c *checker) socket(ctx context.Context, path string) {
 	missing := errors.Is(err, fs.ErrNotExist)
 	dir := filepath.Dir(path)
 	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
-		c.add(Fail, "http", "http.socket: %s is missing: %s", dir, MakeSocketDir(dir, hostlocal.Me()))
+		c.add(Fail, "http", "http.socket: %s is missing: %s", dir, MakeSocketDir(dir, c.env.Getenv("XDG_RUNTIME_DIR")))
 		return
 	}
 	switch {
@@ -129,17 +129,18 @@ func (c *checker) socket(ctx context.Context, path string) {
 	}
 }
 
-// MakeSocketDir says how to make the directory of the socket, which is missing. A person's daemon may have a unit of the system, or one of its own.
-func MakeSocketDir(dir string, me hostlocal.Account) string {
+// MakeSocketDir says how to make the directory of the socket, which is missing. own is $XDG_RUNTIME_DIR of a person who is logged in, or of
+// that person's own systemd.
+func MakeSocketDir(dir, own string) string {
 	create := "create it for the daemon's user"
 	runtimeDir := regexp.MustCompile(`^(?:/var)?/run/(user/\d+/)?(.+)$`) // what RuntimeDirectory= names, in units of the system or of a user
 	below := runtimeDir.FindStringSubmatch(dir)
 	switch {
 	case below == nil:
 		return create
-	case below[1] == "" && me.IsPerson():
-		return fmt.Sprintf("start the daemon by a unit of the system with RuntimeDirectory=%s, or %s; a unit of a user's own makes /run/user/%d/%[1]s: "+
-			"if it is started by one, set `http.socket` to a path in that", below[2], create, me.UID)
+	case below[1] == "" && own != "":
+		return fmt.Sprintf("start the daemon by a unit of the system with RuntimeDirectory=%s, or %s; a unit of a user's own makes %s: "+
+			"if it is started by one, set `http.socket` to a path in that", below[2], create, filepath.Join(own, below[2]))
 	}
 	return "start the daemon by a unit with RuntimeDirectory=" + below[2] + ", or " + create
 }

@@ -18,7 +18,6 @@ import (
 
 	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/internal/config"
-	"github.com/terraphim/adfbot/internal/hostlocal"
 	"github.com/terraphim/adfbot/pause"
 )
 
@@ -293,7 +292,7 @@ func listenUnix(path string) (net.Listener, error) {
 	}
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path})
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%w: the directory is missing: %s", err, bot.MakeSocketDir(filepath.Dir(path), hostlocal.Me()))
+		return nil, fmt.Errorf("%w: the directory is missing: %s", err, bot.MakeSocketDir(filepath.Dir(path), os.Getenv("XDG_RUNTIME_DIR")))
 	}
 	if err != nil {
 		return nil, err
