@@ -303,7 +303,7 @@ func (a *app) followConfig(o initOptions, p *setup.Places, cfg *config.Config) e
 		p.Local = cfg.LocalDir
 	}
 	if os.Geteuid() == 0 {
-		p.Credentials = cfg.TokenCredentials()
+		p.Credentials, p.CredentialNames = cfg.TokenCredentials(), cfg.CredentialNames()
 	}
 	if !filepath.IsAbs(p.Token) { // a variable, or a credential of systemd
 		p.Token = ""

@@ -530,6 +530,8 @@ func TestCheckByRootWithCredentials(t *testing.T) {
 	require.Zero(t, code, out)
 	require.Contains(t, out, "ok    token ")
 	require.Regexp(t, `(?m)^  (sudo )?CREDENTIALS_DIRECTORY=`+s.dir+` adfbot --config `+s.path("config.yaml")+` test-issue `, out)
+	shown, _, _ := s.run(0, "init", "--print", "--unit", s.path("adfbot.service"), "--user", "nobody")
+	require.Contains(t, shown, "\nLoadCredential=token:"+s.path("token")+"\n")
 	s.env = []string{"CREDENTIALS_DIRECTORY=" + s.dir}
 	_, stderr, _ := s.run(daemonUser, "test-issue")
 	require.NotContains(t, stderr, "chown")

@@ -21,7 +21,8 @@ type Places struct {
 	UserUnit bool   // it is one of a user's own systemd
 	Program  string // that the unit starts
 
-	Credentials string // the directory that a command by hand needs in $CREDENTIALS_DIRECTORY; "": none, the service's user reads the token
+	CredentialNames []string // of the files beside Config that systemd hands to the service
+	Credentials     string   // their directory, if the token is one of them: a command by hand needs it in $CREDENTIALS_DIRECTORY
 }
 
 // System returns the places of a service of the whole machine.

@@ -1,6 +1,7 @@
 package setup
 
 import (
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -42,7 +43,7 @@ RequiresMountsFor=` + word(p.OwnDir()) + " " + word(p.PauseDir) + `
 [Service]
 Type=exec
 User=` + p.User + `
-ExecStart=` + command + `
+` + p.load() + `ExecStart=` + command + `
 ExecReload=/bin/kill -HUP $MAINPID
 Restart=always
 RestartSec=10
@@ -56,6 +57,14 @@ MemoryMax=512M
 [Install]
 WantedBy=multi-user.target
 `
+}
+
+// load returns the lines of the unit for what systemd hands to the service.
+func (p Places) load() (lines string) {
+	for _, name := range p.CredentialNames {
+		lines += "LoadCredential=" + word(name+":"+filepath.Join(filepath.Dir(p.Config), name)) + "\n"
+	}
+	return lines
 }
 
 // protection returns the lines of the unit that protect directories in which people may have put something of this installation: what is not
