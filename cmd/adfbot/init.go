@@ -410,7 +410,7 @@ func (a *app) checkAs(ctx context.Context, p setup.Places) error {
 		a.configPath = p.Config
 		return a.check(ctx, false, false)
 	}
-	home := filepath.Dir(p.State)
+	home := p.OwnDir()
 	cmd := checkCommand(ctx, p.Config, home, service.Credential(home))
 	if p.Credentials != "" {
 		cmd = checkCommand(ctx, p.Config, home, nil)
