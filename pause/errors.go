@@ -29,7 +29,7 @@ var (
 
 	// ErrClosed: a directory above a path is closed to everybody. See [Closed].
 	ErrClosed = errors.New("is closed to everybody, as by ProtectHome= or InaccessiblePaths= of a unit: " +
-		"move what adfbot needs out of it, or change the unit, and restart that")
+		"move what adfbot needs out of it, or change the unit, and restart that; if no unit does it, run chmod u+rwx,go+rx on it")
 
 	// ErrNotDir: the path of the pause directory, or one of its parents, is not
 	// a directory.
