@@ -476,6 +476,13 @@ func (a *app) printNext(p setup.Places, err error) {
 	}
 	line(a.asService(p, "test-issue", true) + "   # proves what the token may do")
 	switch {
+	case p.Unit != "" && p.UnitIsOthers():
+		sudo := ""
+		if p.User != "" {
+			sudo = hostlocal.Owner("/").RunAs(a.getenv("PATH"))
+		}
+		other := filepath.Join(filepath.Dir(p.Unit), "adfbot-2.service")
+		line(sudo + "adfbot --config " + text.ShellQuote(p.Config) + " init --unit " + text.ShellQuote(other) + "   # " + p.Unit + " is for another configuration")
 	case p.Unit != "" && p.UserUnit:
 		line("systemctl --user daemon-reload")
 		line("systemctl --user enable --now " + unit + "   # starts the daemon")

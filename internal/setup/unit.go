@@ -1,6 +1,7 @@
 package setup
 
 import (
+	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -57,6 +58,18 @@ MemoryMax=512M
 [Install]
 WantedBy=multi-user.target
 `
+}
+
+// UnitIsOthers reports whether the unit that is there starts adfbot with another configuration, as far as its text says.
+func (p Places) UnitIsOthers() bool {
+	b, err := os.ReadFile(p.Unit)
+	unit := string(b)
+	switch {
+	case err != nil, strings.Contains(unit, p.Config), strings.Contains(unit, word(p.Config)), strings.Contains(unit, "EnvironmentFile="):
+		return false
+	}
+	named := strings.Contains(unit, "--config") || strings.Contains(unit, "ADFBOT_CONFIG")
+	return named || p.Config != config.DefaultPath
 }
 
 // load returns the lines of the unit for what systemd hands to the service.
