@@ -310,7 +310,7 @@ func TestCheckFindings(t *testing.T) {
 			w.Cleanup(func() { _ = l.Close() })
 			go closeAll(l)
 			w.change("projects:", "http:\n  listen: "+l.Addr().String()+"\nprojects:")
-		}, "http", bot.Fail, []string{"http.listen: ", "address already in use, and it is not adfbot: `ss -ltnp` shows the process"}},
+		}, "http", bot.Fail, []string{"http.listen: ", "address already in use, and it is not adfbot: `ss -ltnp` shows root the process"}},
 		"an address of another machine": {func(w *world) {
 			require.NoError(w, os.WriteFile(w.Dir+"/http-token", []byte("one-token-for-everything"), 0o600))
 			w.change("projects:", "http:\n  listen: 192.0.2.1:9753\n  token_file: DIR/http-token\nprojects:")
