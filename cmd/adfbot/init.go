@@ -482,7 +482,7 @@ func (a *app) printNext(p setup.Places, err error) {
 			sudo = hostlocal.Owner("/").RunAs(a.getenv("PATH"))
 		}
 		other := filepath.Join(filepath.Dir(p.Unit), "adfbot-2.service")
-		line(sudo + "adfbot --config " + text.ShellQuote(p.Config) + " init --unit " + text.ShellQuote(other) + "   # " + p.Unit + " is for another configuration")
+		line(fmt.Sprintf("%sadfbot --config %s init --unit %s   # %s is for another configuration", sudo, text.ShellQuote(p.Config), text.ShellQuote(other), p.Unit))
 	case p.Unit != "" && p.UserUnit:
 		line("systemctl --user daemon-reload")
 		line("systemctl --user enable --now " + unit + "   # starts the daemon")

@@ -310,8 +310,8 @@ func (c *checker) closedToGroup() {
 		}
 	}
 	if first != "" && hostlocal.SharedGroup(filepath.Dir(c.cfg.State)) != "" {
-		c.add(Warn, "state", "%s is closed to the group that may write the directory of the state, and so is what its members make beside it: run chmod -R g+rwX %s",
-			first, strings.Join(fix, " "))
+		c.add(Warn, "state", "%s is closed to the group that may write the directory of the state, and so is what its members make beside it: "+
+			"run chmod -R g+rwX %s", first, strings.Join(fix, " "))
 	}
 }
 
