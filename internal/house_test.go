@@ -36,7 +36,7 @@ var allowed = map[string][]string{
 	"internal/hostlocal":       {"pause", "internal/text", "internal/class", "escalate/incident", "internal/store"},
 	"internal/class":           {},
 	"internal/config":          {"pause", "internal/text", "internal/class"},
-	"internal/store":           {"breaker", "internal/class", "escalate/tracker", "escalate/incident"},
+	"internal/store":           {"breaker", "pause", "internal/class", "escalate/tracker", "escalate/incident"},
 	"internal/store/sqlstore":  {"breaker", "pause", "escalate/tracker", "escalate/incident", "internal/store"},
 	"internal/store/sqlite":    {"pause", "internal/fault", "escalate/incident", "internal/store", "internal/store/sqlstore", "internal/hostlocal"},
 	"internal/store/postgres":  {"pause", "internal/fault", "escalate/tracker", "escalate/incident", "internal/store", "internal/store/sqlstore"},

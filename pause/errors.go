@@ -27,6 +27,10 @@ var (
 	// mounted. See [DeadLink].
 	ErrDeadLink = errors.New("does not exist: mount the file system that it leads to, or correct the link")
 
+	// ErrClosed: a directory above a path is closed to everybody. See [Closed].
+	ErrClosed = errors.New("is closed to everybody, as by ProtectHome= or InaccessiblePaths= of a unit: " +
+		"move what adfbot needs out of it, or change the unit, and restart that; if no unit does it, run chmod u+rwx,go+rx on it")
+
 	// ErrNotDir: the path of the pause directory, or one of its parents, is not
 	// a directory.
 	ErrNotDir = errors.New("the pause directory is not a directory")
@@ -66,6 +70,9 @@ const (
 // need is one of the constants above.
 func failed(attempt, path string, err error, need string) error {
 	help := fix(err, need)
+	if closed := Closed(path); closed != nil && errors.Is(err, fs.ErrPermission) {
+		help = closed.Error()
+	}
 	if errors.Is(err, syscall.EBUSY) {
 		help = "something is mounted there: run umount " + path + ", then try again"
 	}

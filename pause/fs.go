@@ -63,6 +63,18 @@ func DeadLink(path string) error {
 	}
 }
 
+// Closed returns an [ErrClosed] that names the directory above a path that
+// nobody may enter, and nil if there is none. A unit of systemd can have its
+// processes see a directory so, which is open to everybody else.
+func Closed(path string) error {
+	for dir := filepath.Dir(path); dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
+		if info, err := os.Stat(dir); err == nil && info.Mode().Perm() == 0 {
+			return fmt.Errorf("%s %w", dir, ErrClosed)
+		}
+	}
+	return nil
+}
+
 func inheritDir(path, parent string) {
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_DIRECTORY|syscall.O_NOFOLLOW, 0)
 	if err != nil {

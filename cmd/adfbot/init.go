@@ -302,6 +302,9 @@ func (a *app) followConfig(o initOptions, p *setup.Places, cfg *config.Config) e
 	if cfg.Shared() {
 		p.Local = cfg.LocalDir
 	}
+	if os.Geteuid() == 0 {
+		p.Credentials, p.CredentialNames = cfg.TokenCredentials(), cfg.CredentialNames()
+	}
 	if !filepath.IsAbs(p.Token) { // a variable, or a credential of systemd
 		p.Token = ""
 	}
@@ -400,15 +403,19 @@ func (a *app) token(o initOptions, url string, q *questions) (string, error) {
 	return q.askToken()
 }
 
-// checkAs checks the installation as the user whose service it is.
+// checkAs checks the installation as the user whose service it is, or as root with what systemd hands to the service.
 func (a *app) checkAs(ctx context.Context, p setup.Places) error {
 	service := hostlocal.Account{UID: p.UID()}
 	if p.User == "" || service.UID == os.Geteuid() {
 		a.configPath = p.Config
 		return a.check(ctx, false, false)
 	}
-	home := filepath.Dir(p.State)
+	home := p.OwnDir()
 	cmd := checkCommand(ctx, p.Config, home, service.Credential(home))
+	if p.Credentials != "" {
+		cmd = checkCommand(ctx, p.Config, home, nil)
+		cmd.Env = append(cmd.Env, "CREDENTIALS_DIRECTORY="+p.Credentials)
+	}
 	cmd.Stdout, cmd.Stderr = &a.out, a.stderr
 	err := cmd.Run()
 	var ended *exec.ExitError
@@ -440,15 +447,18 @@ func (a *app) asService(p setup.Places, command string, exported bool) string {
 	if p.User == "" {
 		return s
 	}
-	owner := hostlocal.BotUser(p.OwnDir())
-	as := owner.RunAs(a.getenv("PATH"))
-	if as != "" && owner.UID != 0 { // else it is to become that user's
-		as = "sudo -u " + text.ShellQuote(p.User) + " "
+	sudo := hostlocal.Owner("/").RunAs(a.getenv("PATH"))
+	switch {
+	case p.Credentials != "" && command != "serve":
+		return sudo + "CREDENTIALS_DIRECTORY=" + text.ShellQuote(p.Credentials) + " " + s
+	case sudo != "" && hostlocal.BotUser(p.OwnDir()).UID == 0: // it is to become that user's
+		return sudo + s
+	case sudo != "":
+		return sudo + "-u " + text.ShellQuote(p.User) + " " + s
+	case p.User != hostlocal.Me().Name: // as in a container
+		return "runuser -u " + text.ShellQuote(p.User) + " -- " + s
 	}
-	if as == "" && p.User != hostlocal.Me().Name { // no sudo, as in a container
-		as = "runuser -u " + text.ShellQuote(p.User) + " -- "
-	}
-	return as + s
+	return s
 }
 
 // printNext says how to go on.
@@ -462,10 +472,17 @@ func (a *app) printNext(p setup.Places, err error) {
 	line := func(command string) { a.printf("  %s\n", command) }
 	unit := text.ShellQuote(p.UnitName())
 	if p.Config != config.DefaultPath {
-		line("export ADFBOT_CONFIG=" + text.ShellQuote(p.Config) + "   # so that all commands find it; in crontabs, too")
+		line("export ADFBOT_CONFIG=" + text.ShellQuote(p.Config) + "   # so that all commands find it; in a crontab, without export and this comment")
 	}
 	line(a.asService(p, "test-issue", true) + "   # proves what the token may do")
 	switch {
+	case p.Unit != "" && p.UnitIsOthers():
+		sudo := ""
+		if p.User != "" {
+			sudo = hostlocal.Owner("/").RunAs(a.getenv("PATH"))
+		}
+		other := filepath.Join(filepath.Dir(p.Unit), "adfbot-2.service")
+		line(fmt.Sprintf("%sadfbot --config %s init --unit %s   # %s is for another configuration", sudo, text.ShellQuote(p.Config), text.ShellQuote(other), p.Unit))
 	case p.Unit != "" && p.UserUnit:
 		line("systemctl --user daemon-reload")
 		line("systemctl --user enable --now " + unit + "   # starts the daemon")

@@ -188,6 +188,17 @@ func TestInitKeepsClosedDirectories(t *testing.T) {
 	}
 }
 
+// withUsers is child on a machine that has the user database in the directory users.
+func (w *world) withUsers(args []string, env ...string) *testhost.Child {
+	c := w.child(args, env...)
+	link := w.path("adfbot") // the name by which it knows what to run
+	require.NoError(w.t, os.Symlink(c.Path, link))
+	c.Args = append([]string{"sh", "-c", `mount --bind "$0" /etc && exec "$@"`, w.path("users"), link}, c.Args[1:]...)
+	c.Path = "/bin/sh"
+	c.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS}
+	return c
+}
+
 // A directory that comes from another machine is to become that of the service's user.
 func TestInitNamesTheUserWhoChecks(t *testing.T) {
 	t.Parallel()
@@ -202,6 +213,25 @@ func TestInitNamesTheUserWhoChecks(t *testing.T) {
 	}
 }
 
+// Where the service is a person's, whoever has made it with sudo is not that person, and may not use runuser.
+func TestInitForAPersonNamesSudo(t *testing.T) {
+	t.Parallel()
+	testhost.NeedRoot(t, "to give files to another user")
+	w := newWorld(t)
+	require.NoError(t, os.WriteFile(w.path("token"), []byte(botToken+"\n"), 0o600))
+	for _, dir := range []string{"users", "bin"} {
+		require.NoError(t, os.Mkdir(w.path(dir), 0o755))
+	}
+	require.NoError(t, os.WriteFile(w.path("users/passwd"), []byte("root:x:0:0::/root:/bin/sh\nalex:x:4711:4711::/:/bin/sh\n"), 0o644))
+	require.NoError(t, os.WriteFile(w.path("users/group"), []byte("root:x:0:\nalex:x:4711:\n"), 0o644))
+	require.NoError(t, os.WriteFile(w.path("bin/sudo"), nil, 0o755))
+	args := w.initHere()
+	args = append(args[:len(args)-1], "alex", "--url", w.url(), "--repo", theRepo, "--project", "odilo", "--token-file", w.path("token"))
+	out, _ := w.withUsers(args, "PATH="+w.path("bin")+":/usr/bin:/bin").CombinedOutput()
+	require.Contains(t, string(out), "sudo -u alex adfbot --config "+w.path("etc/config.yaml"))
+	require.NotContains(t, string(out), "runuser")
+}
+
 // A state that came from another machine, with the ids that users had there, does not make another service adfbot's user.
 func TestInitOnAStateFromAnotherMachine(t *testing.T) {
 	t.Parallel()
@@ -214,12 +244,7 @@ func TestInitOnAStateFromAnotherMachine(t *testing.T) {
 	require.NoError(t, os.Chown(w.path("lib"), 991, 991))
 	require.NoError(t, os.Mkdir(w.path("users"), 0o755))
 	require.NoError(t, os.WriteFile(w.path("users/passwd"), []byte("root:x:0:0::/root:/bin/sh\nadfbot:x:990:990::"+w.path("lib")+":/bin/sh\nchrony:x:991:991::/:/bin/sh\n"), 0o644))
-	again := w.child([]string{"init", "--print", "--config", w.path("etc/config.yaml"), "--unit", "none"})
-	link := w.path("adfbot") // the name by which it knows what to run
-	require.NoError(t, os.Symlink(again.Path, link))
-	again.Args = append([]string{"sh", "-c", `mount --bind "$0" /etc && exec "$@"`, w.path("users"), link}, again.Args[1:]...)
-	again.Path = "/bin/sh"
-	again.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS}
+	again := w.withUsers([]string{"init", "--print", "--config", w.path("etc/config.yaml"), "--unit", "none"})
 	out, err := again.CombinedOutput()
 	require.Equal(t, exitUsage, testhost.ExitCode(err), string(out))
 	require.Contains(t, string(out), w.path("lib")+" belongs to chrony, and is the home of adfbot: if it came from another machine")

@@ -524,6 +524,18 @@ func TestCheckByRootWithCredentials(t *testing.T) {
 	found, err := relative.Output()
 	require.NoError(t, err, string(found))
 
+	// init, where a configuration is there, ends with that check, and a bot's user who may not read the token is no mistake.
+	s.env = nil
+	out, _, code = s.run(0, "init", "--unit", "none", "--user", "nobody")
+	require.Zero(t, code, out)
+	require.Contains(t, out, "ok    token ")
+	require.Regexp(t, `(?m)^  (sudo )?CREDENTIALS_DIRECTORY=`+s.dir+` adfbot --config `+s.path("config.yaml")+` test-issue `, out)
+	shown, _, _ := s.run(0, "init", "--print", "--unit", s.path("adfbot.service"), "--user", "nobody")
+	require.Contains(t, shown, "\nLoadCredential=token:"+s.path("token")+"\n")
+	s.env = []string{"CREDENTIALS_DIRECTORY=" + s.dir}
+	_, stderr, _ := s.run(daemonUser, "test-issue")
+	require.NotContains(t, stderr, "chown")
+
 	secret := s.path("http-token")
 	require.NoError(t, os.WriteFile(secret, []byte("0123456789abcdef0123456789abcdef\n"), 0o600))
 	s.change("http:\n", "http:\n  token_file: "+secret+"\n")

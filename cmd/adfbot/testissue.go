@@ -1,6 +1,8 @@
 package main
 
 import (
+	"slices"
+
 	"github.com/spf13/cobra"
 
 	"github.com/terraphim/adfbot/internal/bot"
@@ -25,7 +27,7 @@ If it is interrupted, the next test closes the issue. Nothing else ever touches 
 			if err != nil {
 				return err
 			}
-			if project != "" {
+			if project != "" && !slices.Contains(cfg.Patterns(), project) {
 				if err := cfg.CheckProject(project); err != nil {
 					return err
 				}

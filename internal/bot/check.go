@@ -1,6 +1,7 @@
 package bot
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -171,6 +172,7 @@ func (c *checker) state(ctx context.Context) {
 		c.add(Fail, "state", "%s is a device, a pipe or a socket: set `state` to the path of a file", c.cfg.State)
 		return
 	}
+	c.closedToGroup()
 	b, err := Open(ctx, c.cfg, ReadOnly, c.env)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -278,16 +280,39 @@ func (c *checker) takeOver(dir, why string) string {
 
 // stateWritable reports whether this user may write all files of the state.
 func (c *checker) stateWritable() bool {
-	dir, err := os.Stat(filepath.Dir(c.cfg.State))
-	if file, fileErr := os.Stat(c.cfg.State); err == nil && fileErr == nil && dir.Mode()&0o020 != 0 && file.Mode()&0o060 != 0o060 {
-		c.add(Warn, "state", "%s is closed to the group that may write its directory, and so is what its members make beside it: run chmod g+rw %s",
-			c.cfg.State, text.ShellQuote(c.cfg.State))
-	}
-	paths := []string{filepath.Dir(c.cfg.State), c.cfg.State, c.cfg.State + "-wal", c.cfg.State + "-shm"}
+	return c.writable("state", append([]string{filepath.Dir(c.cfg.State)}, c.stateFiles()...)...)
+}
+
+// stateFiles returns the files of the state, and the directories beside it.
+func (c *checker) stateFiles() []string {
+	paths := []string{c.cfg.State, c.cfg.State + "-wal", c.cfg.State + "-shm"}
 	if local := c.cfg.LocalDir; local == hostlocal.Beside(c.cfg.State).Path() { // else it is checked by itself
 		paths = append(paths, local, local+"/locks", local+"/runs", local+"/spool")
 	}
-	return c.writable("state", paths...)
+	return paths
+}
+
+// closedToGroup warns if the group that may write the directory of the state may not write what is in it. It is called before the state is
+// opened, which may make files.
+func (c *checker) closedToGroup() {
+	first, fix := "", []string{}
+	for _, path := range c.stateFiles() {
+		info, err := os.Stat(path)
+		if err != nil || info.Mode()&0o060 == 0o060 && (!info.IsDir() || info.Mode()&0o010 != 0) {
+			continue
+		}
+		first = cmp.Or(first, path)
+		if strings.HasPrefix(path, c.cfg.LocalDir+"/") {
+			path = c.cfg.LocalDir
+		}
+		if !slices.Contains(fix, text.ShellQuote(path)) {
+			fix = append(fix, text.ShellQuote(path))
+		}
+	}
+	if first != "" && hostlocal.SharedGroup(filepath.Dir(c.cfg.State)) != "" {
+		c.add(Warn, "state", "%s is closed to the group that may write the directory of the state, and so is what its members make beside it: "+
+			"run chmod -R g+rwX %s", first, strings.Join(fix, " "))
+	}
 }
 
 // writable reports whether this user may write all of some paths. The first one is the directory that the file of a key is in.
@@ -301,6 +326,9 @@ func (c *checker) writable(key string, paths ...string) bool {
 			writable = false
 			if key == "state" && path == paths[0] {
 				why = ownDir(c.cfg.State, key, why)
+			}
+			if path == c.cfg.OwnDir() && hostlocal.SharedGroup(path) == "" { // e.g. a new one, into which the state was moved
+				why = c.forGroup(path, why)
 			}
 			if info, err := os.Stat(path); err == nil && info.IsDir() { // what lies in it most likely belongs to the same wrong user
 				why = c.takeOver(path, why)

@@ -310,7 +310,7 @@ func TestCheckFindings(t *testing.T) {
 			w.Cleanup(func() { _ = l.Close() })
 			go closeAll(l)
 			w.change("projects:", "http:\n  listen: "+l.Addr().String()+"\nprojects:")
-		}, "http", bot.Fail, []string{"http.listen: ", "address already in use, and it is not adfbot: `ss -ltnp` shows the process"}},
+		}, "http", bot.Fail, []string{"http.listen: ", "address already in use, and it is not adfbot: `ss -ltnp` shows root the process"}},
 		"an address of another machine": {func(w *world) {
 			require.NoError(w, os.WriteFile(w.Dir+"/http-token", []byte("one-token-for-everything"), 0o600))
 			w.change("projects:", "http:\n  listen: 192.0.2.1:9753\n  token_file: DIR/http-token\nprojects:")
@@ -397,8 +397,8 @@ func TestCheckBesideDaemonOnPrivilegedPort(t *testing.T) {
 	require.NotContains(t, check(), "http.listen")
 	require.NoError(t, daemon.Close())
 	<-served
-	require.Contains(t, check(), "permission denied: use a port from 1024 on, or add AmbientCapabilities=CAP_NET_BIND_SERVICE to the unit, and the same "+
-		"to CapabilityBoundingSet= if it has that")
+	require.Contains(t, check(), "permission denied: use a port from 1024 on, or, in a unit of the system, add AmbientCapabilities=CAP_NET_BIND_SERVICE, and the "+
+		"same to CapabilityBoundingSet= if it has that")
 }
 
 // A configured login is enough where the token may not read its own.
@@ -479,8 +479,21 @@ func TestMakeSocketDir(t *testing.T) {
 		if unit != "" {
 			want = "start the daemon by a unit with RuntimeDirectory=" + unit + ", or " + want
 		}
-		require.Equal(t, want, bot.MakeSocketDir(dir), dir)
+		require.Equal(t, want, bot.MakeSocketDir(dir, ""), dir)
 	}
+	require.Equal(t, "start the daemon by a unit of the system with RuntimeDirectory=adfbot, or create it for the daemon's user; a unit of a user's own makes "+
+		"/run/user/1000/adfbot: if it is started by one, set `http.socket` to a path in that",
+		bot.MakeSocketDir("/run/adfbot", "/run/user/1000"))
+	require.Equal(t, "start the daemon by a unit with RuntimeDirectory=adfbot, or create it for the daemon's user",
+		bot.MakeSocketDir("/run/user/1000/adfbot", "/run/user/1000"))
+}
+
+// A chmod of a user's runtime directory is gone at the next boot.
+func TestLetIn(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, "run chmod o+x '/srv/a b'", bot.LetIn("/srv/a b"))
+	require.Equal(t, "run chmod o+x /run/user/1000/adfbot", bot.LetIn("/run/user/1000/adfbot"))
+	require.Equal(t, "systemd makes it anew at each boot: set `http.socket` to a path elsewhere", bot.LetIn("/run/user/1000"))
 }
 
 // The findings name the missing chown and chmod.
@@ -815,6 +828,8 @@ func TestCheckOfMissingDirectories(t *testing.T) {
 	require.Contains(t, string(nameless), "run as root: install -d -o 471 "+state)
 
 	// In the shared setup, members of a group write both directories.
+	earlier := newWorld(t)
+	earlier.fail("odilo", 1)
 	require.NoError(t, os.Mkdir(filepath.Dir(state), 0o755))
 	for missing, shared := range map[string]struct{ there, flags string }{state: {flags, "-g 4712 -m 2770"}, flags: {state, "-g 4712 -m 2775"}} {
 		require.NoError(t, os.Mkdir(shared.there, 0o755))
@@ -823,6 +838,13 @@ func TestCheckOfMissingDirectories(t *testing.T) {
 		require.Contains(t, run(), "run as root: install -d "+shared.flags+" -o nobody "+missing)
 		require.NoError(t, os.Mkdir(missing, 0o755)) // a disk that is just made
 		require.Contains(t, run(), "run install -d "+shared.flags+" -o nobody "+missing)
+		if missing == state {
+			moved, err := os.ReadFile(earlier.cfg.State)
+			require.NoError(t, err)
+			require.NoError(t, os.WriteFile(state+"/adfbot.db", moved, 0o660)) // root has moved it there
+			require.NoError(t, os.Chown(state+"/adfbot.db", testhost.Nobody, 4712))
+			require.Contains(t, run(), "run install -d "+shared.flags+" -o nobody "+missing)
+		}
 		if missing == flags {
 			require.NoError(t, os.WriteFile(flags+"/.adfbot", nil, 0o644)) // root has restored it there
 			require.Contains(t, run(), "run install -d "+shared.flags+" -o nobody "+flags)
@@ -889,6 +911,21 @@ func TestCheckAsRootOfTheStateOfAnotherUser(t *testing.T) {
 	}
 }
 
+// Where the bot's user may not make a pause directory that was moved, restore is root's, who makes it for them.
+func TestCheckMovedPauseDirThatRootMakes(t *testing.T) {
+	t.Parallel()
+	testhost.NeedRoot(t, "to give files away")
+	w := worldIn(t, testhost.PublicDir(t))
+	w.fail("odilo", 3)
+	require.NoError(t, os.Chown(filepath.Dir(w.cfg.State), testhost.Nobody, testhost.Nobody))
+	require.NoError(t, os.WriteFile(w.Dir+"/sudo", nil, 0o755))
+	w.vars["PATH"] = w.Dir
+	w.cfg.PauseDir = testhost.PublicDir(t) + "/pause"
+	require.Contains(t, w.finding("pause_dir", bot.Fail), "run `sudo adfbot restore")
+	require.NoError(t, os.Mkdir(w.cfg.PauseDir, 0o755))
+	require.Contains(t, w.finding("pause_dir", bot.Fail), "run `sudo -u nobody adfbot restore")
+}
+
 // The bot could not remove what others put there.
 // A copy of the state that was put in its place may have lost the rights of the group: a member then makes a log that nobody else may write.
 func TestCheckOfStateClosedToItsGroup(t *testing.T) {
@@ -896,16 +933,26 @@ func TestCheckOfStateClosedToItsGroup(t *testing.T) {
 	w := newWorld(t)
 	w.fail("odilo", 1)
 	dir := filepath.Dir(w.cfg.State)
+	closed := func(first, all string) string {
+		return first + " is closed to the group that may write the directory of the state, and so is what its members make beside it: run chmod -R g+rwX " + all
+	}
+	local := w.cfg.LocalDir
 	for _, c := range []struct {
-		dir, file os.FileMode
-		want      string
+		dir, file, local, spool os.FileMode
+		want                    string
 	}{
-		{0o770, 0o644, w.cfg.State + " is closed to the group that may write its directory, and so is what its members make beside it: run chmod g+rw " + w.cfg.State},
-		{0o770, 0o660, ""},
-		{0o750, 0o644, ""},
+		{0o770, 0o644, 0o770, 0o770, closed(w.cfg.State, w.cfg.State)},
+		{0o770, 0o600, 0o700, 0o700, closed(w.cfg.State, w.cfg.State+" "+local)}, // of a separated setup that becomes a shared one
+		{0o770, 0o660, 0o770, 0o700, closed(local+"/spool", local)},
+		{0o770, 0o660, 0o770, 0o770, ""},
+		{0o750, 0o644, 0o700, 0o700, ""},
 	} {
 		require.NoError(t, os.Chmod(dir, c.dir))
 		require.NoError(t, os.Chmod(w.cfg.State, c.file))
+		require.NoError(t, os.Chmod(local, c.local))
+		require.NoError(t, os.Chmod(local+"/locks", c.local&0o660))
+		require.NoError(t, os.Chmod(local+"/runs", c.local))
+		require.NoError(t, os.Chmod(local+"/spool", c.spool))
 		if c.want != "" {
 			require.Equal(t, c.want, w.finding("state", bot.Warn))
 			continue

@@ -80,7 +80,8 @@ func (c *checker) ineffective() {
 }
 
 // PortAdvice is for an address whose port this process may not use.
-const PortAdvice = "use a port from 1024 on, or add AmbientCapabilities=CAP_NET_BIND_SERVICE to the unit, and the same to CapabilityBoundingSet= if it has that"
+const PortAdvice = "use a port from 1024 on, or, in a unit of the system, add AmbientCapabilities=CAP_NET_BIND_SERVICE, and the same to " +
+	"CapabilityBoundingSet= if it has that"
 
 func (c *checker) listen(ctx context.Context, addr string) {
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
@@ -89,7 +90,7 @@ func (c *checker) listen(ctx context.Context, addr string) {
 		_ = l.Close()
 	case errors.Is(err, syscall.EADDRINUSE):
 		if !daemonAnswers(ctx, "tcp", addr) {
-			c.add(Fail, "http", "http.listen: %v, and it is not adfbot: `ss -ltnp` shows the process; end it, or set another port", err)
+			c.add(Fail, "http", "http.listen: %v, and it is not adfbot: `ss -ltnp` shows root the process; end it, or set another port", err)
 		}
 	case errors.Is(err, fs.ErrPermission):
 		if !daemonAnswers(ctx, "tcp", addr) { // whose unit may do more than this user
@@ -105,7 +106,7 @@ func (c *checker) socket(ctx context.Context, path string) {
 	missing := errors.Is(err, fs.ErrNotExist)
 	dir := filepath.Dir(path)
 	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
-		c.add(Fail, "http", "http.socket: %s is missing: %s", dir, MakeSocketDir(dir))
+		c.add(Fail, "http", "http.socket: %s is missing: %s", dir, MakeSocketDir(dir, c.env.Getenv("XDG_RUNTIME_DIR")))
 		return
 	}
 	switch {
@@ -128,14 +129,20 @@ func (c *checker) socket(ctx context.Context, path string) {
 	}
 }
 
-// MakeSocketDir says how to make the directory of the socket, which is missing.
-func MakeSocketDir(dir string) string {
+// MakeSocketDir says how to make the directory of the socket, which is missing. own is $XDG_RUNTIME_DIR of a person who is logged in, or of
+// that person's own systemd.
+func MakeSocketDir(dir, own string) string {
 	create := "create it for the daemon's user"
-	runtimeDir := regexp.MustCompile(`^(?:/var)?/run/(?:user/\d+/)?(.+)$`) // what RuntimeDirectory= names, in units of the system or of a user
-	if below := runtimeDir.FindStringSubmatch(dir); below != nil {
-		return "start the daemon by a unit with RuntimeDirectory=" + below[1] + ", or " + create
+	runtimeDir := regexp.MustCompile(`^(?:/var)?/run/(user/\d+/)?(.+)$`) // what RuntimeDirectory= names, in units of the system or of a user
+	below := runtimeDir.FindStringSubmatch(dir)
+	switch {
+	case below == nil:
+		return create
+	case below[1] == "" && own != "":
+		return fmt.Sprintf("start the daemon by a unit of the system with RuntimeDirectory=%s, or %s; a unit of a user's own makes %s: "+
+			"if it is started by one, set `http.socket` to a path in that", below[2], create, filepath.Join(own, below[2]))
 	}
-	return create
+	return "start the daemon by a unit with RuntimeDirectory=" + below[2] + ", or " + create
 }
 
 // reaches checks whether a user may enter the directory of the socket.
@@ -153,13 +160,21 @@ func (c *checker) reaches(u *user.User, dir string) {
 			search = 0o010
 		}
 		if info.Mode()&search == 0 && u.Uid != "0" {
-			c.add(Warn, "users", "%s may not enter %s (%s), and so not report through http.socket: run chmod o+x %s", u.Username, path, info.Mode(), text.ShellQuote(path))
+			c.add(Warn, "users", "%s may not enter %s (%s), and so not report through http.socket: %s", u.Username, path, info.Mode(), letIn(path))
 			return
 		}
 		if path == filepath.Dir(path) {
 			return
 		}
 	}
+}
+
+// letIn says how other users get to a socket in or below a directory that they may not enter.
+func letIn(dir string) string {
+	if own, _ := filepath.Match("/run/user/*", dir); own {
+		return "systemd makes it anew at each boot: set `http.socket` to a path elsewhere"
+	}
+	return "run chmod o+x " + text.ShellQuote(dir)
 }
 
 const daemonWait = 3 * time.Second // for a daemon's answer

@@ -21,6 +21,9 @@ func GateWith(ctx context.Context, cfg *config.Config, project string, look func
 // LoadForGateWith is [LoadForGate] with another way to read the file.
 var LoadForGateWith = loadForGate
 
+// LetIn is letIn.
+var LetIn = letIn
+
 // CheckReport returns what Check says about a server.
 func CheckReport(r postgres.Report) []Finding {
 	c := &checker{}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"slices"
 	"time"
 
@@ -263,8 +265,19 @@ func (b *Bot) places() []place {
 			"if the server has moved, or the issues are to be opened again on a new one, confirm it with `%s`; else set gitea.url back",
 			"adfbot sweep --confirm-gitea-url", status.RunWithTokenAs},
 		{b.hostKey(metaPauseDir), "pause_dir", b.cfg.PauseDir, paused, b.rec.SetDirError,
-			"run `%s` to write the flags of paused projects to the new directory; else set pause_dir back", "adfbot restore", status.RunRestoreAs},
+			"run `%s` to write the flags of paused projects to the new directory; else set pause_dir back", "adfbot restore", restoreAs},
 	}
+}
+
+// restoreAs is [status.RunRestoreAs] with the error of a pause directory that is not used yet.
+func restoreAs(cfg *config.Config, searchPath string) string {
+	err := answers(context.Background(), cfg.PauseDir)
+	if err == nil { // it does not hang
+		if _, statErr := os.Stat(cfg.PauseDir); errors.Is(statErr, fs.ErrNotExist) {
+			err = pause.ErrNoDir
+		}
+	}
+	return status.RunRestoreAs(cfg, searchPath, err)
 }
 
 // dependents returns how many incidents and holds depend on another place than that of the configuration, and which one. Without any,

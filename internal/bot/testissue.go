@@ -10,11 +10,13 @@ import (
 	"github.com/terraphim/adfbot/internal/status"
 )
 
-// TestIssue tests what the token may do in the repository of a project, "": of the first entry of the configuration, as
+// TestIssue tests what the token may do in the repository of a project or of the entry with a pattern, "": of the first entry of the configuration, as
 // [escalate.Reconciler.TestIssue] does. It calls report after each part, and reports whether all went well.
 func (b *Bot) TestIssue(ctx context.Context, project string, report func(Finding)) bool {
 	p := b.cfg.Projects[0]
-	if project != "" {
+	if n := slices.Index(b.cfg.EntryNames(), project); n >= 0 {
+		p = b.cfg.Projects[n]
+	} else if project != "" {
 		p = b.cfg.ProjectOrDefault(project)
 	}
 	t := escalate.Target{Repo: tracker.Repo{Server: b.cfg.Gitea.URL, Owner: p.Owner, Name: p.Repo}, Labels: p.Labels}

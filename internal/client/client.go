@@ -172,7 +172,11 @@ func (c *Client) send(ctx context.Context, r store.Result) (recorded *status.Res
 		return nil, "", fmt.Errorf("told to end before the daemon at %s had answered", c.socket)
 	}
 	if err != nil {
-		return nil, "", fmt.Errorf("the daemon does not answer at %s (is `adfbot serve` running?): %w", c.socket, errors.Unwrap(err))
+		hint := "is `adfbot serve` running?"
+		if errors.Is(err, fs.ErrNotExist) {
+			hint += " It opens a new http.socket when it is reloaded"
+		}
+		return nil, "", fmt.Errorf("the daemon does not answer at %s (%s): %w", c.socket, hint, errors.Unwrap(err))
 	}
 	defer func() { _ = res.Body.Close() }()
 	doc, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer))

@@ -194,7 +194,7 @@ func TestKeptAndSentLater(t *testing.T) {
 		kept.Output = "output of " + run
 		r := c.Report(t.Context(), kept)
 		require.Nil(t, r.Result)
-		require.Contains(t, r.Messages[0], "is `adfbot serve` running?")
+		require.Contains(t, r.Messages[0], "is `adfbot serve` running? It opens a new http.socket when it is reloaded")
 		require.Contains(t, r.Messages[1], "is kept in "+spool)
 	}
 	info, err := os.Stat(spool)

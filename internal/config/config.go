@@ -258,6 +258,20 @@ func (c *Config) TokenCredentials() string {
 	return c.Credentials()
 }
 
+// CredentialNames returns the names of all files that systemd is to hand to the daemon.
+func (c *Config) CredentialNames() (names []string) {
+	files := append([]string{c.Gitea.TokenFile, c.StatePasswordFile, c.HTTP.TokenFile, c.HTTP.WebhookSecretFile}, c.Escalation.WebhookFiles()...)
+	for _, p := range c.Projects {
+		files = append(files, p.TokenFile)
+	}
+	for _, file := range files {
+		if name, ok := credential(file); ok && !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
 // dir returns the directory of the file.
 func (c *Config) dir() string {
 	path, err := filepath.Abs(c.Path)

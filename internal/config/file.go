@@ -34,6 +34,10 @@ func openFile(path string) (*os.File, error) {
 		err = fmt.Errorf("%w: a link on this path leads back to itself: correct the link (`namei %s` shows it), or name another file", err, text.ShellQuote(path))
 	case errors.Is(err, syscall.ENOTDIR):
 		err = fmt.Errorf("%w: a part of this path before its end is a file: correct the path", err)
+	case errors.Is(err, syscall.EACCES):
+		if closed := pause.Closed(path); closed != nil {
+			err = fmt.Errorf("%w: %w", err, closed)
+		}
 	case errors.Is(err, syscall.ENOENT):
 		if link := pause.DeadLink(path); link != nil {
 			err = fmt.Errorf("%w: %w", err, link)
@@ -82,7 +86,7 @@ func readFile(path string) ([]byte, error) {
 func readError(path string, err error) *Error {
 	what, fix := "cannot be read", err.Error()
 	switch {
-	case errors.Is(err, pause.ErrDeadLink):
+	case errors.Is(err, pause.ErrDeadLink), errors.Is(err, pause.ErrClosed):
 	case errors.Is(err, fs.ErrNotExist):
 		what = "does not exist"
 		fix = "run `adfbot init`, or name another file with --config or $ADFBOT_CONFIG; the default is " + DefaultPath

@@ -70,7 +70,7 @@ func parseGlob(s string) (g glob, f *fault) {
 	case s == "":
 		return nil, faultf(fixGlob, "is empty")
 	case !strings.ContainsAny(s, "*?["):
-		return nil, faultf("write id: "+s, "has no *, ? or [ and so is no pattern: %s", quote(s))
+		return nil, faultf("write id: "+quote(s), "has no *, ? or [ and so is no pattern: %s", quote(s))
 	}
 	return g, g.impossible(s)
 }

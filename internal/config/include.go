@@ -126,12 +126,14 @@ func adviseIncluded(e *Error) *Error {
 }
 
 func unreadableDir(dir string, err error) *fault {
-	link := pause.DeadLink(dir)
+	link, closed := pause.DeadLink(dir), pause.Closed(dir)
 	switch {
 	case link != nil:
 		return faultf("", "names files in %s: %v", dir, link)
 	case errors.Is(err, fs.ErrNotExist):
 		return faultf("create it, or remove include", "names files in %s, which does not exist", dir)
+	case errors.Is(err, fs.ErrPermission) && closed != nil:
+		return faultf("", "names files in %s, and %v", dir, closed)
 	case errors.Is(err, fs.ErrPermission):
 		return faultf(fmt.Sprintf("the files hold no secrets: run chmod a+rx %s", text.ShellQuote(dir)), "names files in %s, which this user (uid %d) cannot list", dir, os.Geteuid())
 	}

@@ -69,7 +69,7 @@ func mention(s string) (string, *fault) {
 func projectID(s string) (string, *fault) {
 	if err := pause.CheckID(s); err != nil {
 		if _, f := parseGlob(s); f == nil {
-			return "", faultf("write match: "+s, "is a pattern, and id is one project: %s", quote(s))
+			return "", faultf("write match: "+quote(s), "is a pattern, and id is one project: %s", quote(s))
 		}
 		return "", faultf("choose another id; it names the pause flag", "%v", err)
 	}

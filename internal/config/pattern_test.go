@@ -291,3 +291,18 @@ func TestEntryThatMayBeHidden(t *testing.T) {
 		})
 	}
 }
+
+// An asterisk or a bracket at the beginning means something else to YAML: what is said to be written is read as it is meant.
+func TestAdviceOnPatternsIsYAML(t *testing.T) {
+	t.Parallel()
+	for _, wrong := range []string{`id: "*"`, `id: "*-twins"`, `id: "[a-c]x"`, `id: "twins-*"`, `match: "1234"`, `match: odilo`} {
+		file := func(entry string) error {
+			return CheckContent("/c.yaml", []byte("gitea: {url: https://git.example.org, token_file: /t, owner: o, repo: r}\nprojects:\n  - "+entry+"\n"))
+		}
+		err := file(wrong)
+		require.Error(t, err, wrong)
+		_, right, found := strings.Cut(err.Error(), ": write ")
+		require.True(t, found, err)
+		require.NoError(t, file(right), right)
+	}
+}

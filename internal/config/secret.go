@@ -56,11 +56,16 @@ func ReadSecret(path string, getenv func(string) string) (string, error) {
 		return "", err
 	}
 	secret, err := ReadSecretFile(file)
-	var missing *fs.PathError
-	if name, ok := credential(path); ok && errors.Is(err, fs.ErrNotExist) && !errors.Is(err, pause.ErrDeadLink) && errors.As(err, &missing) {
+	name, ok := credential(path)
+	why, known := errors.AsType[*fs.PathError](err)
+	switch {
+	case !ok || !known:
+	case errors.Is(err, fs.ErrPermission): // by hand: the unit's user may read what systemd hands to the unit
+		return "", fmt.Errorf("%w: systemd hands it to the daemon: run this as root", why)
+	case errors.Is(err, fs.ErrNotExist) && !errors.Is(err, pause.ErrDeadLink):
 		// systemd makes that directory, and nobody can write to it.
 		return "", fmt.Errorf("%w: a unit needs LoadCredential=%s:/path with the file that holds the secret: add the line, run systemctl daemon-reload, "+
-			"and restart the unit; for a command by hand, the file %[2]s has to be in %[3]s", missing, name, text.ShellQuote(filepath.Dir(file)))
+			"and restart the unit; for a command by hand, the file %[2]s has to be in %[3]s", why, name, text.ShellQuote(filepath.Dir(file)))
 	}
 	return secret, err
 }
@@ -126,6 +131,7 @@ func pathOf(err error) string {
 // secretError adds a fix to an error of the operating system, which names the file.
 func secretError(err error) error {
 	switch {
+	case errors.Is(err, pause.ErrClosed):
 	case errors.Is(err, fs.ErrNotExist) && !errors.Is(err, pause.ErrDeadLink):
 		return fmt.Errorf("%w: write the secret to it, then chown it to the bot's user and chmod it to 600", err)
 	case errors.Is(err, fs.ErrPermission) && mountedReadOnly(pathOf(err)):

@@ -20,6 +20,9 @@ type Places struct {
 	Unit     string // the file of the systemd unit; "": none
 	UserUnit bool   // it is one of a user's own systemd
 	Program  string // that the unit starts
+
+	CredentialNames []string // of the files beside Config that systemd hands to the service
+	Credentials     string   // their directory, if the token is one of them: a command by hand needs it in $CREDENTIALS_DIRECTORY
 }
 
 // System returns the places of a service of the whole machine.

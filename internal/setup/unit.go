@@ -1,6 +1,8 @@
 package setup
 
 import (
+	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -42,7 +44,7 @@ RequiresMountsFor=` + word(p.OwnDir()) + " " + word(p.PauseDir) + `
 [Service]
 Type=exec
 User=` + p.User + `
-ExecStart=` + command + `
+` + p.load() + `ExecStart=` + command + `
 ExecReload=/bin/kill -HUP $MAINPID
 Restart=always
 RestartSec=10
@@ -56,6 +58,26 @@ MemoryMax=512M
 [Install]
 WantedBy=multi-user.target
 `
+}
+
+// UnitIsOthers reports whether the unit that is there starts adfbot with another configuration, as far as its text says.
+func (p Places) UnitIsOthers() bool {
+	b, err := os.ReadFile(p.Unit)
+	unit := string(b)
+	switch {
+	case err != nil, strings.Contains(unit, p.Config), strings.Contains(unit, word(p.Config)), strings.Contains(unit, "EnvironmentFile="):
+		return false
+	}
+	named := strings.Contains(unit, "--config") || strings.Contains(unit, "ADFBOT_CONFIG")
+	return named || p.Config != config.DefaultPath
+}
+
+// load returns the lines of the unit for what systemd hands to the service.
+func (p Places) load() (lines string) {
+	for _, name := range p.CredentialNames {
+		lines += "LoadCredential=" + word(name+":"+filepath.Join(filepath.Dir(p.Config), name)) + "\n"
+	}
+	return lines
 }
 
 // protection returns the lines of the unit that protect directories in which people may have put something of this installation: what is not

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -148,7 +147,7 @@ func runRestore(cfg *config.Config, err error) string {
 	if Elsewhere(cfg) != nil {
 		return "\nif the daemon runs in a container, run it there: `docker exec`"
 	}
-	command := RunRestoreAs(cfg, os.Getenv("PATH")) + name + cfg.ShellFlag()
+	command := RunRestoreAs(cfg, os.Getenv("PATH"), err) + name + cfg.ShellFlag()
 	if command == name {
 		return ""
 	}
@@ -178,9 +177,9 @@ func RunAs(cfg *config.Config, searchPath string) string {
 	return runAs(hostlocal.BotUser(cfg.OwnPath()), cfg.Credentials(), searchPath)
 }
 
-// RunRestoreAs is [RunAs] for `adfbot restore`: root makes a missing pause directory where the bot's user may not.
-func RunRestoreAs(cfg *config.Config, searchPath string) string {
-	if _, err := os.Stat(cfg.PauseDir); errors.Is(err, fs.ErrNotExist) && byRoot(cfg, pause.ErrNoDir) && cfg.Credentials() == "" {
+// RunRestoreAs is [RunAs] for restore after an error. Root makes a directory that is missing and that the bot's user may not make.
+func RunRestoreAs(cfg *config.Config, searchPath string, err error) string {
+	if byRoot(cfg, err) && cfg.Credentials() == "" {
 		return hostlocal.Account{}.RunAs(searchPath)
 	}
 	return RunAs(cfg, searchPath)

@@ -97,9 +97,10 @@ func TestAdviseRestoreNamesWhoMayMakeTheDirectory(t *testing.T) {
 		require.True(t, strings.HasSuffix(said.Error(), c.want), said)
 	}
 	require.NoError(t, os.Chown(dir+"/lib", 65534, 65534)) // nobody has a name
-	for pauseDir, want := range map[string]string{"/opt/pause": "sudo ", "/lib/pause": RunAs(cfg, bin), "/lib": RunAs(cfg, bin)} {
+	for pauseDir, want := range map[string]string{"/opt/pause": "sudo ", "/lib/pause": RunAs(cfg, bin)} {
 		cfg.PauseDir = dir + pauseDir
-		require.Equal(t, want, RunRestoreAs(cfg, bin), pauseDir)
+		require.Equal(t, want, RunRestoreAs(cfg, bin, pause.ErrNoDir), pauseDir)
+		require.Equal(t, RunAs(cfg, bin), RunRestoreAs(cfg, bin, pause.ErrNoSentinel), pauseDir)
 	}
 }
 

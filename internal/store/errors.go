@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io/fs"
 	"syscall"
+
+	"github.com/terraphim/adfbot/pause"
 )
 
 // Errors for [errors.Is].
@@ -81,6 +83,9 @@ func Unusable(path, advice string, err error) error {
 	case advice != "":
 	case errors.Is(err, fs.ErrPermission):
 		advice = "this user may not do that: see `adfbot check`"
+		if closed := pause.Closed(path); closed != nil {
+			advice = closed.Error()
+		}
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
 		advice = "the disk is full: make room, or remove files where only inodes ran out (`df`, `df -i`)"
 	case errors.Is(err, syscall.EFBIG):

@@ -18,6 +18,7 @@ import (
 
 	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/internal/config"
+	"github.com/terraphim/adfbot/pause"
 )
 
 // Limits of what a client may take. readTimeout is for a whole request, from its first byte.
@@ -251,7 +252,7 @@ func (s *Server) whoListens(addr string) string {
 			return fmt.Sprintf("this daemon itself listens on %s, and a reload opens the new address before it closes the old one: restart it", own)
 		}
 	}
-	return "another process listens there; `ss -ltnp` shows which"
+	return "another process listens there; `ss -ltnp` shows root which"
 }
 
 func (s *Server) run(l *listener) {
@@ -270,6 +271,8 @@ func listenUnix(path string) (net.Listener, error) {
 	info, err := os.Lstat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
+	case err != nil && pause.Closed(path) != nil:
+		return nil, fmt.Errorf("%w: %w", err, pause.Closed(path))
 	case err != nil:
 		return nil, err
 	case info.Mode().Type() != fs.ModeSocket:
@@ -289,7 +292,7 @@ func listenUnix(path string) (net.Listener, error) {
 	}
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path})
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%w: the directory is missing: %s", err, bot.MakeSocketDir(filepath.Dir(path)))
+		return nil, fmt.Errorf("%w: the directory is missing: %s", err, bot.MakeSocketDir(filepath.Dir(path), os.Getenv("XDG_RUNTIME_DIR")))
 	}
 	if err != nil {
 		return nil, err
