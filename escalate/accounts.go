@@ -171,7 +171,7 @@ func (r *Reconciler) listIssues(ctx context.Context, repo tracker.Repo, login st
 func (r *Reconciler) relocate(ctx context.Context, c *sweepCache, incidents []incident.Incident) error {
 	var errs []error
 	for n, i := range incidents {
-		from, to := i.Issue.Repo, r.opt.Target(i.Project).Repo
+		from, to := i.Issue.Repo, r.configuredRepo(i)
 		if i.Issue.IsZero() {
 			from = i.Target
 		}

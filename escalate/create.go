@@ -31,7 +31,7 @@ func (r *Reconciler) create(ctx context.Context, s *step) (progress, error) {
 			return r.adoptIssue(ctx, s, found)
 		}
 		// It is not there. Only now may another repository be taken, where the configuration has changed and names one.
-		if now := r.opt.Target(i.Project).Repo; now.Owner != "" && now.Name != "" {
+		if now := r.configuredRepo(i); now.Owner != "" && now.Name != "" {
 			repo = now
 		}
 		if r.opt.Fleet == nil {

@@ -19,6 +19,7 @@ import (
 
 // Target is where a project's issues go, and with what.
 type Target struct {
+	Default   bool // the configuration does not name the project
 	Repo      tracker.Repo
 	Labels    []string // names
 	Assignees []string // logins

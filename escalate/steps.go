@@ -252,7 +252,16 @@ func (r *Reconciler) targetRepo(i incident.Incident) tracker.Repo {
 	case i.Target != tracker.Repo{}:
 		return i.Target
 	}
-	return r.opt.Target(i.Project).Repo
+	return r.configuredRepo(i)
+}
+
+// configuredRepo is where an incident's issue is to go.
+func (r *Reconciler) configuredRepo(i incident.Incident) tracker.Repo {
+	t := r.opt.Target(i.Project)
+	if t.Default && i.Repo.Server == r.opt.Server && i.Repo.Owner != "" && i.Repo.Name != "" {
+		return i.Repo
+	}
+	return t.Repo
 }
 
 // saveReason saves why something is pending, if that is news; "" means that nothing is wrong any more.

@@ -198,7 +198,7 @@ func (r *Reconciler) repos(ctx context.Context, project string) ([]tracker.Repo,
 		add(i.Issue.Repo)
 		add(i.Target)
 		if i.Issue.IsZero() {
-			add(r.opt.Target(i.Project).Repo)
+			add(r.configuredRepo(i))
 		}
 	}
 	return out, nil

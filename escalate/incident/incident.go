@@ -111,6 +111,10 @@ type Incident struct {
 
 	Target tracker.Repo `json:"Target,omitzero"` // repository of an outstanding attempt; zero if none is outstanding
 
+	// Repo is where the issue was to go by the configuration of whoever opened the incident; zero: that did not name the project. Another process
+	// may run with an earlier configuration, or with a later one that has left the project out.
+	Repo tracker.Repo `json:"repo,omitzero"`
+
 	Create  Attempt   `json:"Create,omitzero"`  // of the issue
 	Tries   int       `json:"Tries,omitzero"`   // consecutive failed attempts of whatever is pending in Gitea
 	NextTry time.Time `json:"NextTry,omitzero"` // not before

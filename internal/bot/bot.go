@@ -279,10 +279,12 @@ func (b *Bot) options() escalate.Options {
 			Describe: func(ctx context.Context, project string) (string, error) { return b.Describe(ctx, project) }, // b.Reader needs the reconciler
 		},
 		Target: func(project string) escalate.Target {
+			_, known := c.Project(project)
 			p := c.ProjectOrDefault(project) // it may leave the configuration while its incident is open
 			return escalate.Target{
-				Repo:   tracker.Repo{Server: c.Gitea.URL, Owner: p.Owner, Name: p.Repo},
-				Labels: p.Labels, Assignees: p.Assignees,
+				Default: !known,
+				Repo:    tracker.Repo{Server: c.Gitea.URL, Owner: p.Owner, Name: p.Repo},
+				Labels:  p.Labels, Assignees: p.Assignees,
 				Workflow: tracker.Workflow{Repo: p.Actions.Path(), File: p.Actions.Workflow, Disable: p.Actions.Disable},
 			}
 		},

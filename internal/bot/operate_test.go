@@ -248,6 +248,28 @@ func TestResumeWithoutFlag(t *testing.T) {
 	require.Len(t, w.issues("closed"), 1)
 }
 
+// Who may not read the token leaves the issue to the daemon. If that has not read the configuration again since the project was added, or the
+// project has left it meanwhile, the issue still goes to the project's repository: others may not be meant to read it.
+func TestIssueOfProjectThatTheDaemonDoesNotKnow(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.Gitea.AddRepo("terraphim", "twins")
+	for _, project := range []string{"twins-a", "twins-b"} {
+		daemon := w.yaml
+		w.change("projects:\n", "projects:\n  - id: "+project+"\n    repo: twins\n")
+		w.vars["BOT_TOKEN"] = ""
+		require.Empty(t, w.fail(project, 3).Incident.Issue)
+		w.vars["BOT_TOKEN"] = token
+		w.configure(daemon)
+		w.sweepWell()
+		require.Empty(t, w.issues("all"))
+		require.Contains(t, w.Issues("terraphim/twins", "open")[0].Title, project)
+		w.Remove(w.flag(project))
+		w.sweepWell()
+		require.Empty(t, w.Issues("terraphim/twins", "open"))
+	}
+}
+
 // A project that left the configuration is known while it is paused.
 func TestRemovedProjectWhilePaused(t *testing.T) {
 	t.Parallel()

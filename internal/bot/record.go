@@ -269,7 +269,11 @@ func (b *Bot) limits(project string) store.Limits { return limits(b.cfg, project
 
 func limits(cfg *config.Config, project, host string) store.Limits {
 	p := cfg.ProjectOrDefault(project)
-	return store.Limits{Threshold: p.Threshold, Resume: p.ResumeThreshold, Instance: cfg.Instance, Host: host}
+	l := store.Limits{Threshold: p.Threshold, Resume: p.ResumeThreshold, Instance: cfg.Instance, Host: host}
+	if _, known := cfg.Project(project); known {
+		l.Repo = tracker.Repo{Server: cfg.Gitea.URL, Owner: p.Owner, Name: p.Repo}
+	}
+	return l
 }
 
 // OutcomeOf returns the outcome that an exit code has for a project.

@@ -144,7 +144,7 @@ const EvidenceRuns = 10
 // results before this one, the newest first. A project that was paused before its result could be stored has been since then.
 func NewIncident(r Result, l Limits, a Answer, history []HistoryRun, now time.Time) incident.Incident {
 	i := incident.Incident{
-		Project: r.Project, Agent: r.Agent, Opened: now.UTC(), Failures: a.Failures, Threshold: a.Threshold, Host: r.Host, Instance: l.Instance,
+		Project: r.Project, Agent: r.Agent, Opened: now.UTC(), Failures: a.Failures, Threshold: a.Threshold, Host: r.Host, Instance: l.Instance, Repo: l.Repo,
 		FlagWritten: l.FlagWritten, Class: r.Class,
 	}
 	if !l.FlagWritten.IsZero() {

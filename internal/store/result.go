@@ -142,8 +142,9 @@ func (r Result) Bounded(now time.Time) Result {
 type Limits struct {
 	Threshold int
 	Resume    int
-	Instance  string // for the incident
-	Host      string // of this process, for a result that names none
+	Instance  string       // for the incident
+	Repo      tracker.Repo // for the incident; zero: the configuration does not name the project
+	Host      string       // of this process, for a result that names none
 
 	// Of a result from the spool, if the project was paused by a flag because of it or a later one.
 	Paused      bool      // because of this one: as a failure it trips the breaker, whatever the threshold

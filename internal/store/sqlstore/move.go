@@ -52,7 +52,7 @@ func moveIncidents(ctx context.Context, tx Tx, from, to string) error {
 	moving := append(incidents, silent...)
 	for n := range moving {
 		i := &moving[n]
-		i.Target = moved(i.Target, from, to)
+		i.Target, i.Repo = moved(i.Target, from, to), moved(i.Repo, from, to)
 		i.Issue = movedRef(i.Issue, from, to)
 		for lost := range i.Lost {
 			i.Lost[lost] = movedRef(i.Lost[lost], from, to)

@@ -87,7 +87,7 @@ func testMoveIncidents(t *testing.T, s *state) {
 	require.True(t, s.resume("odilo", first.ID, noon))
 	i := s.trip("odilo")
 	must(s.Change(t.Context(), i.ID, func(i *incident.Incident) {
-		i.Issue, i.Target, i.Lost = issue(server, 3), repo, []tracker.IssueRef{issue(server, 2)}
+		i.Issue, i.Target, i.Repo, i.Lost = issue(server, 3), repo, repo, []tracker.IssueRef{issue(server, 2)}
 	}))(t)
 	elsewhere := s.trip("atlas")
 	must(s.Change(t.Context(), elsewhere.ID, func(i *incident.Incident) { i.Issue = issue("https://third.example.org", 5) }))(t)
@@ -98,6 +98,7 @@ func testMoveIncidents(t *testing.T, s *state) {
 	got := s.incident(i.ID)
 	require.Equal(t, issue(newServer, 3), got.Issue)
 	require.Equal(t, newServer, got.Target.Server)
+	require.Equal(t, newServer, got.Repo.Server)
 	require.Equal(t, []tracker.IssueRef{issue(newServer, 2)}, got.Lost)
 	require.Equal(t, issue(newServer, 1), must(s.Evidence(t.Context(), i.ID))(t).Earlier[0].Issue)
 	require.Equal(t, issue(newServer, 1), s.incident(first.ID).Issue, "ended ones too: their issues may be reopened")
