@@ -513,9 +513,15 @@ func (a *app) check(ctx context.Context, offline, asJSON bool) error {
 // addBots adds to the findings of root, who checks with what systemd hands to the daemon, what is wrong for the bot's user alone: the daemon
 // gets no more than that from root, and reads and writes everything else itself.
 func (a *app) addBots(ctx context.Context, cfg *config.Config, found []bot.Finding) []bot.Finding {
-	owner := hostlocal.BotUser(cfg.OwnPath())
-	if os.Geteuid() != 0 || owner.UID == 0 || cfg.TokenCredentials() == "" || a.getenv("CREDENTIALS_DIRECTORY") == "" {
+	if os.Geteuid() != 0 || cfg.TokenCredentials() == "" || a.getenv("CREDENTIALS_DIRECTORY") == "" {
 		return found
+	}
+	owner := hostlocal.BotUser(cfg.OwnPath())
+	if owner.UID == 0 { // root has restored the state, or mounted a new disk; or the bot is root
+		owner = hostlocal.Owner(cfg.PauseDir)
+		if owner.UID == 0 || owner.IsPerson() {
+			return found
+		}
 	}
 	path, err := filepath.Abs(cfg.Path)
 	if err != nil {

@@ -552,6 +552,20 @@ func TestCheckByRootWithCredentials(t *testing.T) {
 	out, _, _ = s.run(0, "check", "--json")
 	require.Contains(t, out, "cannot read it: it belongs to uid 0")
 
+	// What root has restored, or a new disk, belongs to root, and the flags show who the bot's user is.
+	const service = 971
+	require.NoError(t, os.Chown(s.path("pause"), service, service))
+	require.NoError(t, os.Chown(s.path("state"), 0, 0))
+	for _, dir := range []string{"with the state", "new"} {
+		out, _, code = s.run(0, "check")
+		require.Equal(t, 1, code, dir)
+		require.Regexp(t, `FAIL  state      `+s.path("state")+`.*#971 may not write it`, out, dir)
+		require.NotContains(t, out, "ok    state ", dir)
+		require.NoError(t, os.RemoveAll(s.path("state")))
+		require.NoError(t, os.Mkdir(s.path("state"), 0o755))
+	}
+	require.NoError(t, os.Chown(s.path("state"), daemonUser, daemonUser))
+
 	require.NoError(t, os.Chmod(s.path("config.yaml"), 0o600))
 	out, _, code = s.run(0, "check")
 	require.Equal(t, 1, code)
