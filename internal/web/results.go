@@ -32,7 +32,15 @@ const (
 	storeWait = 12 * time.Second
 )
 
-var errHangs = errors.New("the pause directory or the state does not answer: check whether a file system hangs")
+var errHangs = errors.New("the pause directory or the state does not answer")
+
+// whatHangs says what to check when the pause directory or the state does not answer.
+func whatHangs(cfg *config.Config) string {
+	if cfg.Shared() {
+		return "check whether the database of the state or a file system hangs"
+	}
+	return "check whether a file system hangs"
+}
 
 var resultFields = []string{"project", "agent", "outcome", "exit_code", "signal", "detail", "run_id", "started", "finished", "host", "output", "started_at", "finished_at"}
 
@@ -102,7 +110,7 @@ func (s *Server) follow(ctx context.Context, r *request, out bot.Recorded) bot.R
 	return out
 }
 
-// within calls f, and returns errHangs if that takes longer than wait. f goes on then, since nothing ends a system call on a file
+// within calls f, and returns [errHangs] if that takes longer than wait. f goes on then, since nothing ends a system call on a file
 // system that hangs.
 func within[T any](r *request, wait time.Duration, f func() (T, error)) (v T, err error) {
 	type end struct {
@@ -130,7 +138,7 @@ func within[T any](r *request, wait time.Duration, f func() (T, error)) (v T, er
 		}
 		return e.v, e.err
 	case <-timeout.C:
-		return v, errHangs
+		return v, fmt.Errorf("%w: %s", errHangs, whatHangs(r.cfg))
 	}
 }
 
