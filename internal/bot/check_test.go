@@ -125,7 +125,7 @@ func TestCheckFindings(t *testing.T) {
 		"a token without read:user": {func(w *world) {
 			w.Gitea.RevokeToken(token)
 			w.Gitea.AddToken(testworld.Bot, token, "write:issue")
-		}, "account", bot.Fail, []string{"give it the scope read:user, or set gitea.login"}},
+		}, "account", bot.Fail, []string{"make one with the scope read:user too, or set gitea.login"}},
 		"a disabled account": {func(w *world) { w.disabled() },
 			"account", bot.Fail, []string{"prohibited from signing in", "let its administrator activate it"}},
 		"a disabled account with gitea.login": {func(w *world) { w.disabled(); w.change("  repo:", "  login: adf-bot\n  repo:") },
@@ -310,7 +310,7 @@ func TestCheckFindings(t *testing.T) {
 			w.Cleanup(func() { _ = l.Close() })
 			go closeAll(l)
 			w.change("projects:", "http:\n  listen: "+l.Addr().String()+"\nprojects:")
-		}, "http", bot.Fail, []string{"http.listen: ", "address already in use, and it is not adfbot: `ss -ltnp` shows the process"}},
+		}, "http", bot.Fail, []string{"http.listen: ", "address already in use, and it is not adfbot: `ss -ltnp`, run as root, shows the process"}},
 		"an address of another machine": {func(w *world) {
 			require.NoError(w, os.WriteFile(w.Dir+"/http-token", []byte("one-token-for-everything"), 0o600))
 			w.change("projects:", "http:\n  listen: 192.0.2.1:9753\n  token_file: DIR/http-token\nprojects:")

@@ -89,7 +89,7 @@ func (c *checker) listen(ctx context.Context, addr string) {
 		_ = l.Close()
 	case errors.Is(err, syscall.EADDRINUSE):
 		if !daemonAnswers(ctx, "tcp", addr) {
-			c.add(Fail, "http", "http.listen: %v, and it is not adfbot: `ss -ltnp` shows the process; end it, or set another port", err)
+			c.add(Fail, "http", "http.listen: %v, and it is not adfbot: `ss -ltnp`, run as root, shows the process; end it, or set another port", err)
 		}
 	case errors.Is(err, fs.ErrPermission):
 		if !daemonAnswers(ctx, "tcp", addr) { // whose unit may do more than this user

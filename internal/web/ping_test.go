@@ -406,7 +406,7 @@ func TestPingTooManyStarts(t *testing.T) {
 	}
 	a := s.get(odiloPing + "/start")
 	require.Equal(t, http.StatusTooManyRequests, a.StatusCode)
-	require.Contains(t, a.body, "100 runs of the project have begun and no result of them was reported: ")
+	require.Contains(t, a.body, "100 runs of the project have begun and no result of them was reported: report how each run ends, with the rid of its start; hung_after makes failures of")
 	s.pinged(odiloPing, "")
 }
 
