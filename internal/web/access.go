@@ -81,6 +81,9 @@ func (c caller) notAllowed(fix string) error {
 }
 
 func (c caller) mayOnly() string {
+	if len(c.entries) == 0 {
+		return c.name + " may not do that"
+	}
 	return fmt.Sprintf("%s may report for %s and ask about it, and nothing else", c.name, some(c.entries))
 }
 
@@ -202,12 +205,16 @@ func (r *request) refuse(w http.ResponseWriter, level access) error {
 		return refused(http.StatusNotFound, "No webhook", "this bot takes no events: set http.webhook_secret_file and reload it")
 	case r.socket && !r.caller.known:
 		return refused(http.StatusForbidden, "Unknown user", "the operating system did not report whose connection this is")
+	case r.socket && (level == accessAdmin || level == accessPublic):
+		return refused(http.StatusForbidden, "Not allowed", "%s: use the socket as the bot's user or root%s", r.caller.mayOnly(), r.orOverTCP())
 	case r.socket && len(r.caller.entries) == 0:
 		return refused(http.StatusForbidden, "Not allowed",
 			"%s may not report for any project: add the user to projects[].users in the bot's configuration and reload it", r.caller.name)
 	case level == accessPublic && isLogin(r.Request) && r.caller.known && r.keys.open(level): // a browser asks for another password after a 401 only
 		return unauthorized(w, r.caller.mayOnly()+": send that of http.token_file")
-	case r.socket, r.caller.known && r.keys.open(accessAdmin):
+	case r.socket:
+		return r.caller.notAllowed(": add the user to projects[].users of that project and reload the bot, or use the socket as the bot's user or root")
+	case r.caller.known && r.keys.open(accessAdmin):
 		return r.caller.notAllowed(": use http.token_file, or the socket as the bot's user or root")
 	case r.isUnknownHost(level) && !r.keys.open(level): // on loopback, so it is the name
 		return r.refuseHost("")
@@ -218,6 +225,14 @@ func (r *request) refuse(w http.ResponseWriter, level access) error {
 			"without http.token_file only health, metrics, page and gate are served over TCP: set it and reload the bot, or use http.socket")
 	}
 	return unauthorized(w, "send "+r.tokenFor(level)+": Authorization: Bearer TOKEN"+r.hostsHint(level))
+}
+
+// orOverTCP names what gives every right elsewhere: at the socket, a token is not looked at.
+func (r *request) orOverTCP() string {
+	if r.keys.open(accessAdmin) {
+		return ", or the token of http.token_file over TCP"
+	}
+	return ""
 }
 
 // isUnknownHost reports whether a request would be answered without a token if its Host named this machine.
