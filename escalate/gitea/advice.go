@@ -56,6 +56,8 @@ func adviseConnection(base string, err error) string {
 		return adviseName(name)
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
 		return adviseExpired(err, invalid.Cert)
+	case errors.As(err, &invalid):
+		return "make another certificate for the server, or for its authority: this one may not be used so"
 	case errors.As(err, &noTLS), strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"):
 		return "the server does not speak TLS at this port: correct gitea.url, or the port in it"
 	case errors.As(err, &network) && network.Op == "remote error": // an alert of TLS, whose type is not exported

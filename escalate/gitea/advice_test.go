@@ -306,6 +306,8 @@ func TestAdviceOfConnection(t *testing.T) {
 			"the server's certificate is for git.example.org, git: use one of these names in gitea.url, or make one that names 127.0.0.1"},
 		"a certificate that is over": {func(c *x509.Certificate) { c.NotAfter = time.Now().Add(-time.Minute) }, true,
 			"renew the server's certificate, unless this machine's clock is wrong"},
+		"a certificate for clients": {func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth} }, true,
+			"incompatible key usage: make another certificate for the server, or for its authority: this one may not be used so"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			cert := certificate(t, tt.change)
