@@ -304,6 +304,19 @@ func TestCheckFindings(t *testing.T) {
 			go closeAll(l)
 			w.change("projects:", "http:\n  socket: DIR/s\nprojects:")
 		}, "http", bot.Fail, []string{"http.socket: ", "is in use by another process, which is not adfbot"}},
+		"a socket of a program that is stopped": {func(w *world) {
+			l, err := net.Listen("unix", w.Dir+"/s")
+			require.NoError(w, err)
+			w.Cleanup(func() { _ = l.Close() })
+			w.change("projects:", "http:\n  socket: DIR/s\nprojects:")
+		}, "http", bot.Fail, []string{"/s is in use, and nothing answers there in 3s: if the daemon was stopped or hangs, continue or restart it; else end what listens there, or set another path"}},
+		"an address of a program that is stopped": {func(w *world) {
+			l, err := net.Listen("tcp", "127.0.0.1:0")
+			require.NoError(w, err)
+			w.Cleanup(func() { _ = l.Close() })
+			w.change("projects:", "http:\n  listen: "+l.Addr().String()+"\nprojects:")
+		}, "http", bot.Fail, []string{"address already in use, and nothing answers there in 3s: if the daemon was stopped or hangs, continue or restart it; else end what listens there " +
+			"(`ss -ltnp`, run as root, shows it), or set another port"}},
 		"an address of another program": {func(w *world) {
 			l, err := net.Listen("tcp", "127.0.0.1:0")
 			require.NoError(w, err)
