@@ -286,8 +286,13 @@ func TestLostResult(t *testing.T) {
 	require.NoError(t, os.RemoveAll(s.path("state/adfbot.db.d/spool")))
 	require.NoError(t, os.WriteFile(s.path("state/adfbot.db.d/spool"), nil, 0o600))
 	a := s.post("/api/v1/results", `{"project":"odilo","exit_code":1}`, as(adminToken))
-	require.Contains(t, s.problem(a, 503), "NOT recorded")
+	require.Contains(t, s.problem(a, 503), "NOT recorded, send it again later")
 	require.NotEmpty(t, a.Header.Get("Retry-After"))
+	c, _ := clientOf(t, s.socket(4711))
+	said := c.Report(t.Context(), resultOf("odilo", "one")).Messages
+	require.Contains(t, said[0], "NOT recorded")
+	require.NotContains(t, said[0], "send it again")
+	require.Contains(t, said[1], "do not record it again")
 }
 
 func FuzzResults(f *testing.F) {
