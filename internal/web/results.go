@@ -167,11 +167,7 @@ func (s *Server) keep(ctx context.Context, w http.ResponseWriter, r *request, re
 		err = errors.Join(cause, err)
 		s.log.Error("a result could be neither recorded nor spooled", "project", res.Project, "agent", res.Agent, "run_id", kept.RunID,
 			"outcome", res.Outcome, "err", err)
-		fix := ""
-		if !r.socket { // else exec and record keep it, and send it again by themselves
-			fix = ", send it again later"
-		}
-		return 0, nil, unavailable(w, "Not recorded", "the result is NOT recorded%s: %v", fix, err)
+		return 0, nil, unavailable(w, "Not recorded", "the result is NOT recorded%s: %v", status.SendAgain, err)
 	}
 	s.log.Error("a result is spooled", "file", kept.File, "project", res.Project, "err", cause)
 	v := status.SpooledView{Project: res.Project, Agent: res.Agent, Outcome: res.Outcome, Class: res.Class, RunID: kept.RunID, Spooled: true, Paused: status.Unknown,
