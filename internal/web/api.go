@@ -138,7 +138,9 @@ func (s *Server) postResume(w http.ResponseWriter, r *request) error {
 	host := cmp.Or(bot.HostName(r.cfg), "this machine")
 	ctx, cancel := s.detached(r.Context())
 	defer cancel()
-	done, err := within(r, s.operateWait, func() (bot.Done, error) {
+	ctx, end := context.WithTimeout(ctx, s.operateWait) // for Gitea, which says so; what does not answer after that is something else
+	defer end()
+	done, err := within(r, s.operateWait+time.Second, func() (bot.Done, error) {
 		return r.bot.ResumeBy(ctx, id, bot.Because(r.caller.name+" over HTTP on "+host, reason))
 	})
 	if err != nil {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/terraphim/adfbot/escalate/giteatest"
 	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/internal/fault"
 	"github.com/terraphim/adfbot/internal/status"
@@ -421,6 +422,22 @@ func TestTripIsAnsweredWhileThePauseDirectoryHangs(t *testing.T) {
 	goOn()
 	s.srv.current.uses.Wait()
 	require.FileExists(t, s.path("pause/odilo"))
+}
+
+// Gitea may take as long as gitea.timeout for each request. It is not taken for the pause directory then.
+func TestResumeIsAnsweredWhileGiteaHangs(t *testing.T) {
+	t.Parallel()
+	s := newStation(t).described()
+	for range 3 {
+		s.fail()
+	}
+	s.gitea.Inject(giteatest.Fault{Do: giteatest.Hang()})
+	s.srv.operateWait = 2 * time.Second
+	a := s.post("/api/v1/projects/odilo/resume", `{}`, as(adminToken))
+	require.Equal(t, 200, a.StatusCode, a.body)
+	require.Contains(t, a.body, "odilo is resumed")
+	require.Contains(t, a.body, "gitea: ")
+	require.NoFileExists(t, s.path("pause/odilo"))
 }
 
 func TestPauseAndResumeAreAnsweredWhileThePauseDirectoryHangs(t *testing.T) {
