@@ -52,3 +52,6 @@ func (m *Memory) Restore(b *Memory) {
 func (r *Reconciler) ForgetLabels(ctx context.Context, repo tracker.Repo) error {
 	return r.forgetLabels(ctx, r.visitCache(), repo)
 }
+
+// AdviseTest is what a test says of a request that failed.
+func AdviseTest(err error) error { return adviseTest(err) }

@@ -120,6 +120,8 @@ func adviseTest(err error) error {
 	fix := te.Fix()
 	if now, retried := strings.CutSuffix(fix, "this is retried automatically"); retried {
 		te.Advice = now + "then test again"
+	} else if before, when, ok := strings.Cut(fix, "adfbot goes on by itself when"); ok {
+		te.Advice = before + "test again when" + when
 	}
 	switch {
 	case fix != "":

@@ -10,10 +10,12 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/terraphim/adfbot/escalate"
+	"github.com/terraphim/adfbot/escalate/gitea"
 	"github.com/terraphim/adfbot/escalate/giteatest"
 	"github.com/terraphim/adfbot/escalate/issuetext"
 	"github.com/terraphim/adfbot/escalate/tracker"
@@ -257,6 +259,14 @@ func TestTestIssueWithoutAccess(t *testing.T) {
 		require.Contains(w, failures[0], "permission denied")
 		require.Empty(w, w.Gitea.Requests())
 	})
+}
+
+// Whoever tests may wait for Gitea in vain: nobody tests again for them.
+func TestAdviceOfTestGoesOnByItself(t *testing.T) {
+	g := gitea.New(gitea.Options{URL: "http://127.0.0.1:1", Tokens: gitea.StaticToken("t"), Timeout: 5 * time.Second})
+	_, err := g.Version(t.Context())
+	require.ErrorContains(t, err, "adfbot goes on by itself when Gitea is back")
+	require.ErrorContains(t, escalate.AdviseTest(err), "correct gitea.url if it is wrong; else test again when Gitea is back")
 }
 
 // What the fake does, a real Gitea does.

@@ -55,7 +55,9 @@ func adviseConnection(base string, err error) string {
 	case errors.As(err, &name):
 		return adviseName(name)
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
-		return "renew the server's certificate, unless this machine's clock is wrong"
+		return adviseExpired(err, invalid.Cert)
+	case errors.As(err, &invalid):
+		return "make another certificate for the server, or for its authority: this one may not be used so"
 	case errors.As(err, &noTLS), strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"):
 		return "the server does not speak TLS at this port: correct gitea.url, or the port in it"
 	case errors.As(err, &network) && network.Op == "remote error": // an alert of TLS, whose type is not exported
@@ -159,6 +161,16 @@ func adviseAlert(base, alert string) string {
 	return "the server refuses the TLS connection, perhaps because it wants a client certificate, which adfbot cannot send: let it accept connections without one"
 }
 
+// adviseExpired is for a certificate that is over, which may be the server's or that of an authority.
+func adviseExpired(err error, over *x509.Certificate) string {
+	var chain *tls.CertificateVerificationError
+	if errors.As(err, &chain) && len(chain.UnverifiedCertificates) > 0 && !over.Equal(chain.UnverifiedCertificates[0]) {
+		return fmt.Sprintf("that is the certificate of the authority %q: renew it, and replace it in gitea.ca_file, or in what the server sends, unless this machine's clock is wrong",
+			cmp.Or(over.Subject.CommonName, over.Subject.String()))
+	}
+	return "renew the server's certificate, unless this machine's clock is wrong"
+}
+
 func adviseName(e x509.HostnameError) string {
 	names := append([]string{}, e.Certificate.DNSNames...)
 	for _, ip := range e.Certificate.IPAddresses {
@@ -244,6 +256,9 @@ func isEncoded(resp *http.Response, err error) bool {
 	return encoding != "" && encoding != "identity" && (isSyntaxError(err) || isTypeError(err))
 }
 
+// putToken says what to do with a new token. What systemd has given to a daemon stays the same until that is restarted.
+const putToken = "put it where gitea.token_file or gitea.token_env points; restart a daemon that has it from LoadCredential= or the environment"
+
 var requiredScope = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`required=\[([a-z:]+)`) })
 
 // adviseRefusal is for Gitea's own words about a token or a right.
@@ -254,13 +269,13 @@ func adviseRefusal(r request, message string) string {
 	}
 	if m := requiredScope().FindStringSubmatch(message); m != nil {
 		scope := strings.Replace(m[1], "read:issue", "write:issue", 1)
-		return "make a token with the scope " + scope + " too, and put it where gitea.token_file or gitea.token_env points"
+		return "make a token with the scope " + scope + " too, and " + putToken
 	}
 	for words, advice := range map[string]string{
 		"rate limit":                 "what stands in front of Gitea limits requests: raise the limit for the bot; this is retried automatically",
 		"token is required":          "Gitea got no token: let the proxy in front of it pass on the header Authorization",
 		"Only signed in user":        "Gitea got no token: let the proxy in front of it pass on the header Authorization",
-		"is limited to public":       "make a token that is not limited to public repositories, and put it where gitea.token_file or gitea.token_env points",
+		"is limited to public":       "make a token that is not limited to public repositories, and " + putToken,
 		"prohibited from signing in": "the token's account is disabled in Gitea: let its administrator activate it and allow it to sign in",
 		"must change your password": "sign in to Gitea as the token's account, and change its password; where it can't sign in, as an account of the type bot, " +
 			"run on the server: gitea admin user must-change-password --unset and its login",

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -100,7 +101,7 @@ func TestAdviceOfAnswer(t *testing.T) {
 		"a dropped Authorization header":   {list, 401, "application/json", `{"message":"token is required"}`, "", "Gitea got no token: let the proxy in front of it pass on the header Authorization", "revoked"},
 		"sign-in required, no header":      {version, 403, "application/json", `{"message":"Only signed in user is allowed to call APIs."}`, "", "Gitea got no token", "write:issue"},
 		"a wrong token":                    {list, 401, "application/json", `{"message":"invalid username, password or token"}`, "", "make a new one in Gitea", ""},
-		"a scope that is missing":          {list, 403, "application/json", `{"message":"token does not have at least one of required scope(s), required=[read:issue], token scope=read:user"}`, "", "make a token with the scope write:issue too, and put it where gitea.token_file or gitea.token_env points", "access"},
+		"a scope that is missing":          {list, 403, "application/json", `{"message":"token does not have at least one of required scope(s), required=[read:issue], token scope=read:user"}`, "", "make a token with the scope write:issue too, and put it where gitea.token_file or gitea.token_env points; restart a daemon that has it from LoadCredential= or the environment", "access"},
 		"another scope":                    {version, 403, "application/json", `{"message":"token does not have at least one of required scope(s), required=[read:user], token scope=write:issue"}`, "", "make a token with the scope read:user too", "access"},
 		"the account's rights":             {label, 403, "application/json", `{"message":"user should have a permission to write to a repo"}`, "", "give the token's account write access to the repository's issues", "scope"},
 		"the account's rights, to label":   {label, 403, "application/json", `{"message":"write permission is required"}`, "", "give the token's account write access to the repository's issues", "blocked"},
@@ -110,7 +111,7 @@ func TestAdviceOfAnswer(t *testing.T) {
 		"a 403 of unknown cause":           {list, 403, "application/json", `{"message":"no"}`, "", "the token's account may not do this", ""},
 		"an account that is disabled":      {list, 403, "application/json", `{"message":"This account is prohibited from signing in, please contact your site administrator."}`, "", "the token's account is disabled in Gitea: let its administrator activate it and allow it to sign in", "access"},
 		"an account with a new password":   {list, 403, "application/json", `{"message":"You must change your password. Change it at: https://git.example.org/user/change_password"}`, "", "sign in to Gitea as the token's account, and change its password; where it can't sign in, as an account of the type bot, run on the server: gitea admin user must-change-password --unset and its login", "access"},
-		"a token for public repositories":  {list, 403, "application/json", `{"message":"token scope is limited to public issues"}`, "", "make a token that is not limited to public repositories, and put it where gitea.token_file or gitea.token_env points", "access"},
+		"a token for public repositories":  {list, 403, "application/json", `{"message":"token scope is limited to public issues"}`, "", "make a token that is not limited to public repositories, and put it where gitea.token_file or gitea.token_env points; restart a daemon that has it from LoadCredential= or the environment", "access"},
 		"an open dependency":               {closing, 412, "application/json", `{"message":"cannot close this issue or pull request because it still has open dependencies"}`, "", "close the issues that it depends on, or remove these dependencies in Gitea", ""},
 		"a limit for requests":             {label, 413, "text/html", html, "", "a proxy in front of Gitea limits the size of requests: raise the limit", ""},
 		"a proxy that takes no writes":     {label, 405, "text/html", html, "", "a proxy in front of Gitea refuses this: let requests to https://git.example.org/api/v1/ pass it", ""},
@@ -271,13 +272,22 @@ func TestAdviceOfRepeatedPage(t *testing.T) {
 // certificate is self-signed.
 func certificate(t *testing.T, change func(*x509.Certificate)) tls.Certificate {
 	t.Helper()
+	return signed(t, nil, nil, change)
+}
+
+// signed returns a certificate of an authority; nil: of its own.
+func signed(t *testing.T, by crypto.PrivateKey, authority *x509.Certificate, change func(*x509.Certificate)) tls.Certificate {
+	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	require.NoError(t, err)
 	c := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "127.0.0.1"}, NotBefore: time.Now().Add(-time.Hour),
 		NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true,
 		KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature}
 	change(c)
-	der, err := x509.CreateCertificate(rand.Reader, c, c, &key.PublicKey, key)
+	if authority == nil {
+		by, authority = key, c
+	}
+	der, err := x509.CreateCertificate(rand.Reader, c, authority, &key.PublicKey, by)
 	require.NoError(t, err)
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 }
@@ -296,6 +306,8 @@ func TestAdviceOfConnection(t *testing.T) {
 			"the server's certificate is for git.example.org, git: use one of these names in gitea.url, or make one that names 127.0.0.1"},
 		"a certificate that is over": {func(c *x509.Certificate) { c.NotAfter = time.Now().Add(-time.Minute) }, true,
 			"renew the server's certificate, unless this machine's clock is wrong"},
+		"a certificate for clients": {func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth} }, true,
+			"incompatible key usage: make another certificate for the server, or for its authority: this one may not be used so"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			cert := certificate(t, tt.change)
@@ -317,6 +329,24 @@ func TestAdviceOfConnection(t *testing.T) {
 			require.NotContains(t, err.Error(), "can't be reached")
 		})
 	}
+	t.Run("an authority's certificate that is over", func(t *testing.T) {
+		authority := certificate(t, func(c *x509.Certificate) {
+			c.Subject.CommonName, c.NotAfter = "Our Root", time.Now().Add(-time.Minute)
+		})
+		root, err := x509.ParseCertificate(authority.Certificate[0])
+		require.NoError(t, err)
+		cert := signed(t, authority.PrivateKey, root, func(c *x509.Certificate) { c.IsCA = false })
+		srv := httptest.NewUnstartedServer(http.NotFoundHandler())
+		srv.Config.ErrorLog = log.New(io.Discard, "", 0)
+		srv.TLS = &tls.Config{Certificates: []tls.Certificate{cert}}
+		srv.StartTLS()
+		defer srv.Close()
+		roots := x509.NewCertPool()
+		roots.AddCert(root)
+		_, err = New(Options{URL: srv.URL, Tokens: StaticToken("t"), Timeout: 5 * time.Second, Roots: roots}).Version(t.Context())
+		require.ErrorContains(t, err, `that is the certificate of the authority "Our Root": renew it, and replace it in gitea.ca_file, or in what the server sends`)
+		require.NotContains(t, err.Error(), "renew the server's")
+	})
 	for name, answer := range map[string]func(http.ResponseWriter, *http.Request){
 		"no answer in time":   func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() },
 		"a closed connection": func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },

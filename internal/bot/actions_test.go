@@ -673,6 +673,10 @@ func TestCheckOfWorkflows(t *testing.T) {
 	}
 	w.Gitea.SetWorkflowActive(agents, workflow, false)
 	require.Contains(t, w.finding("actions", bot.Warn), "odilo: somebody has disabled the workflow agent.yaml")
+	state := w.Read(w.Path("state/adfbot.db"))
+	w.Write(w.Path("state/adfbot.db"), "damaged")
+	require.Contains(t, w.finding("actions", bot.Warn), "odilo: the workflow agent.yaml of terraphim/agents is disabled; whether adfbot did that, and will enable it, is in the state, which was not read")
+	w.Write(w.Path("state/adfbot.db"), state)
 	w.Gitea.AddToken(testworld.Bot, token, "write:issue", "read:user", "read:repository")
 	require.Contains(t, w.finding("actions", bot.Fail), "make a token with the scope write:repository too")
 	w.change(", disable: true", "")

@@ -125,7 +125,7 @@ func TestCheckFindings(t *testing.T) {
 		"a token without read:user": {func(w *world) {
 			w.Gitea.RevokeToken(token)
 			w.Gitea.AddToken(testworld.Bot, token, "write:issue")
-		}, "account", bot.Fail, []string{"give it the scope read:user, or set gitea.login"}},
+		}, "account", bot.Fail, []string{"make one with the scope read:user too, or set gitea.login"}},
 		"a disabled account": {func(w *world) { w.disabled() },
 			"account", bot.Fail, []string{"prohibited from signing in", "let its administrator activate it"}},
 		"a disabled account with gitea.login": {func(w *world) { w.disabled(); w.change("  repo:", "  login: adf-bot\n  repo:") },
@@ -304,13 +304,26 @@ func TestCheckFindings(t *testing.T) {
 			go closeAll(l)
 			w.change("projects:", "http:\n  socket: DIR/s\nprojects:")
 		}, "http", bot.Fail, []string{"http.socket: ", "is in use by another process, which is not adfbot"}},
+		"a socket of a program that is stopped": {func(w *world) {
+			l, err := net.Listen("unix", w.Dir+"/s")
+			require.NoError(w, err)
+			w.Cleanup(func() { _ = l.Close() })
+			w.change("projects:", "http:\n  socket: DIR/s\nprojects:")
+		}, "http", bot.Fail, []string{"/s is in use, and nothing answers there in 3s: if the daemon was stopped or hangs, continue or restart it; else end what listens there, or set another path"}},
+		"an address of a program that is stopped": {func(w *world) {
+			l, err := net.Listen("tcp", "127.0.0.1:0")
+			require.NoError(w, err)
+			w.Cleanup(func() { _ = l.Close() })
+			w.change("projects:", "http:\n  listen: "+l.Addr().String()+"\nprojects:")
+		}, "http", bot.Fail, []string{"address already in use, and nothing answers there in 3s: if the daemon was stopped or hangs, continue or restart it; else end what listens there " +
+			"(`ss -ltnp`, run as root, shows it), or set another port"}},
 		"an address of another program": {func(w *world) {
 			l, err := net.Listen("tcp", "127.0.0.1:0")
 			require.NoError(w, err)
 			w.Cleanup(func() { _ = l.Close() })
 			go closeAll(l)
 			w.change("projects:", "http:\n  listen: "+l.Addr().String()+"\nprojects:")
-		}, "http", bot.Fail, []string{"http.listen: ", "address already in use, and it is not adfbot: `ss -ltnp` shows root the process"}},
+		}, "http", bot.Fail, []string{"http.listen: ", "address already in use, and it is not adfbot: `ss -ltnp`, run as root, shows the process"}},
 		"an address of another machine": {func(w *world) {
 			require.NoError(w, os.WriteFile(w.Dir+"/http-token", []byte("one-token-for-everything"), 0o600))
 			w.change("projects:", "http:\n  listen: 192.0.2.1:9753\n  token_file: DIR/http-token\nprojects:")

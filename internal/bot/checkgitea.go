@@ -55,8 +55,11 @@ func (c *checker) gitea(ctx context.Context) {
 // workflows checks whether the runs of the projects' workflows can be read, and the workflows be disabled where that is wanted.
 func (c *checker) workflows(ctx context.Context, client *gitea.Client) {
 	var disabled map[string]status.Workflow
+	known := false // by whom they are disabled
 	if c.bot != nil {
-		disabled, _ = c.bot.DisabledWorkflows(ctx)
+		var err error
+		disabled, err = c.bot.DisabledWorkflows(ctx)
+		known = err == nil
 	}
 	for _, p := range c.cfg.Projects {
 		a := p.Actions
@@ -81,6 +84,9 @@ func (c *checker) workflows(ctx context.Context, client *gitea.Client) {
 			continue
 		case c.failed("actions", err):
 			continue
+		case !active && !known:
+			c.add(Warn, "actions", "%s: the workflow %s of %s is disabled; whether adfbot did that, and will enable it, is in the state, which was not read",
+				p.ID, a.Workflow, repo)
 		case !active && disabledFor != "" && disabledFor != p.ID:
 			c.add(Warn, "actions", "%s: adfbot disabled the workflow %s of %s when %s was paused, and enables it when no project that has it is paused any more",
 				p.ID, a.Workflow, repo, disabledFor)
@@ -120,7 +126,7 @@ func (c *checker) account(ctx context.Context, client *gitea.Client) (login stri
 		c.add(OK, "account", "%s, from gitea.login; not checked, because the token lacks the scope read:user", want)
 		return want, true
 	case tracker.LacksScope(err):
-		c.add(Fail, "account", "the token may not read its own account: give it the scope read:user, or set gitea.login")
+		c.add(Fail, "account", "the token may not read its own account: make one with the scope read:user too, or set gitea.login")
 		return "", true
 	case c.failed("account", err):
 		return "", !tracker.IsStatus(err, http.StatusUnauthorized)

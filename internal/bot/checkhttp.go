@@ -89,11 +89,14 @@ func (c *checker) listen(ctx context.Context, addr string) {
 	case err == nil:
 		_ = l.Close()
 	case errors.Is(err, syscall.EADDRINUSE):
-		if !daemonAnswers(ctx, "tcp", addr) {
-			c.add(Fail, "http", "http.listen: %v, and it is not adfbot: `ss -ltnp` shows root the process; end it, or set another port", err)
+		switch yes, silent := daemonAnswers(ctx, "tcp", addr); {
+		case silent:
+			c.add(Fail, "http", "http.listen: %v, and nothing answers there in %s: %s (`ss -ltnp`, run as root, shows it), or set another port", err, daemonWait, endSilent)
+		case !yes:
+			c.add(Fail, "http", "http.listen: %v, and it is not adfbot: `ss -ltnp`, run as root, shows the process; end it, or set another port", err)
 		}
 	case errors.Is(err, fs.ErrPermission):
-		if !daemonAnswers(ctx, "tcp", addr) { // whose unit may do more than this user
+		if yes, _ := daemonAnswers(ctx, "tcp", addr); !yes { // whose unit may do more than this user
 			c.add(Fail, "http", "http.listen: %v: %s", err, PortAdvice)
 		}
 	default:
@@ -116,8 +119,14 @@ func (c *checker) socket(ctx context.Context, path string) {
 	case !missing && info.Mode().Type() != fs.ModeSocket:
 		c.add(Fail, "http", "http.socket: %s exists and is no socket: move it away, or set another path", path)
 		return
-	case !missing && daemonAnswers(ctx, "unix", path):
-		return
+	case !missing:
+		yes, silent := daemonAnswers(ctx, "unix", path)
+		if silent {
+			c.add(Fail, "http", "http.socket: %s is in use, and nothing answers there in %s: %s, or set another path", path, daemonWait, endSilent)
+		}
+		if yes || silent {
+			return
+		}
 	}
 	if conn, err := net.DialTimeout("unix", path, daemonWait); err == nil {
 		_ = conn.Close()
@@ -179,8 +188,11 @@ func letIn(dir string) string {
 
 const daemonWait = 3 * time.Second // for a daemon's answer
 
-// daemonAnswers reports whether an adfbot daemon serves at an address.
-func daemonAnswers(ctx context.Context, network, addr string) bool {
+// endSilent is for what listens and says nothing, as a daemon does in a container that is paused, or behind Ctrl-Z.
+const endSilent = "if the daemon was stopped or hangs, continue or restart it; else end what listens there"
+
+// daemonAnswers reports whether an adfbot daemon serves at an address, or something that does not answer in time.
+func daemonAnswers(ctx context.Context, network, addr string) (yes, silent bool) {
 	ctx, cancel := context.WithTimeout(ctx, daemonWait)
 	defer cancel()
 	t := &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -188,13 +200,13 @@ func daemonAnswers(ctx context.Context, network, addr string) bool {
 	}}
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://localhost/healthz", nil)
 	if err != nil {
-		return false
+		return false, false
 	}
 	res, err := t.RoundTrip(r)
 	if err != nil {
-		return false
+		return false, errors.Is(ctx.Err(), context.DeadlineExceeded)
 	}
 	defer func() { _ = res.Body.Close() }()
 	body, err := io.ReadAll(io.LimitReader(res.Body, 16))
-	return err == nil && res.StatusCode == http.StatusOK && string(body) == "ok\n"
+	return err == nil && res.StatusCode == http.StatusOK && string(body) == "ok\n", false
 }

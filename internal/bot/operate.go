@@ -145,11 +145,15 @@ func (b *Bot) Resume(ctx context.Context, project string) (Done, error) {
 // ResumeBy removes a project's flag, ends its incident or hold, and closes its issue with a comment that says "resumed
 // by" who.
 func (b *Bot) ResumeBy(ctx context.Context, project, who string) (Done, error) {
-	return b.resumeIf(ctx, project, who, func(incident.ProjectState) bool { return true })
+	asks := true
+	return b.resumeIf(ctx, project, who, anyPause, &asks)
 }
 
-// resumeIf is [Bot.ResumeBy] as long as may reports that what pauses the project is meant.
-func (b *Bot) resumeIf(ctx context.Context, project, who string, may func(incident.ProjectState) bool) (Done, error) {
+func anyPause(incident.ProjectState) bool { return true }
+
+// resumeIf is [Bot.ResumeBy] as long as may reports that what pauses the project is meant. It sets asks to false when Gitea does not answer, and
+// with false it leaves Gitea to the next sweep: the next of many projects does not wait as long again.
+func (b *Bot) resumeIf(ctx context.Context, project, who string, may func(incident.ProjectState) bool, asks *bool) (Done, error) {
 	b.takeIn(ctx)
 	stopped, err := b.rec.KeepStopped(ctx, project) // else the next sweep would have a stop pause it again
 	var resumed escalate.Resumed
@@ -186,9 +190,14 @@ func (b *Bot) resumeIf(ctx context.Context, project, who string, may func(incide
 			d.Text += "; its disabled workflow is left to the daemon"
 		}
 	default:
-		err := b.escalate(ctx, project)
-		d.addProblem(err)
-		text, err := b.enableAtOnce(ctx, project, err == nil || tracker.IsPermanent(err)) // else Gitea does not answer
+		if *asks {
+			err := b.escalate(ctx, project)
+			d.addProblem(err)
+			*asks = err == nil || tracker.IsPermanent(err) // else Gitea does not answer
+		} else if unsettled, err := b.store.Unsettled(ctx, project); err != nil || len(unsettled) > 0 {
+			d.addProblem(fmt.Errorf("%s: close its issue", project))
+		}
+		text, err := b.enableAtOnce(ctx, project, *asks)
 		d.Text += text
 		d.addProblem(err)
 	}

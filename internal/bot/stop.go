@@ -228,9 +228,10 @@ func (b *Bot) ResumeMany(ctx context.Context, m Many) (out DoneMany, err error) 
 	if err != nil && (len(ended) == 0 || !errors.As(err, &none)) {
 		return out, err
 	}
-	errs := []error{out.each(s.IDs, func(id string) (Done, error) { return b.ResumeBy(ctx, id, m.By) })}
+	asks := true
+	errs := []error{out.each(s.IDs, func(id string) (Done, error) { return b.resumeIf(ctx, id, m.By, anyPause, &asks) })}
 	if len(s.Patterns) > 0 {
-		errs = append(errs, b.resumePatterns(ctx, m, s, ended, &out))
+		errs = append(errs, b.resumePatterns(ctx, m, s, ended, asks, &out))
 	}
 	return out, errors.Join(errs...)
 }
@@ -248,7 +249,7 @@ func endedBy(s incident.Stop, names []string) bool {
 	return !slices.ContainsFunc(s.Patterns, func(pattern string) bool { return !slices.Contains(names, pattern) }) || s.All() && slices.Contains(names, incident.EveryProject)
 }
 
-func (b *Bot) resumePatterns(ctx context.Context, m Many, s config.Selected, stops []incident.Stop, out *DoneMany) error {
+func (b *Bot) resumePatterns(ctx context.Context, m Many, s config.Selected, stops []incident.Stop, asks bool, out *DoneMany) error {
 	b.takeIn(ctx)
 	all := slices.Contains(m.Names, incident.EveryProject)
 	ended, err := b.rec.EndStops(ctx, stops, all, "resumed by "+m.By)
@@ -256,11 +257,11 @@ func (b *Bot) resumePatterns(ctx context.Context, m Many, s config.Selected, sto
 		return adviseResumeMany(b.cfg, b.AdviseRestore(ctx, err))
 	}
 	resumed := ended.Resumed
-	asks := b.rec.Tracks() && b.tokenErr == nil
+	able := b.rec.Tracks() && b.tokenErr == nil
 	for _, id := range resumed {
-		_, err := b.enableAtOnce(ctx, id, asks)
+		_, err := b.enableAtOnce(ctx, id, able && asks)
 		out.addProblem(err)
-		asks = asks && (err == nil || tracker.IsPermanent(err))
+		asks = asks && (!able || err == nil || tracker.IsPermanent(err))
 	}
 	errs := []error{b.AdviseRestore(ctx, ended.Failed)}
 	states, err := b.store.ProjectStates(ctx)
@@ -277,7 +278,7 @@ func (b *Bot) resumePatterns(ctx context.Context, m Many, s config.Selected, sto
 		case state.Pause().ID == "":
 			continue
 		case meant(state):
-			done, err := b.resumeIf(ctx, id, m.By, meant) // the project may trip before that
+			done, err := b.resumeIf(ctx, id, m.By, meant, &asks) // the project may trip before that
 			if err != nil {
 				errs = append(errs, err)
 				break

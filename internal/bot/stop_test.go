@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/terraphim/adfbot/escalate/giteatest"
 	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/internal/fault"
 	"github.com/terraphim/adfbot/internal/status"
@@ -252,4 +253,27 @@ func TestResumePatternWhileTripping(t *testing.T) {
 	require.True(t, tripped)
 	require.True(t, bot.Gate(ctx, w.cfg, "twins-b").Paused)
 	require.FileExists(t, w.flag("twins-b"))
+}
+
+// Of many projects, the first one waits for a Gitea that does not answer.
+func TestResumeManyWhileGiteaDoesNotAnswer(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.fail("odilo", 3)
+	w.fail("atlas", 2)
+	w.sweepWell()
+	end := w.Gitea.Inject(giteatest.Fault{Do: giteatest.Reset()})
+	before := len(w.Gitea.Requests())
+	w.with(bot.Operate, func(b *bot.Bot) {
+		d, err := b.ResumeMany(ctx, bot.Many{Names: []string{"odilo", "atlas"}, By: "alice"})
+		require.NoError(t, err)
+		require.Equal(t, []string{"odilo", "atlas"}, d.Projects)
+		require.Contains(t, d.Problems, "atlas: close its issue")
+	})
+	for _, r := range w.Gitea.Requests()[before:] {
+		require.NotContains(t, r.Path, "/issues/2", "that of atlas")
+	}
+	end()
+	w.sweepWell()
+	require.Empty(t, w.issues("open"))
 }

@@ -21,6 +21,7 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -142,7 +143,7 @@ type refusal struct {
 }
 
 func (e *refusal) Error() string {
-	return fmt.Sprintf("the daemon refused it: %s: %s", e.title, e.detail)
+	return fmt.Sprintf("the daemon refused it: %s: %s", e.title, strings.Replace(e.detail, status.SendAgain, "", 1))
 }
 
 // temporary reports whether the daemon may accept the same result later: after a repair, or with another configuration.

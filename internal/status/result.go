@@ -47,6 +47,9 @@ type SpooledView struct {
 	Why     string `json:"why"`
 }
 
+// SendAgain is what a client is told whose result could be neither recorded nor kept. exec and record keep it themselves, and do not pass that on.
+const SendAgain = ", send it again later"
+
 // Reported is the outcome of reporting a result to the daemon.
 type Reported struct {
 	Result   *ResultView // nil if the daemon has not recorded it

@@ -77,8 +77,14 @@ func (c caller) mayEntry(name string) bool { return c.admin || slices.Contains(c
 
 // notAllowed is the refusal of a known caller.
 func (c caller) notAllowed(fix string) error {
-	return refused(http.StatusForbidden, "Not allowed", "%s may report for %s and ask about it, and nothing else%s",
-		c.name, some(c.entries), fix)
+	return refused(http.StatusForbidden, "Not allowed", "%s%s", c.mayOnly(), fix)
+}
+
+func (c caller) mayOnly() string {
+	if len(c.entries) == 0 {
+		return c.name + " may not do that"
+	}
+	return fmt.Sprintf("%s may report for %s and ask about it, and nothing else", c.name, some(c.entries))
 }
 
 // some returns the first names of a list.
@@ -152,14 +158,23 @@ func (r *request) authenticate(w http.ResponseWriter, level access) error {
 	if c.cfg = r.cfg; ok {
 		r.caller = c
 	} else if !isLogin(r.Request) || !r.permitted(level) {
-		hint := ""
-		if r.permitted(level) {
-			hint = "; none is needed here: if a proxy adds the header Authorization, let it leave that out"
-		}
-		return unauthorized(w, "the request has no valid token: send Authorization: Bearer TOKEN, with the token from "+tokenFiles(level)+
-			"; a token that was replaced there is valid after the bot's next reload, or restart where systemd provides the file"+hint)
+		return r.refuseToken(w, level)
 	}
 	return nil
+}
+
+// refuseToken returns the reason why a token is not accepted, or a login that may be for a proxy, and the fix.
+func (r *request) refuseToken(w http.ResponseWriter, level access) error {
+	const leaveOut = "; %sif a proxy adds the header Authorization, let it leave that out"
+	if r.isUnknownHost(level) && !r.keys.open(level) {
+		return r.refuseHost(fmt.Sprintf(leaveOut, ""))
+	}
+	hint := r.hostsHint(level)
+	if r.permitted(level) {
+		hint = fmt.Sprintf(leaveOut, "none is needed here: ")
+	}
+	return unauthorized(w, "the request has no valid token: send Authorization: Bearer TOKEN, with "+r.tokenFor(level)+
+		"; a token that was replaced there is valid after the bot's next reload, or restart where systemd provides the file"+hint)
 }
 
 func (r *request) permitted(level access) bool {
@@ -190,34 +205,70 @@ func (r *request) refuse(w http.ResponseWriter, level access) error {
 		return refused(http.StatusNotFound, "No webhook", "this bot takes no events: set http.webhook_secret_file and reload it")
 	case r.socket && !r.caller.known:
 		return refused(http.StatusForbidden, "Unknown user", "the operating system did not report whose connection this is")
+	case r.socket && (level == accessAdmin || level == accessPublic):
+		return refused(http.StatusForbidden, "Not allowed", "%s: use the socket as the bot's user or root%s", r.caller.mayOnly(), r.orOverTCP())
 	case r.socket && len(r.caller.entries) == 0:
 		return refused(http.StatusForbidden, "Not allowed",
 			"%s may not report for any project: add the user to projects[].users in the bot's configuration and reload it", r.caller.name)
-	case r.socket, r.caller.known:
+	case level == accessPublic && isLogin(r.Request) && r.caller.known && r.keys.open(level): // a browser asks for another password after a 401 only
+		return unauthorized(w, r.caller.mayOnly()+": send that of http.token_file")
+	case r.socket:
+		return r.caller.notAllowed(": add the user to projects[].users of that project and reload the bot, or use the socket as the bot's user or root")
+	case r.caller.known && r.keys.open(accessAdmin):
 		return r.caller.notAllowed(": use http.token_file, or the socket as the bot's user or root")
-	case !r.keys.open(level) && (level == accessPublic || level == accessGate) && hostOf(r.Host) == "": // as HTTP/1.0 allows
-		return refused(http.StatusMisdirectedRequest, "Unknown host", "this bot answers only to its own names: send the header Host, e.g. localhost")
-	case !r.keys.open(level) && (level == accessPublic || level == accessGate): // on loopback, so it is the name
-		return refused(http.StatusMisdirectedRequest, "Unknown host",
-			"this bot answers only to its own names: use an IP address, localhost or this machine's host name, or add %s to http.hosts and reload the bot",
-			quote(hostOf(r.Host)))
+	case r.isUnknownHost(level) && !r.keys.open(level): // on loopback, so it is the name
+		return r.refuseHost("")
+	case r.caller.known:
+		return r.caller.notAllowed(": set http.token_file and reload the bot, or use the socket as the bot's user or root")
 	case len(r.keys) == 0:
 		return refused(http.StatusForbidden, "No token is configured",
 			"without http.token_file only health, metrics, page and gate are served over TCP: set it and reload the bot, or use http.socket")
 	}
-	hint := ""
-	if !ownHost(r.Host, r.cfg.HTTP) {
-		hint = "; a name in http.hosts needs no token on a loopback address"
-	}
-	return unauthorized(w, "send the token from "+tokenFiles(level)+": Authorization: Bearer TOKEN"+hint)
+	return unauthorized(w, "send "+r.tokenFor(level)+": Authorization: Bearer TOKEN"+r.hostsHint(level))
 }
 
-// tokenFiles names the keys of the configuration whose tokens permit a request.
-func tokenFiles(level access) string {
-	if level == accessAdmin || level == accessPublic {
-		return "http.token_file"
+// orOverTCP names what gives every right elsewhere: at the socket, a token is not looked at.
+func (r *request) orOverTCP() string {
+	if r.keys.open(accessAdmin) {
+		return ", or the token of http.token_file over TCP"
 	}
-	return "http.token_file or from the project's token_file"
+	return ""
+}
+
+// isUnknownHost reports whether a request would be answered without a token if its Host named this machine.
+func (r *request) isUnknownHost(level access) bool {
+	return !r.socket && (level == accessPublic || level == accessGate) && r.cfg.HTTP.Loopback() && !ownHost(r.Host, r.cfg.HTTP)
+}
+
+func (r *request) refuseHost(hint string) error {
+	const title = "Unknown host"
+	if hostOf(r.Host) == "" { // as HTTP/1.0 allows
+		return refused(http.StatusMisdirectedRequest, title, "this bot answers only to its own names: send the header Host, e.g. localhost%s", hint)
+	}
+	return refused(http.StatusMisdirectedRequest, title,
+		"this bot answers only to its own names: use an IP address, localhost or this machine's host name, or add %s to http.hosts and reload the bot%s",
+		quote(hostOf(r.Host)), hint)
+}
+
+// hostsHint is for a request that needs a token because of its Host.
+func (r *request) hostsHint(level access) string {
+	if !r.isUnknownHost(level) || hostOf(r.Host) == "" {
+		return ""
+	}
+	return fmt.Sprintf("; if a proxy asks for a login in front of the bot, add %s to http.hosts instead", quote(hostOf(r.Host)))
+}
+
+// tokenFor says which tokens permit a request.
+func (r *request) tokenFor(level access) string {
+	switch {
+	case !r.keys.open(level):
+		return "the token from http.token_file, which is not set (set it and reload the bot)"
+	case level == accessAdmin || level == accessPublic:
+		return "the token from http.token_file"
+	case !r.keys.open(accessAdmin):
+		return "the token from the project's token_file"
+	}
+	return "the token from http.token_file or from the project's token_file"
 }
 
 func unauthorized(w http.ResponseWriter, detail string) error {

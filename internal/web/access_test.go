@@ -158,6 +158,50 @@ func TestForeignTokenWhereNoneIsNeeded(t *testing.T) {
 	require.NotContains(t, s.problem(s.get("/api/v1/projects", as("eyJhbGciOi.J9.x")), 401), says)
 }
 
+// A name in http.hosts opens the page and the gate alone, on a loopback address. Where there is no login in front of adfbot, it opens them to everybody.
+func TestWhereHostsHelp(t *testing.T) {
+	t.Parallel()
+	login := func(r *http.Request) { r.SetBasicAuth("alice", "her password at the proxy") }
+	s := newStation(t)
+	for _, how := range [][]asked{{}, {login}, {as("eyJhbGciOi.J9.x")}} {
+		for _, r := range everyRoute {
+			require.NotContains(t, s.problem(s.do(r.method, r.path, `{}`, append(how, host("adfbot.example.org"))...), 401), "http.hosts", r.path)
+		}
+		require.Contains(t, s.problem(s.get("/", append(how, host("adfbot.example.org"))...), 401),
+			`if a proxy asks for a login in front of the bot, add "adfbot.example.org" to http.hosts instead`)
+	}
+	s = newStation(t, "LISTEN", "0.0.0.0:0")
+	require.NotContains(t, s.problem(s.get("/", host("adfbot.example.org")), 401), "http.hosts")
+}
+
+// Nobody can send a token that is not configured.
+func TestTokenThatIsNotConfigured(t *testing.T) {
+	t.Parallel()
+	s := newStation(t, "  token_file: DIR/api-token\n", "")
+	const resume = "/api/v1/projects/odilo/resume"
+	for _, how := range [][]asked{{}, {as("eyJhbGciOi.J9.x")}} {
+		require.Contains(t, s.problem(s.post(resume, `{}`, how...), 401), "http.token_file, which is not set (set it and reload the bot)")
+	}
+	require.Contains(t, s.problem(s.post(resume, `{}`, as(odiloToken)), 403), "set http.token_file and reload the bot")
+	require.NotContains(t, s.problem(s.get("/api/v1/projects"), 401), "from http.token_file")
+	const add = `add "adfbot.example.org" to http.hosts`
+	require.Contains(t, s.problem(s.get("/", host("adfbot.example.org"), as(odiloToken)), 421), add)
+	says := s.problem(s.get("/", host("adfbot.example.org"), as("eyJhbGciOi.J9.x")), 421)
+	require.Contains(t, says, add)
+	require.Contains(t, says, "if a proxy adds the header Authorization, let it leave that out")
+}
+
+// A browser sends the password that it has until it is asked for another one.
+func TestPageWithProjectToken(t *testing.T) {
+	t.Parallel()
+	s := newStation(t)
+	login := func(r *http.Request) { r.SetBasicAuth("ops", odiloToken) }
+	a := s.get("/", host("adfbot.example.org"), login)
+	require.Contains(t, s.problem(a, 401), "the token of odilo may report for odilo and ask about it, and nothing else: send that of http.token_file")
+	require.Contains(t, a.Header.Values("WWW-Authenticate")[1], "Basic")
+	s.problem(s.get("/", host("adfbot.example.org"), as(odiloToken)), 403)
+}
+
 // unnamed asks as a client of HTTP/1.0 may: without a Host, which Go's client always sends.
 func (s *station) unnamed(path string) answered {
 	s.Helper()

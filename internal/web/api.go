@@ -138,7 +138,9 @@ func (s *Server) postResume(w http.ResponseWriter, r *request) error {
 	host := cmp.Or(bot.HostName(r.cfg), "this machine")
 	ctx, cancel := s.detached(r.Context())
 	defer cancel()
-	done, err := within(r, s.operateWait, func() (bot.Done, error) {
+	ctx, end := context.WithTimeout(ctx, s.operateWait) // for Gitea, which says so; what does not answer after that is something else
+	defer end()
+	done, err := within(r, s.operateWait+time.Second, func() (bot.Done, error) {
 		return r.bot.ResumeBy(ctx, id, bot.Because(r.caller.name+" over HTTP on "+host, reason))
 	})
 	if err != nil {
@@ -194,12 +196,12 @@ func (s *Server) getGate(w http.ResponseWriter, r *request) error {
 	return writeJSON(w, http.StatusOK, map[string]any{"project": id, "is_paused": status.No, "paused": false}) // paused: until the next release
 }
 
-// mayRun reports unknown if the pause directory does not answer in time. The read may go on after that.
+// mayRun reports unknown if the pause directory or the state does not answer in time. The read may go on after that.
 func (s *Server) mayRun(r *request, project string) bot.Verdict {
 	select {
 	case s.flagReads <- struct{}{}:
 	default:
-		return bot.Verdict{Err: errors.New("the pause directory has not answered earlier reads yet: check whether its file system hangs")}
+		return bot.Verdict{Err: fmt.Errorf("the pause directory or the state has not answered earlier reads yet: %s", whatHangs(r.cfg))}
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), gateWait)
 	defer cancel()
@@ -221,7 +223,7 @@ func (s *Server) mayRun(r *request, project string) bot.Verdict {
 	case v := <-answer:
 		return v
 	case <-ctx.Done():
-		return bot.Verdict{Err: fmt.Errorf("the pause directory did not answer in %s: check whether its file system hangs", gateWait)}
+		return bot.Verdict{Err: fmt.Errorf("the pause directory or the state did not answer in %s: %s", gateWait, whatHangs(r.cfg))}
 	}
 }
 

@@ -84,7 +84,7 @@ func (s *Server) take(w http.ResponseWriter, r *request, q *quota, n int) (give 
 	if !q.take(r.Context(), s.placeWait, payer, n) {
 		w.Header().Set("Retry-After", strconv.Itoa(int(retryAfter/time.Second)))
 		return nil, refused(http.StatusServiceUnavailable, "Too many requests at once",
-			"too many requests of %s or of all callers are in progress: try again in %s; a result's run_id makes that safe", payer, retryAfter)
+			"too many requests of %s or of all callers are in progress: try again in %s; a %s of the run makes that safe", payer, retryAfter, r.runID())
 	}
 	return func() { q.give(payer, n) }, nil
 }

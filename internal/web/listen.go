@@ -252,7 +252,7 @@ func (s *Server) whoListens(addr string) string {
 			return fmt.Sprintf("this daemon itself listens on %s, and a reload opens the new address before it closes the old one: restart it", own)
 		}
 	}
-	return "another process listens there; `ss -ltnp` shows root which"
+	return "another process listens there; `ss -ltnp`, run as root, shows which"
 }
 
 func (s *Server) run(l *listener) {

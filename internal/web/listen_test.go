@@ -426,7 +426,9 @@ func TestHangingFlagReads(t *testing.T) {
 	for range maxFlagReads {
 		s.srv.flagReads <- struct{}{}
 	}
-	require.Contains(t, s.problem(s.get("/api/v1/projects/odilo/gate"), 503), "file system hangs")
+	require.Contains(t, s.problem(s.get("/api/v1/projects/odilo/gate"), 503), "check whether a file system hangs")
+	s.srv.current.cfg.State = "postgres://adfbot@db.example.org/adfbot"
+	require.Contains(t, s.problem(s.get("/api/v1/projects/odilo/gate"), 503), "check whether the database of the state or a file system hangs")
 }
 
 func TestPanic(t *testing.T) {

@@ -95,7 +95,7 @@ func (s *Server) begin(r *request, run store.Run) error {
 	defer cancel()
 	_, err := within(r, s.storeWait, func() (struct{}, error) { return struct{}{}, r.bot.BeginReported(ctx, run) })
 	if errors.Is(err, store.ErrTooManyRuns) {
-		return refused(http.StatusTooManyRequests, "Too many runs", "%v: report how runs end, and set hung_after for those that do not report it", err)
+		return refused(http.StatusTooManyRequests, "Too many runs", "%v: report how each run ends, with the rid of its start; hung_after makes failures of those that do not report it, also of these", err)
 	}
 	if errors.Is(err, errHangs) {
 		return refused(http.StatusServiceUnavailable, "No answer", "%v", err)

@@ -208,7 +208,7 @@ func TestPingStart(t *testing.T) {
 
 	a := s.get(odiloPing + "/start?rid=" + rid)
 	require.Equal(t, http.StatusConflict, a.StatusCode)
-	require.Contains(t, a.body, "give each run a run_id of its own")
+	require.Contains(t, a.body, "give each run a rid of its own")
 	require.Zero(t, s.project("odilo").Running)
 
 	s.pinged(odiloPing+"?rid="+rid, "") // it did succeed after all
@@ -392,6 +392,7 @@ func TestPingTooFast(t *testing.T) {
 	}
 	a := s.post(odiloPing+"/fail", strings.Repeat("x", maxOutput+1))
 	require.Equal(t, http.StatusTooManyRequests, a.StatusCode, "and the output is not read")
+	require.Contains(t, a.body, "send this one again later, with a rid")
 	require.Equal(t, "1", a.Header.Get("Retry-After"))
 	require.Equal(t, 429, s.post("/api/v1/results", `{"project":"odilo"}`, as(odiloToken)).StatusCode, "it is one budget")
 	require.Equal(t, 404, s.get("/ping/wrong/odilo").StatusCode)
@@ -406,7 +407,7 @@ func TestPingTooManyStarts(t *testing.T) {
 	}
 	a := s.get(odiloPing + "/start")
 	require.Equal(t, http.StatusTooManyRequests, a.StatusCode)
-	require.Contains(t, a.body, "100 runs of the project have begun and no result of them was reported: ")
+	require.Contains(t, a.body, "100 runs of the project have begun and no result of them was reported: report how each run ends, with the rid of its start; hung_after makes failures of")
 	s.pinged(odiloPing, "")
 }
 

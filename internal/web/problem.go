@@ -89,7 +89,7 @@ func (s *Server) problemOf(w http.ResponseWriter, r *request, err error) *proble
 		return refused(http.StatusNotFound, titleUnknown, "%v", err)
 	}
 	if errors.Is(err, store.ErrConflict) {
-		return refused(http.StatusConflict, "Known run, other outcome", "%v; give each run a run_id of its own", err)
+		return refused(http.StatusConflict, "Known run, other outcome", "%v; give each run a %s of its own", err, r.runID())
 	}
 	s.log.Error("http", "method", r.Method, "path", r.logPath(r.Request), "err", err)
 	_, locked := errors.AsType[*hostlocal.LockTimeoutError](err)
@@ -105,6 +105,14 @@ func (s *Server) problemOf(w http.ResponseWriter, r *request, err error) *proble
 func unavailable(w http.ResponseWriter, title, format string, args ...any) *problem {
 	w.Header().Set("Retry-After", "30")
 	return refused(http.StatusServiceUnavailable, title, format, args...)
+}
+
+// runID is what a request calls the id of its run. The ping API ignores other parameters.
+func (r *request) runID() string {
+	if r.PathValue("key") != "" {
+		return "rid"
+	}
+	return "run_id"
 }
 
 // unknownText names only the projects that the caller may see.

@@ -158,7 +158,7 @@ func (s *Server) limitResults(w http.ResponseWriter, r *request) error {
 	case r.caller.admin:
 		return nil
 	case r.socket: // of exec and record, which keep what is refused
-		return tooManyResults(w, r.caller, s.resultRates.wait(r.caller.name, s.now()))
+		return tooManyResults(w, r, s.resultRates.wait(r.caller.name, s.now()))
 	}
 	return s.limitReports(w, r, r.body)
 }
@@ -169,14 +169,17 @@ func (s *Server) limitPings(w http.ResponseWriter, r *request) error {
 }
 
 func (s *Server) limitReports(w http.ResponseWriter, r *request, text []byte) error {
-	return tooManyResults(w, r.caller, s.resultRates.waitTurn(r.caller.name, sha256.Sum256(text), s.now()))
+	return tooManyResults(w, r, s.resultRates.waitTurn(r.caller.name, sha256.Sum256(text), s.now()))
 }
 
-func tooManyResults(w http.ResponseWriter, c caller, delay time.Duration) error {
+func tooManyResults(w http.ResponseWriter, r *request, delay time.Duration) error {
 	if delay == 0 {
 		return nil
 	}
 	w.Header().Set("Retry-After", strconv.Itoa(int((delay+time.Second-1)/time.Second)))
-	return refused(http.StatusTooManyRequests, "Too many results",
-		"%s reports more than %d results a second: send this one again later, with a run_id", c.name, resultsPerSecond)
+	fix := ""
+	if !r.socket { // else exec and record send it again by themselves
+		fix = ": send this one again later, with a " + r.runID()
+	}
+	return refused(http.StatusTooManyRequests, "Too many results", "%s reports more than %d results a second%s", r.caller.name, resultsPerSecond, fix)
 }

@@ -32,7 +32,15 @@ const (
 	storeWait = 12 * time.Second
 )
 
-var errHangs = errors.New("the pause directory or the state does not answer: check whether a file system hangs")
+var errHangs = errors.New("the pause directory or the state does not answer")
+
+// whatHangs says what to check when the pause directory or the state does not answer.
+func whatHangs(cfg *config.Config) string {
+	if cfg.Shared() {
+		return "check whether the database of the state or a file system hangs"
+	}
+	return "check whether a file system hangs"
+}
 
 var resultFields = []string{"project", "agent", "outcome", "exit_code", "signal", "detail", "run_id", "started", "finished", "host", "output", "started_at", "finished_at"}
 
@@ -102,7 +110,7 @@ func (s *Server) follow(ctx context.Context, r *request, out bot.Recorded) bot.R
 	return out
 }
 
-// within calls f, and returns errHangs if that takes longer than wait. f goes on then, since nothing ends a system call on a file
+// within calls f, and returns [errHangs] if that takes longer than wait. f goes on then, since nothing ends a system call on a file
 // system that hangs.
 func within[T any](r *request, wait time.Duration, f func() (T, error)) (v T, err error) {
 	type end struct {
@@ -130,7 +138,7 @@ func within[T any](r *request, wait time.Duration, f func() (T, error)) (v T, er
 		}
 		return e.v, e.err
 	case <-timeout.C:
-		return v, errHangs
+		return v, fmt.Errorf("%w: %s", errHangs, whatHangs(r.cfg))
 	}
 }
 
@@ -159,7 +167,7 @@ func (s *Server) keep(ctx context.Context, w http.ResponseWriter, r *request, re
 		err = errors.Join(cause, err)
 		s.log.Error("a result could be neither recorded nor spooled", "project", res.Project, "agent", res.Agent, "run_id", kept.RunID,
 			"outcome", res.Outcome, "err", err)
-		return 0, nil, unavailable(w, "Not recorded", "the result is NOT recorded, send it again later: %v", err)
+		return 0, nil, unavailable(w, "Not recorded", "the result is NOT recorded%s: %v", status.SendAgain, err)
 	}
 	s.log.Error("a result is spooled", "file", kept.File, "project", res.Project, "err", cause)
 	v := status.SpooledView{Project: res.Project, Agent: res.Agent, Outcome: res.Outcome, Class: res.Class, RunID: kept.RunID, Spooled: true, Paused: status.Unknown,

@@ -13,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/terraphim/adfbot/escalate/giteatest"
 	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/internal/fault"
 	"github.com/terraphim/adfbot/internal/status"
@@ -286,8 +287,13 @@ func TestLostResult(t *testing.T) {
 	require.NoError(t, os.RemoveAll(s.path("state/adfbot.db.d/spool")))
 	require.NoError(t, os.WriteFile(s.path("state/adfbot.db.d/spool"), nil, 0o600))
 	a := s.post("/api/v1/results", `{"project":"odilo","exit_code":1}`, as(adminToken))
-	require.Contains(t, s.problem(a, 503), "NOT recorded")
+	require.Contains(t, s.problem(a, 503), "NOT recorded, send it again later")
 	require.NotEmpty(t, a.Header.Get("Retry-After"))
+	c, _ := clientOf(t, s.socket(4711))
+	said := c.Report(t.Context(), resultOf("odilo", "one")).Messages
+	require.Contains(t, said[0], "NOT recorded")
+	require.NotContains(t, said[0], "send it again")
+	require.Contains(t, said[1], "do not record it again")
 }
 
 func FuzzResults(f *testing.F) {
@@ -416,6 +422,22 @@ func TestTripIsAnsweredWhileThePauseDirectoryHangs(t *testing.T) {
 	goOn()
 	s.srv.current.uses.Wait()
 	require.FileExists(t, s.path("pause/odilo"))
+}
+
+// Gitea may take as long as gitea.timeout for each request. It is not taken for the pause directory then.
+func TestResumeIsAnsweredWhileGiteaHangs(t *testing.T) {
+	t.Parallel()
+	s := newStation(t).described()
+	for range 3 {
+		s.fail()
+	}
+	s.gitea.Inject(giteatest.Fault{Do: giteatest.Hang()})
+	s.srv.operateWait = 2 * time.Second
+	a := s.post("/api/v1/projects/odilo/resume", `{}`, as(adminToken))
+	require.Equal(t, 200, a.StatusCode, a.body)
+	require.Contains(t, a.body, "odilo is resumed")
+	require.Contains(t, a.body, "gitea: ")
+	require.NoFileExists(t, s.path("pause/odilo"))
 }
 
 func TestPauseAndResumeAreAnsweredWhileThePauseDirectoryHangs(t *testing.T) {

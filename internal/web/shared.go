@@ -51,7 +51,7 @@ func (s *Server) shared(c class, wait time.Duration, h handler) handler {
 			l.mu.Lock()
 			one.waiting--
 			l.mu.Unlock()
-			return noAnswer(wait)
+			return noAnswer(r, wait)
 		}
 		if one.err != nil {
 			return one.err
@@ -63,9 +63,9 @@ func (s *Server) shared(c class, wait time.Duration, h handler) handler {
 	}
 }
 
-func noAnswer(wait time.Duration) error {
+func noAnswer(r *request, wait time.Duration) error {
 	return refused(http.StatusServiceUnavailable, "No answer",
-		"the pause directory or the state did not answer in %s: check whether a file system hangs, and how busy the machine is", wait)
+		"the pause directory or the state did not answer in %s: %s, and how busy the machine is", wait, whatHangs(r.cfg))
 }
 
 // join returns the read that waits for its turn to answer the same request, or a new one.
@@ -90,7 +90,7 @@ func (s *Server) join(r *request, c class, wait time.Duration, h handler) *share
 		case l.turn <- struct{}{}:
 			defer func() { <-l.turn }()
 		case <-waiting.Done():
-			one.err = noAnswer(wait)
+			one.err = noAnswer(r, wait)
 		}
 		l.mu.Lock()
 		delete(l.next, key)

@@ -112,6 +112,27 @@ func TestSocketProjectUser(t *testing.T) {
 	require.Contains(t, d.Messages[0], "may report for odilo")
 }
 
+// Neither a token nor projects[].users gives a right at the socket that its user has not.
+func TestSocketAsWhom(t *testing.T) {
+	t.Parallel()
+	for edit, tcp := range map[string]string{"  token_file: DIR/api-token\n": ", or the token of http.token_file over TCP", "": ""} {
+		s := newStation(t, "  token_file: DIR/api-token\n", edit)
+		for uid, name := range map[uint32]string{4711: "and nothing else", 4712: "uid 4712 may not do that"} {
+			for _, path := range []string{"/api/v1/hosts", "/"} {
+				r, err := http.NewRequest("GET", "http://x"+path, nil)
+				require.NoError(t, err)
+				as(adminToken)(r)
+				res, err := over(s.socket(uid)).Do(r)
+				require.NoError(t, err)
+				says := s.problem(s.read(r, res), 403)
+				require.Contains(t, says, name)
+				require.Regexp(t, "use the socket as the bot's user or root"+tcp+"$", says)
+				require.NotContains(t, says, "projects[].users")
+			}
+		}
+	}
+}
+
 func TestSocketRootAndOwnUser(t *testing.T) {
 	t.Parallel()
 	s := newStation(t)

@@ -94,7 +94,8 @@ func (s *Server) signedBody(r *request) ([]byte, error) {
 	r.bot.Redactor().Learn(secret)
 	sent := r.Header.Values("X-Gitea-Signature")
 	if len(sent) != 1 || !signed(r.body, secret, sent[0]) {
-		return nil, refused(http.StatusForbidden, "Wrong signature", "set the webhook's secret in Gitea to the one in the bot's http.webhook_secret_file")
+		return nil, refused(http.StatusForbidden, "Wrong signature",
+			"set the webhook's secret in Gitea to the one in the bot's http.webhook_secret_file; where systemd provides the file, restart the bot after the secret was replaced")
 	}
 	return r.body, nil
 }

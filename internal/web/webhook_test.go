@@ -231,7 +231,7 @@ func TestRefusedEvents(t *testing.T) {
 		want            int
 		says            string
 	}{
-		"a wrong signature":        {e.RawBody, strings.Repeat("0", 64), nil, 403, "set the webhook's secret"},
+		"a wrong signature":        {e.RawBody, strings.Repeat("0", 64), nil, 403, "http.webhook_secret_file; where systemd provides the file, restart the bot after the secret was replaced"},
 		"another secret":           {e.RawBody, sign(e.RawBody, "other"), nil, 403, "Wrong signature"},
 		"no signature":             {e.RawBody, "", nil, 403, "Wrong signature"},
 		"no hexadecimal signature": {e.RawBody, "sha256=" + right, nil, 403, "Wrong signature"},

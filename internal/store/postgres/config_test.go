@@ -6,6 +6,7 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/pem"
 	"math/big"
 	"net"
@@ -197,4 +198,11 @@ func TestOutageIsBrief(t *testing.T) {
 			`127.0.0.1:1 \(127.0.0.1\): tcp 127.0.0.1:1: connect: connection refused; 127.0.0.1:2 .*: connection refused$`, err.Error())
 		require.Less(t, len(err.Error()), 350)
 	}
+}
+
+// A certificate that is over may be that of the authority: another one of the server's would be refused as well.
+func TestAdviceNamesTheCertificate(t *testing.T) {
+	t.Parallel()
+	over := x509.CertificateInvalidError{Cert: &x509.Certificate{Subject: pkix.Name{CommonName: "Our Root"}}, Reason: x509.Expired}
+	require.Contains(t, adviceOnTLS(over), "the certificate of CN=Our Root is not valid: renew it, at the server or, if it is the authority's, where sslrootcert=/path has it, too")
 }

@@ -104,7 +104,7 @@ func adviceOnTLS(err error) string {
 	case errors.As(err, &host):
 		return "the server's certificate is for another name: write that name in the URL, or give the server a certificate for this one"
 	case errors.As(err, &invalid):
-		return "the server's certificate is not valid: renew it, or set the clock of this host"
+		return fmt.Sprintf("the certificate of %s is not valid: renew it, at the server or, if it is the authority's, where sslrootcert=/path has it, too; or set the clock of this host", invalid.Cert.Subject)
 	}
 	return ""
 }

@@ -48,7 +48,7 @@ func (v *indexView) setHeadline() {
 		}
 	case unknown > 0:
 		v.Tone, v.Headline = toneUnknown, "Unknown whether "+text.Plural(unknown, "project")+" may run"
-		v.Sub = "Meanwhile, exec and gate let none of them run."
+		v.Sub = "Where exec and gate find the same, they let none of them run."
 	case len(v.Stops) > 0:
 		v.Tone, v.Headline = toneHeld, "A stop is in force"
 		v.Sub = "It holds no project now."

@@ -110,7 +110,7 @@ func (v *projectView) setHeadline(p status.Project, anyRun bool) {
 		}
 		v.For, v.Sub = v.Since, v.Reason
 	case p.Paused != status.No:
-		v.Tone, v.Headline, v.Sub = toneUnknown, "Unknown whether "+p.ID+" may run", "Meanwhile, exec and gate do not let it run."
+		v.Tone, v.Headline, v.Sub = toneUnknown, "Unknown whether "+p.ID+" may run", "Where exec and gate find the same, they do not let it run."
 		if isProblem(v.Problems, v.Reason) {
 			v.Reason = ""
 		}
