@@ -219,14 +219,16 @@ func keepLastPause(ctx context.Context, cfg *config.Config, own hostlocal.OwnSpo
 // the project has been paused for it before. The project has no flag, so somebody has removed that of an earlier pause.
 func spooledTrip(list []hostlocal.Spooled, project string, l store.Limits, now time.Time) (trip hostlocal.Spooled, failures int) {
 	p := store.Project{ID: project}
-	known := map[[2]string]bool{} // a run may be reported more than once
+	known := map[[2]string]*store.Answer{} // a run may be reported more than once
 	for _, e := range list {
-		r := e.Result
-		run := [2]string{r.Agent, r.RunID}
-		if e.Err != nil || r.Project != project || known[run] {
+		if e.Err != nil || e.Result.Project != project {
 			continue
 		}
-		known[run] = true
+		r, earlier, _ := e.Result.Beside(func(runID string) (*store.Answer, error) { return known[[2]string{e.Result.Agent, runID}], nil })
+		if earlier != nil {
+			continue
+		}
+		known[[2]string{r.Agent, r.RunID}] = &store.Answer{Outcome: r.Outcome, Class: r.Class}
 		r.Generation = nil // of the state
 		if _, trips := p.Count(r, l, "", now); trips {
 			trip = e
