@@ -98,9 +98,7 @@ func NewStreak(now time.Time) *Streak { return &Streak{bound: now} }
 // order of storing. If a result was stored at a later time than one after it, the clock was set back in between: then the time of the
 // latter one holds for both. Add reports whether earlier results may matter.
 func (s *Streak) Add(success bool, stored time.Time, age time.Duration) (more bool) {
-	if stored.Before(s.bound) {
-		s.bound = stored
-	}
+	s.Pass(stored)
 	finished := s.bound.Add(-max(age, 0))
 	switch {
 	case !finished.After(s.success):
@@ -109,6 +107,14 @@ func (s *Streak) Add(success bool, stored time.Time, age time.Duration) (more bo
 		s.failures = slices.DeleteFunc(s.failures, finished.After)
 	default:
 		s.failures = append(s.failures, finished)
+	}
+	return s.bound.After(s.success)
+}
+
+// Pass is Add for a failure that counts no more, because its run has succeeded.
+func (s *Streak) Pass(stored time.Time) (more bool) {
+	if stored.Before(s.bound) {
+		s.bound = stored
 	}
 	return s.bound.After(s.success)
 }

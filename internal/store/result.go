@@ -137,6 +137,20 @@ func (r Result) Beside(known func(runID string) (*Answer, error)) (_ Result, ear
 	return r, earlier, err
 }
 
+// EarlierRunIDs returns the run ids of the results that the run of a result got before, see [Result.Beside].
+func EarlierRunIDs(runID string) (earlier []string) {
+	for {
+		before, found := strings.CutSuffix(runID, foundRun)
+		if !found {
+			before, found = strings.CutSuffix(runID, successRun)
+		}
+		if !found || before == "" {
+			return earlier
+		}
+		earlier, runID = append(earlier, before), before
+	}
+}
+
 // EndedAt returns the result with another time at which the run finished. Its start moves by as much.
 func (r Result) EndedAt(at time.Time) Result {
 	if !r.Started.IsZero() && !r.Finished.IsZero() {
