@@ -185,6 +185,7 @@ type Limits struct {
 
 	// Of a result from the spool, if the project was paused by a flag because of it or a later one.
 	Paused      bool      // because of this one: as a failure it trips the breaker, whatever the threshold
+	Spooled     int       // how many failures in a row were in the spool with this one
 	FlagWritten time.Time // when; for the incident
 	Incident    string    // id of the incident that the flag names, unless the state has one of that id
 }
