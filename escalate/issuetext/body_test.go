@@ -52,6 +52,7 @@ func TestBody(t *testing.T) {
 		},
 		"class-unknown": func(l *IssueData) { l.Incident.Class, l.Incident.Evidence.Output = "unknown", "" },
 		"fleet":         func(l *IssueData) { l.AnyHost = true },
+		"unstored":      func(l *IssueData) { l.AnyHost, l.Incident.Unstored = true, true },
 		"suffix":        func(l *IssueData) { l.Incident.Agent, l.Incident.Failures = "project-meta-nightly", 1 },
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -392,3 +392,61 @@ func TestTripsShareAPass(t *testing.T) {
 		require.FileExists(t, a.flag(fmt.Sprint("p", n)))
 	}
 }
+
+// The success of a run waits on a host that cannot reach the state, so another host counts the run as hung. The success takes that back.
+func TestSuccessOfARunThatAnotherHostTookForHung(t *testing.T) {
+	t.Parallel()
+	f := newHosts(t, 2)
+	a, b := f[0], f[1]
+	const hung = "  - id: odilo\n    hung_after: 15s\n"
+	a.change("  - id: odilo\n", hung)
+	b.change("  - id: odilo\n", hung)
+	pass := func(d time.Duration) {
+		a.pass(d)
+		b.pass(d)
+	}
+	run := store.Run{Project: "odilo", Agent: "project-meta", RunID: "x", Host: "edge-1"}
+	a.with(bot.Results, func(a *bot.Bot) { require.NoError(t, a.BeginReported(ctx, run)) })
+	pass(10 * time.Second)
+	success := store.Result{Project: "odilo", Agent: "project-meta", RunID: "x", Outcome: store.Success, Finished: a.now()}
+	success.Run = store.ReportedRunID("odilo", "project-meta", "x")
+	_, err := bot.Keep(ctx, a.cfg, nil, success, a.now)
+	require.NoError(t, err)
+	pass(time.Minute)
+	require.Equal(t, 1, b.sweepWell().LostRuns)
+	b.fail("odilo", 1)
+	require.Equal(t, 2, b.project("odilo").Failures)
+	pass(time.Minute)
+	follow(a)
+	p := b.project("odilo")
+	require.Equal(t, 1, p.Failures, "the run of the other failure ended after the success")
+	require.Equal(t, "no", p.Paused)
+	require.Zero(t, p.Running)
+	require.Len(t, p.LastRuns, 3)
+}
+
+// So does the success of a run of exec that was kept where nobody could see it when the run was counted as killed.
+func TestFoundSuccess(t *testing.T) {
+	t.Parallel()
+	for what, newWorld := range map[string]func(testing.TB) *world{"one host": newWorld, "a fleet": newFirstHost} {
+		t.Run(what, func(t *testing.T) {
+			w := newWorld(t)
+			w.fail("odilo", 1)
+			w.pass(time.Minute)
+			own := hostlocal.OwnSpools{w.Dir + "/own"}
+			found := store.Result{Project: "odilo", Agent: "project-meta", RunID: "x", Outcome: store.Success, Started: w.now(), Finished: w.now()}
+			_, err := own.Add(found)
+			require.NoError(t, err)
+			w.pass(time.Minute)
+			killed := failure("odilo")
+			killed.RunID, killed.Detail, killed.Finished = "x", store.DetailKilled, w.now()
+			require.Equal(t, 2, w.record(killed).Failures)
+			w.pass(time.Minute)
+			w.own = own
+			w.sweepWell()
+			p := w.project("odilo")
+			require.Zero(t, p.Failures)
+			require.Len(t, p.LastRuns, 3)
+		})
+	}
+}

@@ -881,3 +881,48 @@ func TestFullPauseDirectoryOfAFleet(t *testing.T) {
 		})
 	}
 }
+
+// A host that is cut off pauses a project for the failures in its spool. The state has a success of another host between them; what is said
+// of the pause is what the host knew.
+func TestIssueOfAPauseByAHostThatWasCutOff(t *testing.T) {
+	t.Parallel()
+	for what, inParts := range map[string]bool{"at once": false, "the state is away again after two results": true} {
+		t.Run(what, func(t *testing.T) {
+			f := newHosts(t, 2)
+			a, b := f[0], f[1]
+			a.change("local_dir: DIR/local", "local_dir: DIR/local\nfleet: {host: edge-1}\n")
+			fail := func() string {
+				k := a.keepOne("odilo", store.Failure)
+				a.pass(time.Minute)
+				b.pass(time.Minute)
+				return k.File
+			}
+			fail()
+			fail()
+			b.record(store.Result{Project: "odilo", Agent: "project-meta", Outcome: store.Success, Finished: b.now()})
+			a.pass(time.Minute)
+			b.pass(time.Minute)
+			last := fail()
+			require.True(t, a.paused("odilo"))
+			if inParts {
+				require.NoError(t, os.Rename(last, a.Path("aside")))
+				a.with(bot.Results, func(a *bot.Bot) {
+					n, err := a.RecordSpooled(ctx)
+					require.NoError(t, err)
+					require.Equal(t, 2, n)
+				})
+				require.NoError(t, os.Rename(a.Path("aside"), last))
+			}
+			follow(a, b)
+			require.True(t, b.paused("odilo"))
+			require.Len(t, a.issues("open"), 1)
+			issue := a.issues("open")[0]
+			require.Equal(t, "[ADF] project-meta on odilo failed 3 consecutively", issue.Title)
+			require.Contains(t, issue.Body, "failed 3 times in a row on `edge-1`. That host could not store its results then, and counted no others.")
+			require.Contains(t, issue.Body, "| Failures in a row | 3 in the spool of `edge-1` (threshold 3) |")
+			p := b.project("odilo")
+			require.Equal(t, 1, p.Failures, "since the success")
+			require.Contains(t, p.Reason, "project-meta failed 3 times in a row (edge-1, ")
+		})
+	}
+}

@@ -218,15 +218,38 @@ func keepLastPause(ctx context.Context, cfg *config.Config, own hostlocal.OwnSpo
 // spooledTrip returns the spooled result that has tripped the breaker of a project, and the failures in a row; 0 if none has, or if
 // the project has been paused for it before. The project has no flag, so somebody has removed that of an earlier pause.
 func spooledTrip(list []hostlocal.Spooled, project string, l store.Limits, now time.Time) (trip hostlocal.Spooled, failures int) {
+	trip, b := spooledBreaker(list, project, l, now)
+	if !b.Tripped {
+		return trip, 0
+	}
+	return trip, b.Failures
+}
+
+// spooledFailures returns how many failures in a row were in the spool when the last one of the list paused its project.
+func spooledFailures(cfg *config.Config, list []hostlocal.Spooled, now time.Time) int {
+	list = slices.Clone(list)
+	for n := range list {
+		list[n].Result = Decided(cfg, list[n].Result)
+	}
+	last := &list[len(list)-1]
+	last.PausedAt = time.Time{}
+	_, b := spooledBreaker(list, last.Result.Project, limits(cfg, last.Result.Project, ""), now)
+	return b.Failures
+}
+
+// spooledBreaker returns the breaker of a project by what is in the spool, and the result that has tripped it.
+func spooledBreaker(list []hostlocal.Spooled, project string, l store.Limits, now time.Time) (trip hostlocal.Spooled, _ breaker.State) {
 	p := store.Project{ID: project}
-	known := map[[2]string]bool{} // a run may be reported more than once
+	known := map[[2]string]*store.Answer{} // a run may be reported more than once
 	for _, e := range list {
-		r := e.Result
-		run := [2]string{r.Agent, r.RunID}
-		if e.Err != nil || r.Project != project || known[run] {
+		if e.Err != nil || e.Result.Project != project {
 			continue
 		}
-		known[run] = true
+		r, earlier, _ := e.Result.Beside(func(runID string) (*store.Answer, error) { return known[[2]string{e.Result.Agent, runID}], nil })
+		if earlier != nil {
+			continue
+		}
+		known[[2]string{r.Agent, r.RunID}] = &store.Answer{Outcome: r.Outcome, Class: r.Class}
 		r.Generation = nil // of the state
 		if _, trips := p.Count(r, l, "", now); trips {
 			trip = e
@@ -235,10 +258,7 @@ func spooledTrip(list []hostlocal.Spooled, project string, l store.Limits, now t
 			p.Breaker, p.HalfOpen, p.Resumed = breaker.State{}, true, e.PausedAt // until then, runs may have begun
 		}
 	}
-	if !p.Breaker.Tripped {
-		return trip, 0
-	}
-	return trip, p.Breaker.Failures
+	return trip, p.Breaker
 }
 
 // Text returns sentences for the user about what became of the result.

@@ -129,7 +129,11 @@ func (b *Bot) countSpooled(ctx context.Context, wanted func(project string) bool
 			waiting.add(e.Result.Project, fmt.Errorf("the next sweep does the rest: %w", ctx.Err()))
 			continue
 		}
-		out, err := b.countOneSpooled(ctx, e, look, pausesOf(e.Result.Project, spooled[place:], b.now()))
+		failures := 0
+		if !e.PausedAt.IsZero() && !e.Held {
+			failures = spooledFailures(b.cfg, spooled[:place+1], b.now())
+		}
+		out, err := b.countOneSpooled(ctx, e, failures, look, pausesOf(e.Result.Project, spooled[place:], b.now()))
 		switch {
 		case errors.Is(err, store.ErrConflict):
 			b.log.Warn("dropping a spooled result that contradicts the recorded one", "file", e.File, "err", err)
@@ -302,10 +306,11 @@ func firstStart(project string, spooled []hostlocal.Spooled, now time.Time) time
 
 const flagRemoved = "the pause flag was removed while nothing could be stored"
 
-// countOneSpooled stores a result from the spool. pauses are those that came with it or after it: the state, which also has earlier
-// failures, may trip at an earlier result than the spool did. The incident then has its flag already. If that is gone, or the
-// project was paused again, somebody resumed the project in between, and the incident has ended.
-func (b *Bot) countOneSpooled(ctx context.Context, e hostlocal.Spooled, look lookFunc, pauses []time.Time) (Recorded, error) {
+// countOneSpooled stores a result from the spool. If that has paused its project, failures is how many in a row were there with it.
+// pauses are those that came with it or after it: the state, which also has earlier failures, may trip at an earlier result than the
+// spool did. The incident then has its flag already. If that is gone, or the project was paused again, somebody resumed the project in
+// between, and the incident has ended.
+func (b *Bot) countOneSpooled(ctx context.Context, e hostlocal.Spooled, failures int, look lookFunc, pauses []time.Time) (Recorded, error) {
 	now := b.now()
 	r := Decided(b.cfg, e.Result)
 	var err error
@@ -332,6 +337,7 @@ func (b *Bot) countOneSpooled(ctx context.Context, e hostlocal.Spooled, look loo
 	r.Host, r.Signal, r.Detail = b.redact.Line(r.Host, 200), b.redact.Line(r.Signal, 40), b.redact.Line(r.Detail, 200)
 	l := b.limits(r.Project)
 	l.Paused = !e.PausedAt.IsZero() && !e.Held // the threshold may have been raised since
+	l.Spooled = failures
 	if len(pauses) > 0 {
 		l.FlagWritten = pauses[0].Add(time.Millisecond) // the state keeps no smaller part of a second
 		if l.FlagWritten.After(now) {
@@ -342,6 +348,7 @@ func (b *Bot) countOneSpooled(ctx context.Context, e hostlocal.Spooled, look loo
 	if len(pauses) == 1 {
 		flag = look(ctx, r.Project) // if the flag is removed after this, the next sweep resumes, as after any trip
 		l.Incident = flag.Info.Incident
+		l.Spooled = max(l.Spooled, flag.Info.Failures) // some may have been stored before
 	}
 	out, err := b.countResult(ctx, r, l)
 	stored := err == nil || errors.Is(err, store.ErrConflict)

@@ -753,3 +753,38 @@ func TestCrashAfterASpooledPause(t *testing.T) {
 		})
 	}
 }
+
+// As in the state, a run that is reported to have failed, and then to have succeeded, is a success. What else is said of it later is not.
+func TestSpooledSuccessAfterAFailureOfTheSameRun(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.record(store.Result{Project: "odilo", Agent: "project-meta", Outcome: store.Success})
+	keep := func(runID, outcome string, edit ...func(*store.Result)) bot.Kept {
+		w.pass(time.Minute)
+		r := store.Result{Project: "odilo", Agent: "project-meta", RunID: runID, Outcome: outcome, Finished: w.now()}
+		r.Run = store.ReportedRunID(r.Project, r.Agent, r.RunID)
+		for _, edit := range edit {
+			edit(&r)
+		}
+		kept, err := bot.Keep(ctx, w.cfg, nil, r, w.now)
+		require.NoError(t, err)
+		return kept
+	}
+	keep("a", store.Failure)
+	keep("b", store.Failure)
+	keep("b", store.Success)
+	require.False(t, keep("c", store.Failure).Paused, "one since the success of b")
+	keep("b", store.Success)                                       // sent again
+	keep("b", store.Failure)                                       // not believed
+	keep("c", store.Success, func(r *store.Result) { r.Run = "" }) // not a run that was reported: as in the state, its first result stands
+	require.False(t, keep("d", store.Failure).Paused)
+	require.NoFileExists(t, w.flag("odilo"))
+	w.sweepWell()
+	require.Equal(t, 2, w.project("odilo").Failures)
+	require.NoFileExists(t, w.flag("odilo"))
+	keep("e", store.Failure)
+	keep("e", store.Success)
+	keep("f", store.Failure)
+	keep("g", store.Failure)
+	require.True(t, keep("h", store.Failure).Paused, "three since the success of e")
+}

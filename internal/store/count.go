@@ -14,7 +14,7 @@ import (
 // Count applies a result to the project, which has the given open incident, or none. It returns the answer, and whether the
 // result trips the breaker, so that an incident has to be opened with it.
 func (p *Project) Count(r Result, l Limits, open string, now time.Time) (a Answer, trips bool) {
-	return p.count(r, l, open, now, p.Breaker.Failures+1, func(threshold int) (breaker.State, bool) {
+	return p.count(r, l, open, now, func(threshold int) (breaker.State, bool) {
 		return p.Breaker.Next(threshold, r.Outcome == Success)
 	})
 }
@@ -25,7 +25,7 @@ const LateAge = 5 * time.Second
 // CountLate is Count for a result that counts and comes late. failures is the [Streak] of the results of this generation with it. A trip
 // that has happened is not undone.
 func (p *Project) CountLate(r Result, l Limits, open string, now time.Time, failures int) (a Answer, trips bool) {
-	return p.count(r, l, open, now, failures, func(threshold int) (breaker.State, bool) {
+	return p.count(r, l, open, now, func(threshold int) (breaker.State, bool) {
 		switch {
 		case failures == 0:
 			return breaker.State{}, false
@@ -36,21 +36,16 @@ func (p *Project) CountLate(r Result, l Limits, open string, now time.Time, fail
 	})
 }
 
-// count applies a result. failures is the count that a failure leads to, next the breaker that the result leads to.
-func (p *Project) count(r Result, l Limits, open string, now time.Time, failures int, next func(threshold int) (breaker.State, bool)) (
-	a Answer, trips bool,
-) {
+// count applies a result. next returns the breaker that it leads to.
+func (p *Project) count(r Result, l Limits, open string, now time.Time, next func(threshold int) (breaker.State, bool)) (a Answer, trips bool) {
 	a = Answer{Outcome: r.Outcome, Class: r.Class, Threshold: l.Threshold, Incident: open, Counted: p.Counts(r, now)}
 	if p.HalfOpen {
 		a.Threshold = l.Resume
 	}
-	if l.Paused && a.Counted && r.Outcome == Failure {
-		a.Threshold = min(a.Threshold, failures)
-	}
 	a.Threshold = max(a.Threshold, 1)
 	if a.Counted {
 		threshold := a.Threshold
-		if r.Trips {
+		if r.Trips || l.Paused {
 			threshold = breaker.AtOnce
 		}
 		p.Breaker, trips = next(threshold)
@@ -98,9 +93,7 @@ func NewStreak(now time.Time) *Streak { return &Streak{bound: now} }
 // order of storing. If a result was stored at a later time than one after it, the clock was set back in between: then the time of the
 // latter one holds for both. Add reports whether earlier results may matter.
 func (s *Streak) Add(success bool, stored time.Time, age time.Duration) (more bool) {
-	if stored.Before(s.bound) {
-		s.bound = stored
-	}
+	s.Pass(stored)
 	finished := s.bound.Add(-max(age, 0))
 	switch {
 	case !finished.After(s.success):
@@ -109,6 +102,14 @@ func (s *Streak) Add(success bool, stored time.Time, age time.Duration) (more bo
 		s.failures = slices.DeleteFunc(s.failures, finished.After)
 	default:
 		s.failures = append(s.failures, finished)
+	}
+	return s.bound.After(s.success)
+}
+
+// Pass is Add for a failure that counts no more, because its run has succeeded.
+func (s *Streak) Pass(stored time.Time) (more bool) {
+	if stored.Before(s.bound) {
+		s.bound = stored
 	}
 	return s.bound.After(s.success)
 }
@@ -152,6 +153,10 @@ func NewIncident(r Result, l Limits, a Answer, history []HistoryRun, now time.Ti
 	}
 	if i.Host == "" {
 		i.Host = l.Host
+	}
+	if l.Paused && !r.Trips && a.Failures < a.Threshold { // the state alone would not have tripped
+		i.Unstored, i.Failures = true, max(l.Spooled, a.Failures)
+		i.Threshold = min(a.Threshold, i.Failures) // it may have been raised since
 	}
 	i.Fingerprint = class.Fingerprint(r.Output, r.Project, r.Agent, i.Host)
 	i.Evidence.Output = r.Output

@@ -125,6 +125,15 @@ func TestStreakAfterTheClockWasSetBack(t *testing.T) {
 	require.Equal(t, 2, streak.Failures(), "those that were stored after the success, and not the late one")
 }
 
+func TestEarlierRunIDs(t *testing.T) {
+	t.Parallel()
+	for runID, want := range map[string][]string{
+		"": nil, "x": nil, "x/found": {"x"}, "x/success": {"x"}, "x/found/success": {"x/found", "x"}, "/found": nil,
+	} {
+		require.Equal(t, want, store.EarlierRunIDs(runID), runID)
+	}
+}
+
 func TestResultEndedAt(t *testing.T) {
 	t.Parallel()
 	noon := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)

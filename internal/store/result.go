@@ -113,6 +113,44 @@ func reported(outcome, class string) string {
 	return outcome
 }
 
+// What the run id of a result gets behind it whose run has another one already: a run id has one result.
+const (
+	foundRun   = "/found"   // the other one was a guess
+	successRun = "/success" // the run was reported to have failed, and then to have succeeded
+)
+
+// Beside decides what becomes of a result whose run may have one already. Known returns the answer to the result of a run id, nil if
+// there is none. Beside returns the result with the run id under which it counts and, if an earlier one stands instead, the answer to that.
+func (r Result) Beside(known func(runID string) (*Answer, error)) (_ Result, earlier *Answer, err error) {
+	earlier, err = known(r.RunID)
+	other := func() bool { return err == nil && earlier != nil && earlier.Reported() != r.Reported() }
+	if other() && earlier.Guess && !IsGuess(r.Detail) {
+		r.RunID += foundRun
+		earlier, err = known(r.RunID)
+	}
+	if other() && r.Outcome == Success && IsReported(r.Run) {
+		// The run took longer than hung_after, or its client says first that it failed, and then that it did not. The last word counts, as
+		// with Healthchecks, also if it had to wait in a spool.
+		r.RunID += successRun
+		earlier, err = known(r.RunID)
+	}
+	return r, earlier, err
+}
+
+// EarlierRunIDs returns the run ids of the results that the run of a result got before, see [Result.Beside].
+func EarlierRunIDs(runID string) (earlier []string) {
+	for {
+		before, found := strings.CutSuffix(runID, foundRun)
+		if !found {
+			before, found = strings.CutSuffix(runID, successRun)
+		}
+		if !found || before == "" {
+			return earlier
+		}
+		earlier, runID = append(earlier, before), before
+	}
+}
+
 // EndedAt returns the result with another time at which the run finished. Its start moves by as much.
 func (r Result) EndedAt(at time.Time) Result {
 	if !r.Started.IsZero() && !r.Finished.IsZero() {
@@ -148,6 +186,7 @@ type Limits struct {
 
 	// Of a result from the spool, if the project was paused by a flag because of it or a later one.
 	Paused      bool      // because of this one: as a failure it trips the breaker, whatever the threshold
+	Spooled     int       // how many failures in a row were in the spool with this one
 	FlagWritten time.Time // when; for the incident
 	Incident    string    // id of the incident that the flag names, unless the state has one of that id
 }

@@ -322,11 +322,17 @@ func TestPingSpooledAfterAFailure(t *testing.T) {
 	s.pinged(odiloPing+"/fail?rid="+second, "")
 	s.pinged(odiloPing+"?rid="+second, "")
 	s.pinged(odiloPing+"?rid="+second, "") // sent again
+	for range 2 {
+		s.pinged(odiloPing+"/fail", "")
+	}
+	require.NoFileExists(t, s.path("pause/odilo"), "not three in a row")
+	s.pinged(odiloPing, "")
 	mend()
 	s.sweepLater(2 * time.Hour)
 	p := s.project("odilo")
 	require.Zero(t, p.Failures)
-	require.Len(t, p.LastRuns, 4)
+	require.Equal(t, status.No, p.Paused)
+	require.Len(t, p.LastRuns, 7)
 }
 
 // A result that waits in the spool ends its run, whenever it is recorded.

@@ -30,6 +30,8 @@ const lateRows = 100
 // counted is a result that counted.
 type counted struct {
 	id         int64
+	agent      string
+	runID      string
 	outcome    string
 	recorded   time.Time
 	age        time.Duration
@@ -37,14 +39,27 @@ type counted struct {
 }
 
 // countAnew counts the failures of the project's generation since its last success, with a result that is not stored yet. It also returns
-// whether no success is later than that result.
+// whether no success is later than that result. A failure of a run that is known by now to have succeeded counts no more: the success of a run
+// that was taken for lost, or for hung, may have finished before that was noticed.
 func countAnew(ctx context.Context, tx Tx, p *Project, r store.Result) (failures int, last bool, err error) {
 	now := stamp(p.Now)
 	streak := store.NewStreak(now)
 	age := r.Age.Truncate(time.Millisecond)
-	more := streak.Add(r.Outcome == store.Success, now, age)
+	type run struct{ agent, id string }
+	succeeded := map[run]bool{}
+	add := func(c counted) (more bool) {
+		if c.outcome == store.Success {
+			for _, id := range store.EarlierRunIDs(c.runID) {
+				succeeded[run{c.agent, id}] = true
+			}
+		} else if succeeded[run{c.agent, c.runID}] {
+			return streak.Pass(c.recorded)
+		}
+		return streak.Add(c.outcome == store.Success, c.recorded, c.age)
+	}
+	more := add(counted{agent: r.Agent, runID: r.RunID, outcome: r.Outcome, recorded: now, age: age})
 	for before := int64(math.MaxInt64); more; {
-		page, err := List(ctx, tx, scanCounted, `SELECT id, outcome, recorded_at, age, generation FROM adfbot.result
+		page, err := List(ctx, tx, scanCounted, `SELECT id, agent, coalesce(run_id, ''), outcome, recorded_at, age, generation FROM adfbot.result
 			WHERE project = ? AND counted AND id < ? ORDER BY id DESC LIMIT ?`, r.Project, before, lateRows)
 		if err != nil {
 			return 0, false, err
@@ -52,7 +67,7 @@ func countAnew(ctx context.Context, tx Tx, p *Project, r store.Result) (failures
 		for _, c := range page {
 			before = c.id
 			if more = c.in(p); more {
-				more = streak.Add(c.outcome == store.Success, c.recorded, c.age)
+				more = add(c)
 			}
 			if !more {
 				break
@@ -66,7 +81,7 @@ func countAnew(ctx context.Context, tx Tx, p *Project, r store.Result) (failures
 func scanCounted(row Row) (c counted, err error) {
 	var recorded Time
 	var age int64
-	err = row.Scan(&c.id, &c.outcome, &recorded, &age, &c.generation)
+	err = row.Scan(&c.id, &c.agent, &c.runID, &c.outcome, &recorded, &age, &c.generation)
 	c.recorded, c.age = recorded.Time, time.Duration(age)*time.Millisecond
 	return c, err
 }

@@ -77,26 +77,25 @@ func scanAnswer(row Row) (a store.Answer, err error) {
 
 // record stores a result, unless its run is known.
 func (s *State) record(ctx context.Context, tx Tx, locked recording, r store.Result, l store.Limits) (store.Answer, error) {
-	other := func() bool { return len(locked.known) > 0 && locked.known[0].Reported() != r.Reported() }
-	under := func(suffix string) (err error) { // a run id has one result
-		r.RunID += suffix
-		locked.known, err = List(ctx, tx, scanAnswer, answerOf, r.Project, r.Agent, r.RunID)
-		return err
-	}
-	if other() && locked.known[0].Guess && !store.IsGuess(r.Detail) {
-		if err := under("/found"); err != nil {
-			return store.Answer{}, err
+	first := r.RunID
+	r, earlier, err := r.Beside(func(runID string) (*store.Answer, error) {
+		known := locked.known
+		if runID != first {
+			var err error
+			if known, err = List(ctx, tx, scanAnswer, answerOf, r.Project, r.Agent, runID); err != nil {
+				return nil, err
+			}
 		}
-	}
-	if other() && r.Outcome == store.Success && store.IsReported(r.Run) {
-		// The run took longer than hung_after, or its client says first that it failed, and then that it did not. The last word counts, as
-		// with Healthchecks, also if it had to wait in a spool.
-		if err := under("/success"); err != nil {
-			return store.Answer{}, err
+		if len(known) == 0 {
+			return nil, nil
 		}
+		return &known[0], nil
+	})
+	if err != nil {
+		return store.Answer{}, err
 	}
-	if len(locked.known) > 0 {
-		a := locked.known[0]
+	if earlier != nil {
+		a := *earlier
 		if a.Reported() != r.Reported() { // what the class makes of a failure may have changed since
 			return a, fmt.Errorf("run %q of %s in %s is recorded as %s: %w", r.RunID, r.Agent, r.Project, a.Reported(), store.ErrConflict)
 		}

@@ -31,6 +31,7 @@ func RunLate(t *testing.T, newFleet func(t testing.TB, now func() time.Time) Fle
 		{"not counted", testLateNotCounted},
 		{"a long streak", testLateLongStreak},
 		{"a class that trips", testLateClassTrips},
+		{"a success of a run that was counted as failed", testLateSuccessOfAFailedRun},
 	})
 }
 
@@ -193,6 +194,32 @@ func testLittleLate(t *testing.T, s *lateState) {
 	s.at = s.at.Add(2 * time.Second)
 	s.record(t, store.Failure, 0)
 	require.Zero(t, s.record(t, store.Success, time.Second).Failures, "that is the time that a result may take")
+}
+
+// Nobody knew that the run had succeeded when it was counted as failed. That failure finished after the success, and counts no more.
+func testLateSuccessOfAFailedRun(t *testing.T, s *lateState) {
+	for run, failed := range map[string]store.Result{
+		"hung":   {Run: store.ReportedRunID("odilo", "project-meta", "hung"), Detail: "no result was reported within hung_after: 1h"},
+		"killed": {Detail: store.DetailKilled},
+	} {
+		s.record(t, store.Success, 0)
+		s.at = s.at.Add(time.Minute)
+		s.record(t, store.Failure, 0) // before the run succeeds,
+		s.at = s.at.Add(2 * time.Minute)
+		failed.Project, failed.Agent, failed.RunID, failed.Outcome = "odilo", "project-meta", run, store.Failure
+		require.Equal(t, 2, must(s.hosts[1].Record(t.Context(), failed, limits))(t).Failures)
+		s.at = s.at.Add(time.Minute)
+		s.record(t, store.Failure, 90*time.Second) // and after that
+		s.at = s.at.Add(time.Minute)
+		success := failed
+		success.Outcome, success.Detail, success.Age = store.Success, "", 3*time.Minute
+		a := must(s.hosts[0].Record(t.Context(), success, limits))(t)
+		require.True(t, a.Counted)
+		require.Equal(t, 1, a.Failures, run)
+		require.True(t, must(s.hosts[0].Record(t.Context(), success, limits))(t).Known)
+		require.Equal(t, 2, s.record(t, store.Failure, 150*time.Second).Failures, "it is not counted anew either")
+		s.at = s.at.Add(time.Hour)
+	}
 }
 
 func testLateNotCounted(t *testing.T, s *lateState) {

@@ -221,12 +221,17 @@ func testImpossibleTimes(t *testing.T, s *state) {
 // A result from the spool may have paused its project before it could be stored.
 func testPausedBefore(t *testing.T, s *state) {
 	paused := s.at.Add(-time.Hour)
-	fromSpool := store.Limits{Threshold: 5, Resume: 4, Paused: true, FlagWritten: paused}
+	fromSpool := store.Limits{Threshold: 5, Resume: 4, Paused: true, Spooled: 3, FlagWritten: paused}
 	success := s.recordWith(result(store.Success), fromSpool)
 	require.Equal(t, 5, success.Threshold, "only a failure that counts trips the breaker")
 	a := s.recordWith(result(store.Failure), fromSpool)
 	require.True(t, a.Tripped)
-	require.Equal(t, 1, a.Threshold)
+	require.Equal(t, 5, a.Threshold)
+	require.Equal(t, 1, a.Failures)
+	i := s.incident(a.Incident)
+	require.Equal(t, 3, i.Failures, "those that paused it")
+	require.Equal(t, 3, i.Threshold, "it has been raised since")
+	require.True(t, i.Unstored)
 	require.Equal(t, paused, a.Opened.Opened)
 	require.Equal(t, paused, s.incident(a.Incident).Opened)
 	require.Equal(t, paused, a.Opened.FlagWritten)

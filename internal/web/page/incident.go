@@ -82,6 +82,9 @@ func reason(i incident.Incident) string {
 	if i.Host != "" {
 		s += ", on " + i.Host
 	}
+	if i.Unstored {
+		s += ", which could not store its results then and counted no others"
+	}
 	if c := knownClass(i.Class); c != "" {
 		s += ": " + c
 	}
