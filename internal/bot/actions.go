@@ -530,6 +530,11 @@ func (b *Bot) changeWorkflow(ctx context.Context, project string) error {
 	p, _ := b.cfg.Project(project)
 	want := p.Actions.Disable && s.Pause().ID != ""
 	own, isOurs := all[project]
+	if isOurs && p.Actions.IsZero() && s.Pause().ID != "" {
+		if others, err := b.otherReaders(ctx); err != nil || others[project] {
+			return err // this host's configuration says nothing of it, and that of another one may have it disabled
+		}
+	}
 	if isOurs && (!want || own.Repo != p.Actions.Path() || own.Workflow != p.Actions.Workflow) {
 		return b.enableWorkflow(ctx, project, own, all)
 	}

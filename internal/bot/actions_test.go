@@ -802,6 +802,21 @@ func TestWorkflowThatARetiredHostHad(t *testing.T) {
 	require.Equal(t, 1, a.project("odilo").Failures)
 }
 
+// A host that knows nothing of a workflow does not enable it while another one has it disabled.
+func TestDisabledWorkflowThatOneHostLeavesOut(t *testing.T) {
+	t.Parallel()
+	a, b, key := workflowFleet(t, ", disable: true")
+	a.fail("odilo", 3)
+	a.sweepWell()
+	require.False(t, a.active())
+	b.change(key, "")
+	b.sweepWell()
+	require.False(t, a.active())
+	a.change(key, "")
+	a.sweepWell()
+	require.True(t, a.active(), "no host has it")
+}
+
 // Whichever host reads a run, and however many do: it counts once, and the workflow is disabled and enabled once.
 func TestWorkflowOfAFleet(t *testing.T) {
 	t.Parallel()
