@@ -578,6 +578,29 @@ func TestStormStepsOfOneThatJoinsAfterAnAck(t *testing.T) {
 	}
 }
 
+// Whom the bot has assigned for a project that joined an issue has not answered either, even if the configuration has changed since.
+func TestStormStepsWithAssigneesOfOneThatJoined(t *testing.T) {
+	inStorm(t, func(w *world) {
+		w.steps(&pager{})
+		target := w.rec.Options().Target
+		w.rec.Options().Target = func(p string) escalate.Target {
+			c := target(p)
+			if p == "bravo" {
+				c.Assignees = []string{"alex"}
+			}
+			return c
+		}
+		ids := w.hits("atlas", "bravo")
+		w.sweepFor(20 * time.Minute)
+		require.Equal(w, []string{"alex"}, w.issue().Assignees)
+		w.rec.Options().Target = target
+		before := len(comments(w.issue()))
+		w.pass(70 * time.Minute)
+		require.Nil(w, w.incident(ids[0]).Escalation.Assignee)
+		require.Len(w, comments(w.issue()), before+1)
+	})
+}
+
 // Whoever is told that nobody has answered must not take that for the projects that somebody has taken or resumed, also not when it is
 // told late.
 func TestStormStepsNameWhoWaits(t *testing.T) {
