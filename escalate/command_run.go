@@ -477,7 +477,9 @@ func (run *commandRun) ackStep(ctx context.Context, n int) (result, error) {
 	if slices.ContainsFunc(run.issue.Assignees, func(a tracker.Account) bool { return a.ID == by.ID }) {
 		return result{answer: answer}, nil
 	}
-	if err := run.ackedAmongOthers(ctx); err != nil {
+	// An assignee whom people have set answers for all that the issue carries, also for what joins it later. This one answers by the ack alone.
+	_, err := run.opt.State.Change(ctx, run.cmd.Incident, func(i *incident.Incident) { i.Escalation.AddAssigned(by.Login) })
+	if err != nil {
 		return result{}, err
 	}
 	logins := []string{by.Login}

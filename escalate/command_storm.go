@@ -9,7 +9,6 @@ import (
 
 	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/escalate/issuetext"
-	"github.com/terraphim/adfbot/escalate/plan"
 	"github.com/terraphim/adfbot/internal/markdown"
 	"github.com/terraphim/adfbot/internal/text"
 )
@@ -264,17 +263,6 @@ func (run *commandRun) ackAll(ctx context.Context, n int, open []incident.Incide
 		res.answer += " They take " + others + ", too."
 	}
 	return res, err
-}
-
-// ackedAmongOthers notes that it is the bot that assigns who takes one incident, if the issue carries others that nobody has taken: an
-// assignee whom people have set answers for all.
-func (run *commandRun) ackedAmongOthers(ctx context.Context) error {
-	members, err := run.carriedBy(ctx, run.cmd.Incident)
-	if err != nil || !slices.ContainsFunc(members, plan.IsUnanswered) {
-		return err
-	}
-	_, err = run.opt.State.Change(ctx, run.cmd.Incident, func(lead *incident.Incident) { lead.Escalation.AddAssigned(run.cmd.By.Login) })
-	return err
 }
 
 // maxStatus is how many projects are described at once.

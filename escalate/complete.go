@@ -1,6 +1,7 @@
 package escalate
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -73,7 +74,11 @@ func (r *Reconciler) addParts(ctx context.Context, s *step, issue tracker.Issue)
 	if len(missing) > 0 {
 		leftOut = append(leftOut, issuetext.LabelsLeftOut(missing, causeOf(err)))
 	}
-	notAssigned, err := r.addAssignees(ctx, s, issue, r.opt.Target(s.incident.Project).Assignees)
+	assign := r.opt.Target(s.incident.Project).Assignees
+	if err := r.noteAssigned(ctx, s.incident, issue, assign); err != nil {
+		return nil, err
+	}
+	notAssigned, err := r.addAssignees(ctx, s, issue, assign)
 	if err != nil {
 		return nil, err
 	}
@@ -84,12 +89,26 @@ func (r *Reconciler) addParts(ctx context.Context, s *step, issue tracker.Issue)
 	return leftOut, nil
 }
 
+// noteAssigned notes whom the bot is about to assign: the configuration may be another one when somebody asks who has.
+func (r *Reconciler) noteAssigned(ctx context.Context, i incident.Incident, issue tracker.Issue, logins []string) error {
+	add := slices.DeleteFunc(slices.Clone(logins), func(login string) bool { return isAssigned(issue.Assignees, login) })
+	if len(add) == 0 {
+		return nil
+	}
+	_, err := r.opt.State.Change(ctx, cmp.Or(i.Lead, i.ID), func(lead *incident.Incident) { lead.Escalation.AddAssigned(add...) })
+	return err
+}
+
+func isAssigned(has []tracker.Account, login string) bool {
+	return slices.ContainsFunc(has, func(a tracker.Account) bool { return strings.EqualFold(a.Login, login) })
+}
+
 // addAssignees assigns people beside those who are, one by one, and returns a sentence for each who is not. An error means that it is
 // worth another try.
 func (r *Reconciler) addAssignees(ctx context.Context, s *step, issue tracker.Issue, add []string) (notAssigned []string, err error) {
 	has := issue.Assignees
 	for _, login := range add {
-		if slices.ContainsFunc(has, func(a tracker.Account) bool { return strings.EqualFold(a.Login, login) }) {
+		if isAssigned(has, login) {
 			continue
 		}
 		logins := []string{login}

@@ -544,6 +544,63 @@ func TestStormStepsAfterOneIsTaken(t *testing.T) {
 	}
 }
 
+// Who takes what an issue is about has not answered for a project that joins it afterwards.
+func TestStormStepsOfOneThatJoinsAfterAnAck(t *testing.T) {
+	for _, c := range []struct {
+		says string
+		hit  []string // before that
+	}{{"/adf ack", []string{"atlas"}}, {"/adf ack atlas", []string{"atlas"}}, {"/adf ack", []string{"atlas", "bravo"}}} {
+		t.Run(fmt.Sprint(c), func(t *testing.T) {
+			inStorm(t, func(w *world) {
+				w.operated("alex")
+				w.steps(&pager{})
+				ids := w.hits(c.hit...)
+				w.sweepFor(3 * time.Minute)
+				w.says("alex", c.says)
+				w.sweep()
+				require.Equal(w, []string{"alex"}, w.issue().Assignees)
+				joined := w.hits("carol")[0]
+				w.sweepFor(20 * time.Minute)
+				require.Equal(w, ids[0], w.incident(joined).Lead)
+				require.Nil(w, w.incident(ids[0]).Escalation.Assignee)
+				before := len(comments(w.issue()))
+				w.pass(70 * time.Minute)
+				require.Len(w, comments(w.issue()), before+1)
+				require.Contains(w, w.last(), "`carol` has been paused for 1h")
+
+				w.says("alex", "/adf ack carol")
+				w.sweep()
+				before = len(comments(w.issue()))
+				w.pass(5 * time.Hour)
+				require.Len(w, comments(w.issue()), before)
+			})
+		})
+	}
+}
+
+// Whom the bot has assigned for a project that joined an issue has not answered either, even if the configuration has changed since.
+func TestStormStepsWithAssigneesOfOneThatJoined(t *testing.T) {
+	inStorm(t, func(w *world) {
+		w.steps(&pager{})
+		target := w.rec.Options().Target
+		w.rec.Options().Target = func(p string) escalate.Target {
+			c := target(p)
+			if p == "bravo" {
+				c.Assignees = []string{"alex"}
+			}
+			return c
+		}
+		ids := w.hits("atlas", "bravo")
+		w.sweepFor(20 * time.Minute)
+		require.Equal(w, []string{"alex"}, w.issue().Assignees)
+		w.rec.Options().Target = target
+		before := len(comments(w.issue()))
+		w.pass(70 * time.Minute)
+		require.Nil(w, w.incident(ids[0]).Escalation.Assignee)
+		require.Len(w, comments(w.issue()), before+1)
+	})
+}
+
 // Whoever is told that nobody has answered must not take that for the projects that somebody has taken or resumed, also not when it is
 // told late.
 func TestStormStepsNameWhoWaits(t *testing.T) {

@@ -69,6 +69,11 @@ type runPage struct {
 // readRuns records the runs of one project's workflow, or of all if project is "". It returns how many results that were, and what could
 // not be read.
 func (b *Bot) readRuns(ctx context.Context, project string) (n int, errs []error) {
+	if project == "" {
+		if err := b.forgetRuns(ctx); err != nil {
+			return 0, []error{err}
+		}
+	}
 	if b.gitea == nil || b.accessError() != nil {
 		return 0, nil // said elsewhere
 	}
@@ -76,11 +81,6 @@ func (b *Bot) readRuns(ctx context.Context, project string) (n int, errs []error
 	for _, p := range b.cfg.Projects {
 		if !p.Actions.IsZero() && (project == "" || p.ID == project) {
 			all = append(all, p)
-		}
-	}
-	if project == "" {
-		if err := b.forgetRuns(ctx, all); err != nil {
-			return 0, []error{err}
 		}
 	}
 	if len(all) == 0 {
@@ -106,33 +106,76 @@ func (b *Bot) readRuns(ctx context.Context, project string) (n int, errs []error
 	return n, errs
 }
 
-// forgetRuns forgets how far the runs were read of projects that have no workflow any more: what ends until they have one again is no result of
-// it, and was perhaps reported.
-func (b *Bot) forgetRuns(ctx context.Context, read []config.Project) error {
-	var was []string
+// forgetRuns forgets how far the runs were read of projects that no host's configuration has a workflow for any more: what ends until they have one
+// again is no result of it, and was perhaps reported. A host that was away when the others lost it, and was retired, is found when they have it again.
+func (b *Bot) forgetRuns(ctx context.Context) error {
 	now := []string{}
-	key := b.hostKey(readersKey) // the configuration of another host may not be changed yet
-	old, err := b.store.Meta(ctx, key)
+	for _, p := range b.cfg.Projects {
+		if !p.Actions.IsZero() {
+			now = append(now, p.ID)
+		}
+	}
+	slices.Sort(now)
+	was, err := b.readers(ctx, b.store.host)
+	if err != nil || slices.Equal(was, now) {
+		return err
+	}
+	ctx, release, err := b.store.claims.Claim(ctx, readersKey, workflowWait)
 	if err != nil {
 		return err
 	}
-	_ = json.Unmarshal([]byte(old), &was) // nothing is there before the first time
-	for _, p := range read {
-		now = append(now, p.ID)
+	defer release()
+	others, err := b.otherReaders(ctx)
+	if err != nil {
+		return err
 	}
-	slices.Sort(now)
-	for _, id := range was {
-		if _, has := slices.BinarySearch(now, id); !has {
-			if err := b.store.SetMeta(ctx, runsKey+id, ""); err != nil {
-				return err
-			}
+	for _, id := range slices.Concat(was, now) {
+		_, had := slices.BinarySearch(was, id)
+		_, has := slices.BinarySearch(now, id)
+		if had == has || others[id] || was == nil { // a new host, or one that kept no list yet, goes on where the others were
+			continue
+		}
+		if err := b.store.SetMeta(ctx, runsKey+id, ""); err != nil {
+			return err
 		}
 	}
 	doc, err := json.Marshal(now)
-	if err != nil || string(doc) == old || old == "" && len(now) == 0 {
+	if err != nil {
 		return err
 	}
-	return b.store.SetMeta(ctx, key, string(doc))
+	return b.store.SetMeta(ctx, b.hostKey(readersKey), string(doc))
+}
+
+// readers returns the projects that had a workflow in a host's configuration, in order; nil if that was never noted.
+func (b *Bot) readers(ctx context.Context, host string) (projects []string, err error) {
+	doc, err := b.store.Meta(ctx, store.HostKey(readersKey, host))
+	_ = json.Unmarshal([]byte(doc), &projects) // nothing is there before the first time
+	return projects, err
+}
+
+// otherReaders returns the projects that have a workflow in the configuration of another host, which may not be changed yet.
+func (b *Bot) otherReaders(ctx context.Context) (map[string]bool, error) {
+	others := map[string]bool{}
+	if b.store.fleet == nil {
+		return others, nil
+	}
+	hosts, err := b.store.fleet.Hosts(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, h := range hosts {
+		if h.ID == b.store.host || !h.Retired.IsZero() {
+			continue
+		}
+		projects, err := b.readers(ctx, h.ID)
+		if err != nil {
+			return nil, err
+		}
+		for _, id := range projects {
+			others[id] = true
+		}
+	}
+	return others, nil
 }
 
 func (b *Bot) workflowRepo(a config.Actions) tracker.Repo {
@@ -487,6 +530,11 @@ func (b *Bot) changeWorkflow(ctx context.Context, project string) error {
 	p, _ := b.cfg.Project(project)
 	want := p.Actions.Disable && s.Pause().ID != ""
 	own, isOurs := all[project]
+	if isOurs && p.Actions.IsZero() && s.Pause().ID != "" {
+		if others, err := b.otherReaders(ctx); err != nil || others[project] {
+			return err // this host's configuration says nothing of it, and that of another one may have it disabled
+		}
+	}
 	if isOurs && (!want || own.Repo != p.Actions.Path() || own.Workflow != p.Actions.Workflow) {
 		return b.enableWorkflow(ctx, project, own, all)
 	}

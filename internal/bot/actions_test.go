@@ -712,6 +712,115 @@ func TestWorkflowThatAHostDoesNotKnow(t *testing.T) {
 	}
 }
 
+// workflowFleet returns two hosts with the workflow of a project.
+func workflowFleet(t *testing.T, more string) (a, b *world, key string) {
+	a = newFirstHost(t)
+	b = a.newHostBeside(t)
+	key = "    actions: {repo: " + agents + ", workflow: " + workflow + more + "}\n"
+	addWorkflow(a, more)
+	b.change("  - id: odilo\n", "  - id: odilo\n"+key)
+	for _, w := range []*world{a, b} {
+		w.with(bot.Daemon, func(*bot.Bot) {})
+		w.sweepWell()
+	}
+	return a, b, key
+}
+
+// A host whose configuration has lost the key has the others go on where they were. Once none has it, reading begins anew.
+func TestWorkflowThatOneHostLeavesOut(t *testing.T) {
+	t.Parallel()
+	a, b, key := workflowFleet(t, "")
+	runs := func(sweep ...*world) {
+		a.ended("failure")
+		b.pass(a.now().Sub(b.now()))
+		for _, w := range sweep {
+			w.sweepWell()
+		}
+	}
+	with := b.yaml
+	b.change(key, "")
+	runs(b, a)
+	require.Equal(t, 1, a.project("odilo").Failures)
+	b.configure(with)
+	runs(b)
+	require.Equal(t, 2, a.project("odilo").Failures, "it goes on where the other one was")
+
+	b.change(key, "")
+	a.change(key, "")
+	runs(b, a)
+	a.configure(with)
+	runs(a)
+	require.Equal(t, 2, a.project("odilo").Failures, "what ended before this sweep is not the project's")
+	b.configure(with)
+	runs(b, a)
+	require.Equal(t, 3, a.project("odilo").Failures)
+}
+
+// A host's configuration is known also if another one does all sweeps of Gitea.
+func TestWorkflowThatAHostWhichDoesNotSweepLeavesOut(t *testing.T) {
+	t.Parallel()
+	a, b, key := workflowFleet(t, "")
+	with := a.yaml
+	b.change(key, "")
+	a.inFleet(func(f store.Fleet) {
+		_, release, err := f.Claim(ctx, "sweep", 0)
+		require.NoError(t, err)
+		defer release()
+		b.with(bot.Daemon, func(b *bot.Bot) {
+			_, err := b.Sweep(ctx, escalate.SweepOptions{})
+			require.NoError(t, err)
+		})
+	})
+	a.change(key, "")
+	a.sweepWell()
+	a.ended("failure")
+	a.configure(with)
+	a.sweepWell()
+	require.Zero(t, a.project("odilo").Failures)
+}
+
+// A host that was retired has no configuration any more.
+func TestWorkflowThatARetiredHostHad(t *testing.T) {
+	t.Parallel()
+	a, b, key := workflowFleet(t, "")
+	with := a.yaml
+	a.change(key, "")
+	a.sweepWell()
+	a.ended("failure")
+	b.pass(a.now().Sub(b.now()))
+	a.with(bot.Operate, func(on *bot.Bot) {
+		f, err := on.Fleet(ctx)
+		require.NoError(t, err)
+		for _, h := range f.Hosts {
+			if !h.This {
+				_, err = on.RetireHost(ctx, h.ID, true)
+				require.NoError(t, err)
+			}
+		}
+	})
+	a.configure(with)
+	a.sweepWell()
+	require.Zero(t, a.project("odilo").Failures)
+	a.ended("failure")
+	a.sweepWell()
+	require.Equal(t, 1, a.project("odilo").Failures)
+}
+
+// A host that knows nothing of a workflow does not enable it while another one has it disabled.
+func TestDisabledWorkflowThatOneHostLeavesOut(t *testing.T) {
+	t.Parallel()
+	a, b, key := workflowFleet(t, ", disable: true")
+	a.fail("odilo", 3)
+	a.sweepWell()
+	require.False(t, a.active())
+	b.change(key, "")
+	b.sweepWell()
+	require.False(t, a.active())
+	a.change(key, "")
+	a.sweepWell()
+	require.True(t, a.active(), "no host has it")
+}
+
 // Whichever host reads a run, and however many do: it counts once, and the workflow is disabled and enabled once.
 func TestWorkflowOfAFleet(t *testing.T) {
 	t.Parallel()

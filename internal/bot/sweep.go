@@ -73,7 +73,7 @@ func (b *Bot) Sweep(ctx context.Context, opt escalate.SweepOptions) (status.Swee
 func (b *Bot) sweepOwn(ctx context.Context, rep status.SweepReport, own []error, notClaimed error) (status.SweepReport, error) {
 	var err error
 	rep.Report, err = b.rec.SweepLocal(ctx)
-	own = append(own, b.followKnown(ctx))
+	own = append(own, b.followKnown(ctx), b.forgetRuns(ctx))
 	rep.Took = b.now().Sub(rep.At)
 	err = errors.Join(append(own, b.notSwept(notClaimed), b.AdviseRestore(ctx, err))...)
 	b.env.observe(func(o Observer) { o.Swept(rep, err, b.UntilNextSweep(b.now())) })
