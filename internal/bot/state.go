@@ -26,6 +26,7 @@ type openedState struct {
 	now       func() time.Time // by the clock of the state
 	host      string           // id of this host; "": the state has no other
 	fleet     store.Fleet      // nil: the state has no other host
+	created   bool             // this process has made it; only of a file
 	recreated bool             // the installation had a state before, which is missing
 }
 
@@ -51,7 +52,8 @@ func openState(ctx context.Context, cfg *config.Config, mode Mode, env Env) (*op
 		return nil, err // not a nil *sqlite.Store
 	}
 	o.State = s
-	o.recreated = o.recreated && s.Created() // else the sentinel is that of a process that has made the state just now
+	o.created = s.Created()
+	o.recreated = o.recreated && o.created // else the sentinel is that of a process that has made the state just now
 	return o, nil
 }
 
