@@ -246,8 +246,9 @@ func missesFile(ctx context.Context, cfg *config.Config) error {
 	if mark, err := markOf(ctx, cfg.PauseDir); err != nil || mark.Host == "" {
 		return nil // each look at a flag reports what is wrong with the directory
 	}
-	return store.Unusable(cfg.State, "set `state` to the database of the fleet; if this host is to leave it, give it an empty pause_dir; if the fleet "+
-		"is given up and its state is lost, `adfbot restore` makes a new one here", errors.New("this host belongs to a fleet, and the file is missing"))
+	return store.Unusable(cfg.State, "set `state` to the database of the fleet; if this host is to leave it, give it an empty pause_dir; if it has "+
+		"gone back to a file (`adfbot help migrate`), mount the disk of that; if the file is lost, or the fleet is given up and its state is lost, "+
+		"`adfbot restore` makes a new one here", errors.New("this host belongs to a fleet, and the file is missing"))
 }
 
 // checkSentinel returns an error if the pause directory belongs to another installation: the results of two would count together.
