@@ -63,6 +63,9 @@ func unmapped(uid int, uidMap string) bool {
 // service may have any number of digits.
 func (a Account) IsPerson() bool { return a.UID >= 1000 && a.UID != 65534 }
 
+// ofImage reports whether the account is that of the container's image: its number is one of people's, and it is the bot's all the same.
+func (a Account) ofImage() bool { return a.IsPerson() && a.Name == "adfbot" }
+
 // Owner returns the owner of a path, or of the nearest directory above it that exists and can be seen.
 func Owner(path string) Account {
 	for {
@@ -146,7 +149,7 @@ func DaemonElsewhere(socket, path string) bool {
 // service's where the bot's user is one of a service, too. The bot's own files may by mistake belong to a person or to root.
 func OtherOwner(path string) (owner Account, other bool) {
 	me, owner := Me(), BotUser(path)
-	other = me.IsPerson() || owner.UID != 0 && !owner.IsPerson() && !me.IsBot(path)
+	other = me.IsPerson() && !me.ofImage() || owner.UID != 0 && !owner.IsPerson() && !me.IsBot(path)
 	return owner, other && me.UID != owner.UID && notCreatable(path) != ""
 }
 
