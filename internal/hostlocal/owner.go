@@ -27,7 +27,12 @@ type Account struct {
 }
 
 // Word returns what chown and install take for the account.
-func (a Account) Word() string { return text.ShellQuote(strings.TrimPrefix(a.Name, "#")) }
+func (a Account) Word() string {
+	if a.ofImage() { // the machine may not know the name
+		return strconv.Itoa(a.UID)
+	}
+	return text.ShellQuote(strings.TrimPrefix(a.Name, "#"))
+}
 
 // TakeOver says how root gives a directory of the bot to this account.
 func (a Account) TakeOver(dir string) string {
@@ -156,7 +161,7 @@ func OtherOwner(path string) (owner Account, other bool) {
 // IsBot reports whether the account was made for the bot that has its state at a path, whoever owns that: on a disk that comes from another
 // machine, it may be one that has the id that the bot had there.
 func (a Account) IsBot(path string) bool {
-	return !a.IsPerson() && a.home != "" && (a.Name == "adfbot" || a.home == path || a.home == filepath.Dir(path))
+	return (!a.IsPerson() || a.ofImage()) && a.home != "" && (a.Name == "adfbot" || a.home == path || a.home == filepath.Dir(path))
 }
 
 // IsListed reports whether the user database has the account. sudo runs nothing as one that it does not have, unless sudoers has
