@@ -111,6 +111,9 @@ func (a *app) init(ctx context.Context, o initOptions) error {
 		}
 		return nil
 	}
+	_, noState := os.Lstat(p.State)
+	shares := p.Unit != "" && p.UnitIsOthers() && noState == nil // with the configuration of that unit, which init does not know
+	_, noConfig := os.Lstat(p.Config)
 	for _, s := range steps {
 		if err := ctx.Err(); err != nil {
 			return errors.New("interrupted: run it again to go on")
@@ -141,6 +144,10 @@ func (a *app) init(ctx context.Context, o initOptions) error {
 				a.printf("warn  %s is closed to its group (%s), so %s may not report, pause or resume: run %s\n", dir, info.Mode(), who, fix)
 			}
 		}
+	}
+	if shares && noConfig != nil {
+		a.printf("warn  %s is there already, and %s is for another configuration: unless the two are to share it, set `state` and `pause_dir` in %s "+
+			"to other places, and run this again\n", p.State, p.Unit, p.Config)
 	}
 	a.printf("\n")
 	checked := a.checkAs(ctx, p)

@@ -182,7 +182,7 @@ func (a *app) runAsOwner(ctx context.Context, name string, args []string, err er
 	}
 	// A member of the bot's group may write the state but may not read the token.
 	owner, me := hostlocal.BotUser(cfg.OwnPath()), hostlocal.Me()
-	if operates := name == "pause" || name == "resume"; !me.IsPerson() && (me.UID == 0 || !operates || me.IsBot(cfg.OwnPath())) {
+	if operates := name == "pause" || name == "resume"; me.IsBot(cfg.OwnPath()) || !me.IsPerson() && (me.UID == 0 || !operates) {
 		return ""
 	}
 	if owner.UID == me.UID {

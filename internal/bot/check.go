@@ -132,7 +132,7 @@ func Check(ctx context.Context, cfg *config.Config, offline bool, env Env) []Fin
 // ownedByPerson warns if a member of the bot's group owns the bot's directory: flags and issues then name commands without the user to run them as.
 func (c *checker) ownedByPerson() {
 	me, owner, dir := hostlocal.Me(), hostlocal.BotUser(c.cfg.OwnPath()), c.cfg.OwnDir()
-	if me.IsBot(c.cfg.OwnPath()) && owner.IsPerson() && hostlocal.NotWritable(dir) == "" {
+	if me.IsBot(c.cfg.OwnPath()) && owner.UID != me.UID && owner.IsPerson() && hostlocal.NotWritable(dir) == "" {
 		c.add(Warn, "user", "%s belongs to %s, whom flags and issues take for the bot's user: %s, then restart the daemon", dir, owner.Name, me.TakeOver(dir))
 	}
 }

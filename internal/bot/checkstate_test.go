@@ -223,6 +223,7 @@ func TestFileOfHost(t *testing.T) {
 		require.NoFileExists(t, w.cfg.State)
 	}
 	require.Contains(t, w.finding("state", bot.Fail), "set `state` to the database of the fleet; if this host is to leave it, give it an empty pause_dir")
+	require.Contains(t, w.finding("state", bot.Fail), "if it has gone back to a file (`adfbot help migrate`), mount the disk of that; if the file is lost, or")
 	require.True(t, bot.Gate(ctx, w.cfg, "odilo").Paused)
 	d, err := w.restore()
 	require.NoError(t, err)

@@ -283,3 +283,23 @@ func TestSweepPrunesResults(t *testing.T) {
 	require.Equal(t, 2, w.project("odilo").Failures, "the breaker does not forget")
 	require.Len(t, w.project("atlas").LastRuns, 1)
 }
+
+// Where both come back from a backup, `adfbot help failures` says how to keep what was paused since then: a pause by hand before the sweep.
+func TestMachineFromBackup(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.fail("odilo", 1)
+	w.sweepWell()
+	goBack := w.snapshot(filepath.Dir(w.cfg.State), w.cfg.PauseDir)
+	w.fail("odilo", 2)
+	w.fail("atlas", 3)
+	require.Len(t, w.issues("open"), 2)
+	goBack()
+	_, err := w.pause("odilo", "")
+	require.NoError(t, err)
+	w.sweepWell()
+	require.Equal(t, "odilo#1", w.project("odilo").Incident.Name)
+	w.must(bot.ExitPaused, "odilo", "true")
+	w.must(0, "atlas", "true")
+	require.Len(t, w.issues("open"), 1)
+}

@@ -239,7 +239,10 @@ func (b *Bot) Restore(ctx context.Context) (Done, error) {
 		b.log.Warn("the report of the last sweep still names the pause directory", "err", err)
 	}
 	b.log.Info("pause directory restored", "dir", dir.Path(), "paused", projects)
-	if len(projects) == 0 {
+	switch {
+	case len(projects) == 0 && b.store.created:
+		return Done{Text: fmt.Sprintf("%s is ready; the state is new and knows of no paused project: pause what must not run", dir.Path())}, nil
+	case len(projects) == 0:
 		return Done{Text: fmt.Sprintf("%s is ready; the state knows of no paused project", dir.Path())}, nil
 	}
 	return Done{Text: fmt.Sprintf("%s is restored; paused again: %s", dir.Path(), strings.Join(projects, ", "))}, nil

@@ -694,3 +694,15 @@ func TestRestoreIntoARemovedDirectory(t *testing.T) {
 		require.ErrorContains(t, err, "adfbot restore pauses these again: odilo")
 	})
 }
+
+// Where the state and the pause directory are lost, restore cannot know what was paused.
+func TestRestoreWithNothingLeft(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.fail("odilo", 3)
+	require.NoError(t, os.RemoveAll(w.cfg.PauseDir))
+	require.NoError(t, os.RemoveAll(w.cfg.State))
+	d, err := w.restore()
+	require.NoError(t, err)
+	require.Equal(t, w.cfg.PauseDir+" is ready; the state is new and knows of no paused project: pause what must not run", d.Text)
+}

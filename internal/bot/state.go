@@ -26,6 +26,7 @@ type openedState struct {
 	now       func() time.Time // by the clock of the state
 	host      string           // id of this host; "": the state has no other
 	fleet     store.Fleet      // nil: the state has no other host
+	created   bool             // this process has made it; only of a file
 	recreated bool             // the installation had a state before, which is missing
 }
 
@@ -51,7 +52,8 @@ func openState(ctx context.Context, cfg *config.Config, mode Mode, env Env) (*op
 		return nil, err // not a nil *sqlite.Store
 	}
 	o.State = s
-	o.recreated = o.recreated && s.Created() // else the sentinel is that of a process that has made the state just now
+	o.created = s.Created()
+	o.recreated = o.recreated && o.created // else the sentinel is that of a process that has made the state just now
 	return o, nil
 }
 
@@ -244,8 +246,9 @@ func missesFile(ctx context.Context, cfg *config.Config) error {
 	if mark, err := markOf(ctx, cfg.PauseDir); err != nil || mark.Host == "" {
 		return nil // each look at a flag reports what is wrong with the directory
 	}
-	return store.Unusable(cfg.State, "set `state` to the database of the fleet; if this host is to leave it, give it an empty pause_dir; if the fleet "+
-		"is given up and its state is lost, `adfbot restore` makes a new one here", errors.New("this host belongs to a fleet, and the file is missing"))
+	return store.Unusable(cfg.State, "set `state` to the database of the fleet; if this host is to leave it, give it an empty pause_dir; if it has "+
+		"gone back to a file (`adfbot help migrate`), mount the disk of that; if the file is lost, or the fleet is given up and its state is lost, "+
+		"`adfbot restore` makes a new one here", errors.New("this host belongs to a fleet, and the file is missing"))
 }
 
 // checkSentinel returns an error if the pause directory belongs to another installation: the results of two would count together.

@@ -27,7 +27,12 @@ type Account struct {
 }
 
 // Word returns what chown and install take for the account.
-func (a Account) Word() string { return text.ShellQuote(strings.TrimPrefix(a.Name, "#")) }
+func (a Account) Word() string {
+	if a.ofImage() { // the machine may not know the name
+		return strconv.Itoa(a.UID)
+	}
+	return text.ShellQuote(strings.TrimPrefix(a.Name, "#"))
+}
 
 // TakeOver says how root gives a directory of the bot to this account.
 func (a Account) TakeOver(dir string) string {
@@ -62,6 +67,9 @@ func unmapped(uid int, uidMap string) bool {
 // IsPerson reports whether the id is in the ranges of people's accounts, not that of root, a service or nobody. Those of a directory
 // service may have any number of digits.
 func (a Account) IsPerson() bool { return a.UID >= 1000 && a.UID != 65534 }
+
+// ofImage reports whether the account is that of the container's image: its number is one of people's, and it is the bot's all the same.
+func (a Account) ofImage() bool { return a.IsPerson() && a.Name == "adfbot" }
 
 // Owner returns the owner of a path, or of the nearest directory above it that exists and can be seen.
 func Owner(path string) Account {
@@ -146,14 +154,14 @@ func DaemonElsewhere(socket, path string) bool {
 // service's where the bot's user is one of a service, too. The bot's own files may by mistake belong to a person or to root.
 func OtherOwner(path string) (owner Account, other bool) {
 	me, owner := Me(), BotUser(path)
-	other = me.IsPerson() || owner.UID != 0 && !owner.IsPerson() && !me.IsBot(path)
+	other = me.IsPerson() && !me.ofImage() || owner.UID != 0 && !owner.IsPerson() && !me.IsBot(path)
 	return owner, other && me.UID != owner.UID && notCreatable(path) != ""
 }
 
 // IsBot reports whether the account was made for the bot that has its state at a path, whoever owns that: on a disk that comes from another
 // machine, it may be one that has the id that the bot had there.
 func (a Account) IsBot(path string) bool {
-	return !a.IsPerson() && a.home != "" && (a.Name == "adfbot" || a.home == path || a.home == filepath.Dir(path))
+	return (!a.IsPerson() || a.ofImage()) && a.home != "" && (a.Name == "adfbot" || a.home == path || a.home == filepath.Dir(path))
 }
 
 // IsListed reports whether the user database has the account. sudo runs nothing as one that it does not have, unless sudoers has

@@ -79,3 +79,14 @@ func TestOwner(t *testing.T) {
 	require.False(t, Account{UID: 999}.IsPerson())
 	require.True(t, Account{UID: 1_860_001_234}.IsPerson(), "of a directory service")
 }
+
+// In a container, the image's user is the bot's, whatever its number: what was restored for another user is to be given to it, from outside.
+func TestStateOfAnotherThanTheImage(t *testing.T) {
+	image, person := Account{UID: 65532, Name: "adfbot", home: "/var/lib/adfbot"}, Account{UID: 1000, Name: "#1000"}
+	for _, owner := range []Account{person, {Name: "root"}} {
+		require.Equal(t, "chown -R it to uid 65532; for a container, where it is mounted from", letWrite("/var/lib/adfbot", image, owner, true))
+	}
+	require.True(t, image.IsBot("/var/lib/adfbot/adfbot.db"), "else commands are told to run as the owner")
+	require.Equal(t, "run chown -R 65532 /var/lib/adfbot as root", image.TakeOver("/var/lib/adfbot"))
+	require.Equal(t, "run it as #1000", letWrite("/var/lib/adfbot", Account{UID: 1001, Name: "alex"}, person, true))
+}

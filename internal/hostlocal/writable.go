@@ -82,21 +82,28 @@ func NotWritable(path string) string {
 	case errors.Is(err, syscall.EPERM):
 		return "it is immutable: run chattr -i " + text.ShellQuote(path)
 	}
-	me, owner, quoted := Me(), Owner(path), text.ShellQuote(path)
-	fix := fmt.Sprintf("run chown %s %s", me.Word(), quoted)
-	if inGroup(info) {
-		fix += ", or let its group write it with chmod g+rwX " + quoted
-	}
+	me, owner := Me(), Owner(path)
+	return fmt.Sprintf("%s may not write it (%s, owner %s): %s", me.Name, info.Mode(), owner.Name, letWrite(path, me, owner, inGroup(info)))
+}
+
+// letWrite says how an account that may not write a path comes to do so.
+func letWrite(path string, me, owner Account, inGroup bool) string {
+	quoted := text.ShellQuote(path)
 	switch {
 	case me.UID == owner.UID:
-		fix = "run chmod u+rwX " + quoted
+		return "run chmod u+rwX " + quoted
+	case me.ofImage():
+		return fmt.Sprintf("chown -R it to uid %d; for a container, where it is mounted from", me.UID)
 	case !me.IsPerson(): // the bot's own user, which nobody has given the file
+		fix := fmt.Sprintf("run chown %s %s", me.Word(), quoted)
+		if inGroup {
+			fix += ", or let its group write it with chmod g+rwX " + quoted
+		}
+		return fix
 	case owner.UID == 0:
-		fix = "run it as root, or as the bot's user; if that may not write it either, chown it to that user"
-	default:
-		fix = "run it as " + owner.Name
+		return "run it as root, or as the bot's user; if that may not write it either, chown it to that user"
 	}
-	return fmt.Sprintf("%s may not write it (%s, owner %s): %s", me.Name, info.Mode(), owner.Name, fix)
+	return "run it as " + owner.Name
 }
 
 // appendOnly reports whether a file or directory has that attribute. Files can be created in such a directory, and none removed: one that

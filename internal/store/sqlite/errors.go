@@ -61,8 +61,8 @@ func (s *Store) wrap(err error) error {
 }
 
 const adviceDamaged = "the file is damaged: stop every adfbot, move it away with its -wal and -shm, which would damage a copy in its place, and restore a copy, " +
-	"or start without one (open incidents are rebuilt from the flags and from Gitea); if it was moved, see first whether its log, the file named -wal, " +
-	"was left behind (`adfbot help files`)"
+	"or start without one (if the pause directory is in its place, open incidents are rebuilt from its flags and from Gitea; else nothing is paused); " +
+	"if the file was moved, see first whether its log, the file named -wal, was left behind (`adfbot help files`)"
 
 // filesOfState is how many files SQLite opens at once: the state, its log, its index of the log, and their directory.
 const filesOfState = 4

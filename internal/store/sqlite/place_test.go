@@ -96,7 +96,7 @@ func TestEmptyButForItsLog(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "adfbot.db")
 	execSQL(t, path, "PRAGMA journal_mode = WAL; CREATE TABLE t (x)")
 	execSQL(t, path, "DROP TABLE t; VACUUM")
-	requireRefused(t, path, "if it was moved, see first whether its log")
+	requireRefused(t, path, "if the file was moved, see first whether its log")
 }
 
 func TestLogBesideAnIncompleteFile(t *testing.T) {
@@ -117,6 +117,6 @@ func TestLogBesideAnIncompleteFile(t *testing.T) {
 	for _, readOnly := range []bool{true, false} {
 		err := use(is, readOnly)
 		require.ErrorIs(t, err, store.ErrUnusable)
-		require.ErrorContains(t, err, "if it was moved, see first whether its log, the file named -wal, was left behind")
+		require.ErrorContains(t, err, "if the file was moved, see first whether its log, the file named -wal, was left behind")
 	}
 }
