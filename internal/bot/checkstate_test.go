@@ -271,6 +271,7 @@ func TestCheckOfSharedID(t *testing.T) {
 		})
 	})
 	require.Contains(t, a.finding("hosts", bot.Fail), "edge-1: another machine uses the same id")
+	require.Contains(t, a.finding("hosts", bot.Fail), "remove /etc/machine-id and /var/lib/dbus/machine-id, from which systemd would take the same id")
 	require.Contains(t, b.finding("hosts", bot.Warn), "edge-1: another machine uses the same id")
 	require.Contains(t, strings.Join(b.status().Problems, "\n"), "edge-1: another machine uses the same id")
 }
