@@ -67,6 +67,7 @@ func TestCheckOfServer(t *testing.T) {
 		"a slow clock":     {postgres.Report{Offset: -65 * time.Second}, "the clock of this host is 1m5s behind that of the server"},
 		"no fsync":         {postgres.Report{NotDurable: []string{"fsync"}}, "fsync is off on the server"},
 		"no synchronous":   {postgres.Report{Async: []string{"a", "b"}}, "no standby is synchronous (a, b): a failover can lose the last results, trips and resumes"},
+		"no standby left":  {postgres.Report{Waits: true}, "the server waits for a synchronous standby, so what is stored hangs: start the standby, or"},
 		"standbys unknown": {postgres.Report{Hidden: 1, Role: "fleet-bot"}, `GRANT pg_read_all_stats TO "fleet-bot"`},
 		"no certificate":   {postgres.Report{Unverified: true}, "nothing verifies that this is the server"},
 		"others' tables": {postgres.Report{Strange: []string{"adfbot.run"}, Role: "fleet-bot"},
