@@ -3,6 +3,7 @@ package escalate
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/terraphim/adfbot/escalate/incident"
@@ -136,6 +137,21 @@ func (r *Reconciler) findOwnComment(ctx context.Context, c *sweepCache, ref trac
 		}
 	}
 	return tracker.Comment{}, false, nil
+}
+
+// findOwnKey looks for the bot's own comment with one of the keys, and returns that, else "".
+func (r *Reconciler) findOwnKey(ctx context.Context, c *sweepCache, ref tracker.IssueRef, keys []string) (key string, err error) {
+	ours, err := r.identity(ctx, c)
+	if err != nil {
+		return "", err
+	}
+	list, err := r.opt.Tracker.Comments(ctx, ref, time.Time{})
+	for _, m := range list {
+		if n := slices.IndexFunc(keys, func(key string) bool { return tracker.HasCommentMarker(m.Body, key) }); n >= 0 && ours.has(m.By) {
+			return keys[n], nil
+		}
+	}
+	return "", err
 }
 
 // resumedSince reports whether the incident was resumed at the given time or later and the state does not know it, because

@@ -78,6 +78,11 @@ func (r *Reconciler) saveAssignee(ctx context.Context, s *step, issue tracker.Is
 	if was == nil && by.ID == 0 || was != nil && was.By.ID == by.ID {
 		return false, nil
 	}
+	if by.ID != 0 {
+		if key, err := r.assignedBefore(ctx, s, by); key != "" || err != nil {
+			return key != "", err
+		}
+	}
 	_, err = r.opt.State.Change(ctx, s.incident.ID, func(i *incident.Incident) {
 		if i.Escalation.Assignee = nil; by.ID != 0 {
 			i.Escalation.Assignee = &incident.Ack{By: by, At: r.opt.Now().UTC()}
@@ -85,6 +90,33 @@ func (r *Reconciler) saveAssignee(ctx context.Context, s *step, issue tracker.Is
 	})
 	fault.Point(ctx, "assignee-noted")
 	return by.ID != 0, err
+}
+
+// assignedBefore returns the key of a step that has assigned somebody and that the state does not know, because it is a copy from before.
+// The issue has its comment. From then on the state knows that it is the bot that has assigned them.
+func (r *Reconciler) assignedBefore(ctx context.Context, s *step, by tracker.Account) (key string, err error) {
+	var keys []string
+	for _, of := range r.opt.Escalation.Steps {
+		if !slices.ContainsFunc(of.Assign, func(login string) bool { return strings.EqualFold(login, by.Login) }) {
+			continue
+		}
+		for _, i := range s.carried {
+			if last := s.incident.Escalation.Step; last == nil || last.Of != i.ID || last.After < of.After {
+				keys = append(keys, incident.StepKey(i.ID, of.After))
+			}
+		}
+	}
+	if len(keys) == 0 {
+		return "", nil
+	}
+	if key, err = r.findOwnKey(ctx, s.cache, s.incident.Issue, keys); key == "" || err != nil {
+		return "", err
+	}
+	_, err = r.opt.State.Change(ctx, s.incident.ID, func(i *incident.Incident) { i.Escalation.AddAssigned(by.Login) })
+	if err == nil {
+		err = r.saveComment(ctx, s.incident.ID, key, r.newComment(true))
+	}
+	return key, err
 }
 
 // escalate begins the step that is due, or goes on with the last one. The issue is read first: somebody may be assigned by now.

@@ -398,6 +398,30 @@ func TestStepsAfterLostState(t *testing.T) {
 	})
 }
 
+// A state that is an older copy does not take whom the bot has assigned since for somebody who has answered.
+func TestStepsAfterOlderCopy(t *testing.T) {
+	inSteps(t, func(w *world, p *pager, id string) {
+		w.pass(2 * time.Hour)
+		restore := w.copied()
+		w.steps(p)
+		w.pass(3 * time.Hour)
+		require.Equal(w, []string{"lead"}, w.issue().Assignees)
+		before := comments(w.issue())
+		m := restore()
+		m.steps(p)
+		m.sweepEvery(10*time.Minute, 2*time.Hour)
+		require.Nil(w, m.incident(id).Escalation.Assignee)
+		require.Equal(w, before, comments(w.issue()))
+		require.Equal(w, 2, m.incident(id).Escalation.Step.Number)
+		m.sweepEvery(10*time.Minute, 20*time.Hour)
+		require.Len(w, p.got, 1)
+
+		w.Gitea.As("alex").Assign(fleet, 1, "alex", "lead")
+		m.sweepEvery(10*time.Minute, time.Hour)
+		require.Equal(w, "alex", m.incident(id).Escalation.Assignee.By.Login)
+	})
+}
+
 // A webhook that fails is called again, ever more rarely, and keeps nothing else waiting.
 func TestWebhookFails(t *testing.T) {
 	inSteps(t, func(w *world, p *pager, id string) {

@@ -141,6 +141,10 @@ func (c *checker) server(r postgres.Report) {
 	for _, setting := range r.NotDurable {
 		c.add(Warn, "state", "%s is off on the server: results that were recorded can be lost in a power failure; turn it on", setting)
 	}
+	if r.Waits {
+		c.add(Fail, "state", "the server waits for a synchronous standby, so what is stored hangs: start the standby, or, to go on without it, "+
+			"take it out of synchronous_standby_names on the server, and reload that")
+	}
 	if len(r.Async) > 0 {
 		c.add(Warn, "state", "no standby is synchronous (%s): a failover can lose the last results, trips and resumes. To prevent that, set "+
 			"synchronous_standby_names on the server", strings.Join(r.Async, ", "))

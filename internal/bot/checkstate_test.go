@@ -67,6 +67,7 @@ func TestCheckOfServer(t *testing.T) {
 		"a slow clock":     {postgres.Report{Offset: -65 * time.Second}, "the clock of this host is 1m5s behind that of the server"},
 		"no fsync":         {postgres.Report{NotDurable: []string{"fsync"}}, "fsync is off on the server"},
 		"no synchronous":   {postgres.Report{Async: []string{"a", "b"}}, "no standby is synchronous (a, b): a failover can lose the last results, trips and resumes"},
+		"no standby left":  {postgres.Report{Waits: true}, "the server waits for a synchronous standby, so what is stored hangs: start the standby, or"},
 		"standbys unknown": {postgres.Report{Hidden: 1, Role: "fleet-bot"}, `GRANT pg_read_all_stats TO "fleet-bot"`},
 		"no certificate":   {postgres.Report{Unverified: true}, "nothing verifies that this is the server"},
 		"others' tables": {postgres.Report{Strange: []string{"adfbot.run"}, Role: "fleet-bot"},
@@ -272,6 +273,7 @@ func TestCheckOfSharedID(t *testing.T) {
 		})
 	})
 	require.Contains(t, a.finding("hosts", bot.Fail), "edge-1: another machine uses the same id")
+	require.Contains(t, a.finding("hosts", bot.Fail), "remove /etc/machine-id and /var/lib/dbus/machine-id, from which systemd would take the same id")
 	require.Contains(t, b.finding("hosts", bot.Warn), "edge-1: another machine uses the same id")
 	require.Contains(t, strings.Join(b.status().Problems, "\n"), "edge-1: another machine uses the same id")
 }

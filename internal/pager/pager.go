@@ -15,6 +15,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/terraphim/adfbot/internal/redact"
@@ -87,14 +88,14 @@ func (c *Client) Send(ctx context.Context, file, event string, document []byte) 
 	req.Header.Set("Idempotency-Key", event)
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return 0, fmt.Errorf("the webhook in %s does not answer: %s; this is retried automatically", file, cause(err, u))
+		return 0, fmt.Errorf("the webhook in %s does not answer: %s; this is retried automatically%s", file, cause(err, u), restart(file))
 	}
 	defer func() { _ = resp.Body.Close() }()
 	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, maxAnswer))
 	if resp.StatusCode/100 == 2 {
 		return 0, nil
 	}
-	return retryAfter(resp), fmt.Errorf("the webhook in %s answers with status %d: %s", file, resp.StatusCode, fix(resp.StatusCode))
+	return retryAfter(resp), fmt.Errorf("the webhook in %s answers with status %d: %s%s", file, resp.StatusCode, fix(resp.StatusCode), restart(file))
 }
 
 // cause returns why there is no answer, without the URL.
@@ -118,6 +119,14 @@ func fix(status int) string {
 		return "this is retried automatically"
 	}
 	return "correct the URL in the file; this is retried automatically"
+}
+
+// restart says what another URL in the file needs, if systemd has given the daemon the file as it was when the daemon was started.
+func restart(file string) string {
+	if !strings.HasPrefix(file, "$CREDENTIALS_DIRECTORY/") {
+		return ""
+	}
+	return "; if the URL is corrected, restart the daemon, which has it from LoadCredential="
 }
 
 // retryAfter returns how long the receiver asks to wait.

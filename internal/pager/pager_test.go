@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"path"
 	"testing"
 	"time"
 
@@ -31,7 +32,7 @@ func receiver(t *testing.T, start func(http.Handler) *httptest.Server, answer ht
 	}
 	sent := &[]bool{}
 	c := pager.New(func(file string) (string, error) {
-		require.Equal(t, "/etc/adfbot/pager-url", file)
+		require.Equal(t, "pager-url", path.Base(file))
 		return s.URL + "/hooks/" + secret + "?key=" + secret, nil
 	}, roots, func(ok bool) { *sent = append(*sent, ok) })
 	t.Cleanup(c.CloseIdle)
@@ -94,6 +95,16 @@ func TestSendFails(t *testing.T) {
 			require.Equal(t, c.wait, wait)
 			require.Equal(t, []bool{false}, *sent)
 		})
+	}
+}
+
+// systemd gives the daemon the file as it was when the daemon was started.
+func TestSendOfCredential(t *testing.T) {
+	t.Parallel()
+	for _, code := range []int{302, 404, 503} {
+		client, _, _ := receiver(t, httptest.NewServer, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(code) })
+		_, err := client.Send(t.Context(), "$CREDENTIALS_DIRECTORY/pager-url", "e", nil)
+		require.ErrorContains(t, err, "; if the URL is corrected, restart the daemon, which has it from LoadCredential=")
 	}
 }
 

@@ -199,7 +199,8 @@ const leastOffset = 2 * time.Second
 
 // IDSharedText says what is wrong with a host if another machine reports under its id.
 const IDSharedText = "another machine uses the same id, as after a copy of the disk with /etc/machine-id, so flags that are removed may be written again: " +
-	"on the copy, stop adfbot, remove /etc/machine-id, run systemd-machine-id-setup, and start adfbot"
+	"on the copy, stop adfbot, remove /etc/machine-id and /var/lib/dbus/machine-id, from which systemd would take the same id, " +
+	"run systemd-machine-id-setup, and start adfbot"
 
 // NameSharedText says what is wrong with hosts that have one name.
 const NameSharedText = "another host that is here has the same name: give each of them one of its own with fleet.host, " +

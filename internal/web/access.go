@@ -58,6 +58,7 @@ type handler func(http.ResponseWriter, *request) error
 type caller struct {
 	admin   bool
 	known   bool // it has sent a valid token, or connected to the socket
+	local   bool // it has connected to the socket: it has this machine's clock
 	cfg     *config.Config
 	entries []string // the ids and patterns of the projects that it may report for
 	name    string   // in notes and the log, e.g. "the API token" or "agent-odilo (uid 1004)"

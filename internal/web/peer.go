@@ -44,7 +44,7 @@ func (r *request) peerCaller() caller {
 		return caller{}
 	}
 	number := strconv.FormatUint(uint64(p.uid), 10)
-	c := caller{known: true, cfg: r.cfg, name: "uid " + number, admin: p.uid == 0 || int(p.uid) == os.Geteuid()}
+	c := caller{known: true, local: true, cfg: r.cfg, name: "uid " + number, admin: p.uid == 0 || int(p.uid) == os.Geteuid()}
 	names := []string{number}
 	if u, err := user.LookupId(number); err == nil {
 		if _, err := strconv.Atoi(u.Username); err != nil { // a number is always a uid

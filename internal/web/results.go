@@ -224,6 +224,9 @@ func parseResult(o object, cfg *config.Config, c caller, key string, now time.Ti
 	if r.Finished.IsZero() {
 		r.Finished = bot.EndOf(r.Started, now)
 	}
+	if c.local { // it may have been kept while the daemon was stopped
+		r.Age = max(now.Sub(r.Finished), 0)
+	}
 	if err := bot.CheckResult(r, now); err != nil {
 		values = append(values, err.Error())
 	}

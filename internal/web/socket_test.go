@@ -16,6 +16,7 @@ import (
 	"github.com/terraphim/adfbot/internal/hostlocal"
 	"github.com/terraphim/adfbot/internal/status"
 	"github.com/terraphim/adfbot/internal/store"
+	"github.com/terraphim/adfbot/internal/testpg"
 )
 
 // socket serves the station at a Unix socket, where every peer is the given user.
@@ -110,6 +111,23 @@ func TestSocketProjectUser(t *testing.T) {
 	d := c.Report(t.Context(), resultOf("quiet", "one"))
 	require.Nil(t, d.Result)
 	require.Contains(t, d.Messages[0], "may report for odilo")
+}
+
+// In a fleet, what a user has kept while the daemon was stopped does not count after what other hosts have reported meanwhile.
+func TestSocketResultOfBefore(t *testing.T) {
+	t.Parallel()
+	s := newStation(t, "state: DIR/state/adfbot.db", "state: "+testpg.Database(t)+"\nlocal_dir: DIR/local")
+	s.result(`{"project":"odilo","exit_code":0}`)
+	c, _ := clientOf(t, s.socket(4711))
+	for _, run := range []string{"one", "two", "three"} {
+		r := resultOf("odilo", run)
+		r.Started, r.Finished = r.Started.Add(-time.Hour), r.Finished.Add(-time.Hour)
+		d := c.Report(t.Context(), r)
+		require.Empty(t, d.Messages)
+		require.True(t, d.Result.Counted)
+		require.Zero(t, d.Result.Failures, "a success came after it")
+	}
+	require.Equal(t, 1, c.Report(t.Context(), resultOf("odilo", "four")).Result.Failures)
 }
 
 // Neither a token nor projects[].users gives a right at the socket that its user has not.

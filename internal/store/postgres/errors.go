@@ -74,7 +74,7 @@ func (s *Store) advice(err error) string {
 	case errors.As(err, &connect) && isTimeout(err):
 		return "the server does not answer: see whether it hangs; a pooler in front of it waits like that while it cannot log in to the server, and its log says why"
 	case errors.Is(err, context.DeadlineExceeded):
-		return "the server does not answer: see whether it hangs, whether another program holds a lock in it, and the network"
+		return "the server does not answer: see whether it hangs, whether another program holds a lock in it or a synchronous standby is missing, and the network"
 	case errors.As(err, &connect) && strings.Contains(err.Error(), "read only connection"): // pgconn has no value for it
 		return adviceReadOnly
 	case errors.As(err, &connect) && adviceOnTLS(err) != "":
@@ -156,7 +156,7 @@ func (s *Store) adviceOn(pg *pgconn.PgError) string {
 	case "57P01", "57P02", "57P03", "08006":
 		return adviceStopped
 	case "57014", "25P03", "55P03":
-		return "the server was too slow: see its load, its disk, and which program holds locks there"
+		return "the server was too slow: see its load, its disk, which program holds locks there, and whether a synchronous standby is missing"
 	case codeUniqueViolation, codeSerialization, codeDeadlock:
 		return "others changed the same rows at the same time, again and again: it works once they are done"
 	}

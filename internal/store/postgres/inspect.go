@@ -27,6 +27,7 @@ type Report struct {
 	Pooler     bool          // there is one before the server
 	Async      []string      // standbys, if none is synchronous
 	Hidden     int           // standbys of which the role may not know whether they are synchronous
+	Waits      bool          // transactions of the role wait for a synchronous standby
 	Unverified bool          // the server may be another one: it is not on this machine, and its certificate is not verified
 	NotDurable []string      // settings with which a power failure loses what was answered
 }
@@ -96,7 +97,13 @@ func (s *Store) inspectRights(ctx context.Context, c *connection, r *Report) err
 
 // inspectStandbys looks for standbys that may lack the last transactions. Who may not know the state of one sees a row without it.
 func (s *Store) inspectStandbys(ctx context.Context, c *connection, r *Report) error {
-	list, err := c.texts(ctx, `SELECT coalesce(application_name, ''), coalesce(sync_state, 'hidden') FROM pg_stat_replication
+	list, err := c.texts(ctx, `SELECT pid::text FROM pg_stat_activity
+		WHERE usename = current_user AND wait_event = 'SyncRep' AND state_change < clock_timestamp() - interval '2 s'`)
+	if err != nil {
+		return err
+	}
+	r.Waits = len(list) > 0
+	list, err = c.texts(ctx, `SELECT coalesce(application_name, ''), coalesce(sync_state, 'hidden') FROM pg_stat_replication
 		WHERE state IS NULL OR state IN ('streaming', 'catchup') ORDER BY 1`)
 	for _, row := range list {
 		switch row[1] {

@@ -113,5 +113,17 @@ func testStandbys(t *testing.T, server *testpg.Server) {
 	testpg.Exec(t, server.URL(), `ALTER SYSTEM SET synchronous_standby_names = '*'`)
 	testpg.Exec(t, server.URL(), `SELECT pg_reload_conf()`)
 	require.Eventually(t, func() bool { return len(look().Async) == 0 }, testhost.Patience, 10*time.Millisecond)
+	require.False(t, look().Waits)
+
 	standby.Stop()
+	committed := make(chan struct{})
+	go func() {
+		defer close(committed)
+		testpg.Exec(t, server.URL(), `CREATE TABLE without_standby ()`)
+	}()
+	require.Eventually(t, func() bool { return look().Waits }, testhost.Patience, 10*time.Millisecond)
+	testpg.Exec(t, server.URL(), `ALTER SYSTEM RESET synchronous_standby_names`)
+	testpg.Exec(t, server.URL(), `SELECT pg_reload_conf()`)
+	<-committed
+	require.False(t, look().Waits)
 }
