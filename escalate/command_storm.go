@@ -92,7 +92,7 @@ func (run *commandRun) carryOut(ctx context.Context, n int) (result, error) {
 	case incident.AckVerb:
 		return run.ackAll(ctx, n, open)
 	}
-	return run.statusOf(ctx, n, open)
+	return run.statusOf(ctx, n, members)
 }
 
 // beginsWithTime reports whether a text begins like "for 2h".
@@ -268,21 +268,32 @@ func (run *commandRun) ackAll(ctx context.Context, n int, open []incident.Incide
 // maxStatus is how many projects are described at once.
 const maxStatus = 5
 
-// statusOf describes the projects that are paused.
-func (run *commandRun) statusOf(ctx context.Context, n int, open []incident.Incident) (result, error) {
-	if len(open) == 0 {
+// statusOf describes the projects that are paused, also those that were paused again after their incident.
+func (run *commandRun) statusOf(ctx context.Context, n int, members []incident.Incident) (result, error) {
+	states, err := run.opt.State.ProjectStates(ctx)
+	if err != nil {
+		return result{}, err
+	}
+	var paused []incident.Incident
+	for _, m := range members {
+		if states[m.Project].Pause().ID != "" {
+			paused = append(paused, m)
+			delete(states, m.Project) // it may have failed twice here
+		}
+	}
+	if len(paused) == 0 {
 		return result{answer: "All projects of this issue have been resumed."}, nil
 	}
 	var parts []string
-	for _, m := range open[:min(len(open), maxStatus)] {
+	for _, m := range paused[:min(len(paused), maxStatus)] {
 		res, err := run.as(m).statusStep(ctx, n)
 		if err != nil {
 			return res, err
 		}
 		parts = append(parts, res.answer)
 	}
-	if more := len(open) - maxStatus; more > 0 {
-		parts = append(parts, fmt.Sprintf("And %d more that are paused: name one, e.g. %s.", more, markdown.CodeSpan("/adf status "+open[maxStatus].Project)))
+	if more := len(paused) - maxStatus; more > 0 {
+		parts = append(parts, fmt.Sprintf("And %d more that are paused: name one, e.g. %s.", more, markdown.CodeSpan("/adf status "+paused[maxStatus].Project)))
 	}
 	return result{answer: strings.Join(parts, "\n\n")}, nil
 }

@@ -1,6 +1,7 @@
 package escalate_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -126,6 +127,33 @@ func TestStormCommandsForAll(t *testing.T) {
 		for _, id := range ids {
 			require.True(w, w.incident(id).IsOpen())
 		}
+	})
+}
+
+// Who asks is not told that all have been resumed while somebody has paused one of them by hand.
+func TestStormStatusOfPausedByHand(t *testing.T) {
+	playOperatedStorm(t, func(w *world, _ []string) {
+		status := func() (described int) {
+			w.says("alex", "/adf status")
+			w.sweep()
+			return strings.Count(w.last(), "`odilo` is paused.") // what the tests have for any project
+		}
+		w.says("alex", "/adf resume bravo")
+		w.sweep()
+		require.Equal(w, 2, status())
+		w.says("alex", "/adf pause bravo not yet")
+		w.sweep()
+		require.Equal(w, 3, status())
+
+		w.says("alex", "/adf resume bravo\n/adf resume")
+		w.sweepFor(3 * time.Minute)
+		require.Equal(w, "closed", w.issue().State)
+		require.Zero(w, status())
+		require.Contains(w, w.last(), "All projects of this issue have been resumed.")
+		w.says("alex", "/adf pause carol")
+		w.sweep()
+		require.Equal(w, 1, status())
+		require.NotContains(w, w.last(), "have been resumed")
 	})
 }
 

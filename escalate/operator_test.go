@@ -185,7 +185,9 @@ func TestOldLoginOfOperator(t *testing.T) {
 		require.ErrorContains(t, err, `operator "alex" is user`)
 		require.Contains(t, rep.Errors[0], "who is no operator")
 		require.True(t, w.paused(project))
-		require.Contains(t, comments(w.issue())[0], "only from its operators")
+		require.Contains(t, comments(w.issue())[0], "`alex`, this bot takes commands only from its operators, so it did nothing. "+
+			"Its operator `alex` is another account, which had this login before: if it is to be yours, whoever runs the bot takes the login out of "+
+			"`operators`, lets a sweep pass, and puts it in again.\n", "nobody is told to ask themselves")
 		w.says("alex", "/adf resume")
 		_, err = w.sweepAnd(escalate.SweepOptions{})
 		require.NoError(t, err, "it is reported once, and kept for status")

@@ -2,6 +2,7 @@ package issuetext
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -14,12 +15,20 @@ import (
 
 // NotOperator is the reply to an account that may not give commands.
 func NotOperator(key string, by tracker.Account, operators []string) string {
+	text := markdown.CodeSpan(by.Login) + ", this bot takes commands only from its operators, so it did nothing."
+	others := slices.DeleteFunc(slices.Clone(operators), func(o string) bool { return strings.EqualFold(o, by.Login) })
 	var names []string
-	for _, o := range operators[:min(len(operators), 10)] {
+	for _, o := range others[:min(len(others), 10)] {
 		names = append(names, markdown.CodeSpan(o))
 	}
-	return reply(key, "%s, this bot takes commands only from its operators, so it did nothing. Please ask one of them: %s.",
-		markdown.CodeSpan(by.Login), strings.Join(names, ", "))
+	if len(names) > 0 {
+		text += " Please ask one of them: " + strings.Join(names, ", ") + "."
+	}
+	if len(others) < len(operators) {
+		text += " Its operator " + markdown.CodeSpan(by.Login) + " is another account, which had this login before: if it is to be yours, " +
+			"whoever runs the bot takes the login out of `operators`, lets a sweep pass, and puts it in again."
+	}
+	return reply(key, "%s", text)
 }
 
 // Edited is the reply to a command in an edited comment.

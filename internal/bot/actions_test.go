@@ -672,7 +672,7 @@ func TestCheckOfWorkflows(t *testing.T) {
 		require.NotContains(t, r.Path, workflow+"/", "it changes nothing")
 	}
 	w.Gitea.SetWorkflowActive(agents, workflow, false)
-	require.Contains(t, w.finding("actions", bot.Warn), "odilo: somebody has disabled the workflow agent.yaml")
+	require.Contains(t, w.finding("actions", bot.Warn), "odilo: the workflow agent.yaml of terraphim/agents is disabled, and adfbot knows of no pause for which it did that: to let it run, enable it on its page in Gitea")
 	state := w.Read(w.Path("state/adfbot.db"))
 	w.Write(w.Path("state/adfbot.db"), "damaged")
 	require.Contains(t, w.finding("actions", bot.Warn), "odilo: the workflow agent.yaml of terraphim/agents is disabled; whether adfbot did that, and will enable it, is in the state, which was not read")

@@ -91,7 +91,8 @@ func (c *checker) workflows(ctx context.Context, client *gitea.Client) {
 			c.add(Warn, "actions", "%s: adfbot disabled the workflow %s of %s when %s was paused, and enables it when no project that has it is paused any more",
 				p.ID, a.Workflow, repo, disabledFor)
 		case !active && disabledFor == "":
-			c.add(Warn, "actions", "%s: somebody has disabled the workflow %s of %s, and adfbot will not enable it", p.ID, a.Workflow, repo)
+			c.add(Warn, "actions", "%s: the workflow %s of %s is disabled, and adfbot knows of no pause for which it did that: to let it run, enable it on its page in Gitea",
+				p.ID, a.Workflow, repo)
 		}
 		if a.Disable && c.failed("actions", client.MayDisableWorkflows(ctx, repo)) {
 			continue

@@ -177,7 +177,7 @@ func TestRunningRunIsNamed(t *testing.T) {
 			require.NoError(t, err)
 		})
 		after(20 * time.Minute)
-		require.Contains(t, w.issues("open")[0].Body, "**A run that began 2026-11-23 13:00 UTC on `edge-7` is still running.**")
+		require.Contains(t, w.issues("open")[0].Body, "**A run that began 2026-11-23 13:00 UTC on `edge-7` has no result yet.**")
 	})
 }
 
@@ -189,7 +189,7 @@ func TestReportedRunIsNamed(t *testing.T) {
 		after(time.Hour)
 		require.NoError(t, b.BeginReported(ctx, store.Run{Project: "odilo", Agent: "project-meta", Host: "laptop"}))
 		after(20 * time.Minute)
-		require.Contains(t, w.issues("open")[0].Body, "**A run that began 2026-11-23 13:00 UTC on `laptop` is still running.**")
+		require.Contains(t, w.issues("open")[0].Body, "**A run that began 2026-11-23 13:00 UTC on `laptop` has no result yet.**")
 	})
 }
 
@@ -357,7 +357,7 @@ func TestSilenceOfWorkflow(t *testing.T) {
 		require.Len(t, issues, 2)
 		for _, i := range issues {
 			require.Contains(t, i.Body, "in `terraphim/agents`: does one wait for a runner or hang")
-			require.Equal(t, strings.Contains(i.Title, "odilo"), strings.Contains(i.Body, "on `gitea-actions` is still running"))
+			require.Equal(t, strings.Contains(i.Title, "odilo"), strings.Contains(i.Body, "on `gitea-actions` has no result yet"))
 			require.NotContains(t, i.Body, "adfbot exec")
 		}
 	})

@@ -192,6 +192,9 @@ func (r *Reader) addOverall(ctx context.Context, s *Status, spooled []hostlocal.
 	if err := r.AdviseRestore(ctx, pauseErr); err != nil {
 		s.Problems = append(s.Problems, err.Error())
 	}
+	if err := r.from.State.Moved(); err != nil { // which can be read all the same
+		s.Problems = append(s.Problems, err.Error())
+	}
 	disk := func(what, dir string) {
 		if why := hostlocal.DiskProblem(dir, hostlocal.LeastRoom); why != "" {
 			s.Problems = append(s.Problems, what+dir+": "+why)

@@ -107,6 +107,22 @@ func TestReadyNeedsState(t *testing.T) {
 	require.Contains(t, failed(r), "state")
 }
 
+// What is read of a state that was removed says how things were then, and no more that nothing is wrong.
+func TestPageOfRemovedState(t *testing.T) {
+	t.Parallel()
+	d := newDaemon(t)
+	d.sweep()
+	require.NotContains(t, d.get("/").Body.String(), "it was removed while adfbot had it open")
+	require.NoError(t, os.Rename(d.cfg.State, d.path("kept")))
+	_, r := d.ready()
+	require.Contains(t, failed(r)["state"], "it was removed while adfbot had it open")
+	for _, path := range []string{"/", "/projects/odilo"} {
+		require.Contains(t, d.get(path).Body.String(), "it was removed while adfbot had it open", path)
+	}
+	require.NoError(t, os.Rename(d.path("kept"), d.cfg.State))
+	require.NotContains(t, d.get("/").Body.String(), "it was removed while adfbot had it open")
+}
+
 func TestReadyWarnings(t *testing.T) {
 	t.Parallel()
 	d := newDaemon(t)

@@ -97,7 +97,7 @@ func silentReason(i incident.Incident) string {
 		s += ", expected " + i.Expect
 	}
 	if !i.Began.IsZero() {
-		s += "; a run that began " + newMoment(i.Began, i.Opened).Full + " on " + i.Host + " was still running"
+		s += "; a run that began " + newMoment(i.Began, i.Opened).Full + " on " + i.Host + " had no result"
 	}
 	return s
 }
