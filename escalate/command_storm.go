@@ -124,15 +124,15 @@ func cutProject(s string) (first, rest string) {
 	return strings.Trim(first, ",;:.\"'@"), strings.TrimSpace(rest)
 }
 
-// isProject reports whether a project of that name is configured, or is known and matches a pattern.
+// isProject reports whether a project of that name is configured, or is known and matches a pattern, or is paused: it may have left the
+// configuration, or this process may not have read the one that it is in.
 func (run *commandRun) isProject(ctx context.Context, name string) (bool, error) {
-	configured := slices.Contains(run.opt.Projects, name)
-	if configured || run.opt.ByPattern == nil || !run.opt.ByPattern(name) {
-		return configured, nil
+	if slices.Contains(run.opt.Projects, name) {
+		return true, nil
 	}
 	states, err := run.opt.State.ProjectStates(ctx)
-	_, known := states[name]
-	return known, err
+	s, known := states[name]
+	return known && (s.Pause().ID != "" || run.opt.ByPattern != nil && run.opt.ByPattern(name)), err
 }
 
 // isPattern reports whether a word is a pattern of projects: one that fits none is a word like any other.

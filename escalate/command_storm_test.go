@@ -204,6 +204,33 @@ func TestStormResumeOfNoMember(t *testing.T) {
 	})
 }
 
+// Nor does the name of a project that is paused and that the configuration of this process does not have: it has left it while it was paused, or
+// was added, and the daemon has not read that yet.
+func TestCommandForAPausedProjectThatIsNotConfigured(t *testing.T) {
+	inStorm(t, func(w *world) {
+		w.operated("alex")
+		other := w.hits("bravo")[0]
+		w.sweepFor(30 * time.Minute)
+		id := w.hits("atlas")[0]
+		w.sweep()
+		w.rec.Options().Projects = []string{"atlas"}
+		for _, command := range []string{"resume", "pause", "ack", "status"} {
+			w.Gitea.As("alex").Comment(fleet, 2, "/adf "+command+" bravo")
+			w.sweep()
+			is, _ := w.Gitea.Issue(fleet, 2)
+			said := comments(is)
+			require.Contains(w, said[len(said)-1], "Nothing was done: this issue is not about `bravo`.", command)
+		}
+		require.True(w, w.incident(id).IsOpen())
+		w.Gitea.As("alex").Comment(fleet, 1, "/adf resume bravo")
+		w.sweep()
+		require.False(w, w.incident(other).IsOpen())
+		w.Gitea.As("alex").Comment(fleet, 2, "/adf resume bravo runs again, too")
+		w.sweep()
+		require.False(w, w.incident(id).IsOpen(), "it is a word again")
+	})
+}
+
 // A project of the issue that is paused by hand is resumed by its name alone.
 func TestStormResumeAllBesidePauseByHand(t *testing.T) {
 	playOperatedStorm(t, func(w *world, _ []string) {

@@ -553,6 +553,7 @@ func (a *app) addBots(ctx context.Context, cfg *config.Config, found []bot.Findi
 		switch {
 		case f.Level != strings.ToLower(string(bot.Fail)), slices.Contains(found, ofBot), strings.Contains(f.Text, config.ErrNoCredentials.Error()):
 		case strings.HasSuffix(f.Text, bot.PortAdvice): // the unit may give the right to it
+		case f.What == "pause_dir" && slices.ContainsFunc(found, func(of bot.Finding) bool { return of.Level == bot.Fail && of.What == f.What }): // root can see more
 		default:
 			found = slices.DeleteFunc(found, func(of bot.Finding) bool { return of.Level == bot.OK && of.What == f.What })
 			found = append(found, ofBot)

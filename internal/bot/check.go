@@ -295,13 +295,25 @@ func (c *checker) stateFiles() []string {
 // closedToGroup warns if the group that may write the directory of the state may not write what is in it. It is called before the state is
 // opened, which may make files.
 func (c *checker) closedToGroup() {
-	first, fix := "", []string{}
+	first, fix, regroup := "", []string{}, ""
+	dir, err := os.Stat(filepath.Dir(c.cfg.State))
+	group := hostlocal.SharedGroup(filepath.Dir(c.cfg.State))
+	if err != nil || group == "" {
+		return
+	}
 	for _, path := range c.stateFiles() {
 		info, err := os.Stat(path)
-		if err != nil || info.Mode()&0o060 == 0o060 && (!info.IsDir() || info.Mode()&0o010 != 0) {
+		if err != nil {
+			continue
+		}
+		others := !hostlocal.SameGroup(info, dir) // e.g. root's, of which the state was before the directory was given to the bot
+		if !others && info.Mode()&0o060 == 0o060 && (!info.IsDir() || info.Mode()&0o010 != 0) {
 			continue
 		}
 		first = cmp.Or(first, path)
+		if others {
+			regroup = "chgrp -R " + group + " %[2]s && "
+		}
 		if strings.HasPrefix(path, c.cfg.LocalDir+"/") {
 			path = c.cfg.LocalDir
 		}
@@ -309,9 +321,9 @@ func (c *checker) closedToGroup() {
 			fix = append(fix, text.ShellQuote(path))
 		}
 	}
-	if first != "" && hostlocal.SharedGroup(filepath.Dir(c.cfg.State)) != "" {
-		c.add(Warn, "state", "%s is closed to the group that may write the directory of the state, and so is what its members make beside it: "+
-			"run chmod -R g+rwX %s", first, strings.Join(fix, " "))
+	if first != "" {
+		c.add(Warn, "state", "%[1]s is closed to the group that may write the directory of the state, and so is what its members make beside it: "+
+			"run "+regroup+"chmod -R g+rwX %[2]s", first, strings.Join(fix, " "))
 	}
 }
 
@@ -401,6 +413,7 @@ func (c *checker) pauseDir(ctx context.Context) {
 	} else if err = answers(ctx, dir.Path()); err == nil {
 		_, err = dir.Sentinel()
 		err = status.AdviseRestore(c.cfg, err)
+		written = hostlocal.At(c.cfg.LocalDir).Sentinel().Installation != "" // perhaps: the state, which knows, cannot be read or is lost, too
 	}
 	if notReady(err) && !written {
 		if why := c.notCreatable(dir.Path()); why != "" {

@@ -974,6 +974,37 @@ func TestCheckOfStateClosedToItsGroup(t *testing.T) {
 			require.False(t, f.What == "state" && f.Level == bot.Warn, f)
 		}
 	}
+	if os.Geteuid() != 0 {
+		return
+	}
+	// Root made the state before the directory was given to the bot's group.
+	require.NoError(t, os.Chown(dir, -1, testhost.Nobody))
+	require.NoError(t, os.Chmod(dir, 0o770))
+	require.NoError(t, os.Chmod(w.cfg.State, 0o660))
+	require.NoError(t, os.Chown(w.cfg.State, -1, testhost.Nobody))
+	group := hostlocal.SharedGroup(dir)
+	require.Contains(t, w.finding("state", bot.Warn), local+" is closed to the group that may write the directory of the state, and so is what its members "+
+		"make beside it: run chgrp -R "+group+" "+local+" && chmod -R g+rwX "+local)
+}
+
+// The state, which knows whether flags were written, cannot be read. The copy of the sentinel tells that the pause directory was there once.
+func TestCheckOfLostPauseDirBesideLostState(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.fail("odilo", 3)
+	require.NoError(t, os.Rename(w.cfg.PauseDir, w.Path("unmounted")))
+	require.NoError(t, os.WriteFile(w.cfg.State, []byte(strings.Repeat("garbage ", 1000)), 0o600))
+	for _, suffix := range []string{"-wal", "-shm"} {
+		_ = os.Remove(w.cfg.State + suffix)
+	}
+	require.Contains(t, w.finding("pause_dir", bot.Fail), "mount the file system it is on")
+	w.Remove(w.cfg.State)
+	require.Contains(t, w.finding("pause_dir", bot.Fail), "mount the file system it is on")
+	require.NoError(t, os.Mkdir(w.cfg.PauseDir, 0o755))
+	require.Contains(t, w.finding("pause_dir", bot.Fail), "may be unmounted or emptied")
+	require.NoError(t, os.Remove(w.cfg.PauseDir))
+	require.NoError(t, os.Rename(w.Path("unmounted"), w.cfg.PauseDir))
+	require.Contains(t, w.finding("pause_dir", bot.OK), "1 project paused")
 }
 
 func TestCheckStickyPauseDirOfAnotherUser(t *testing.T) {

@@ -136,6 +136,13 @@ func SharedGroup(dir string) string {
 	return gid
 }
 
+// SameGroup reports whether two files belong to one group.
+func SameGroup(a, b fs.FileInfo) bool {
+	of, ok := sys(a)
+	as, ok2 := sys(b)
+	return ok && ok2 && of.Gid == as.Gid
+}
+
 // DaemonElsewhere reports whether the daemon that answers at a socket has its state where other processes of this machine do not see it, as
 // in a container: there is none at path, and whoever would make it there is not the daemon's user.
 func DaemonElsewhere(socket, path string) bool {

@@ -24,6 +24,7 @@ func (s *Store) Moved() error {
 // fileMoved is like Moved for the file alone. SQLite would go on with the file that it has open, and what it writes there would
 // be lost. Every transaction calls fileMoved first, at the price of one system call.
 func (s *Store) fileMoved() error {
+	const begin = "; else begin with what is there now (a daemon does so by itself within a minute)"
 	advice := "it was removed while adfbot had it open: put it back"
 	now, err := os.Lstat(s.path)
 	switch {
@@ -32,11 +33,15 @@ func (s *Store) fileMoved() error {
 	case err == nil: // SQLite applies the log to it
 		err = errors.New("another file is there")
 		advice = "it was replaced while adfbot had it open: if its log, the file named -wal, was left beside it, it is damaged by that: stop every adfbot, " +
-			"move it away with its -wal and -shm, and put the copy there again"
+			"move it away with its -wal and -shm, and put the copy there again" + begin
 	case !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTDIR):
 		return nil // a path that can't be looked at says nothing about the open file
+	case hasLog(s.path):
+		advice += "; to begin anew, move its log " + s.path + "-wal away, with the -shm (a daemon then goes on by itself within a minute)"
+	default:
+		advice += begin
 	}
-	return store.Unusable(s.path, advice+"; else begin with what is there now (a daemon does so by itself within a minute)", err)
+	return store.Unusable(s.path, advice, err)
 }
 
 func (s *Store) File() os.FileInfo { return s.opened }
