@@ -11,7 +11,9 @@ import (
 
 	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/internal/hostlocal"
+	"github.com/terraphim/adfbot/internal/status"
 	"github.com/terraphim/adfbot/internal/store"
+	"github.com/terraphim/adfbot/pause"
 )
 
 // keep spools failures of a project, as a command does that cannot store them.
@@ -164,4 +166,57 @@ func TestSpooledResultsThatCannotBeStored(t *testing.T) {
 		_, err = b.RecordSpooled(over)
 		require.EqualError(t, err, "cannot record the spooled results of odilo, atlas, beta, digital-twins: the next sweep does the rest: context canceled")
 	})
+}
+
+// A run that began before a resume fails while nothing can be stored, and pauses the project by a flag: only the state knows of the resume.
+// Whoever removes the flag resumes the project all the same, and what failed before that counts no more.
+func TestFlagOfARunFromBeforeAResumeIsRemoved(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.fail("odilo", 3)
+	began := w.now().Add(time.Minute)
+	w.pass(10 * time.Minute)
+	_, err := w.resume("odilo")
+	require.NoError(t, err)
+	repair := damage["corrupt"](t, w)
+	keep := func(started time.Time) bool {
+		w.pass(10 * time.Minute)
+		r := failure("odilo")
+		r.RunID, r.Started, r.Finished = pause.NewRandomID(), started, w.now()
+		k, err := bot.Keep(ctx, w.cfg, nil, r, w.now)
+		require.NoError(t, err)
+		return k.Paused
+	}
+	require.False(t, keep(w.now()))
+	require.False(t, keep(w.now()))
+	require.True(t, keep(began))
+	w.pass(10 * time.Minute)
+	w.Remove(w.flag("odilo"))
+	require.False(t, keep(w.now()))
+	repair()
+	w.sweepWell()
+	w.sweepWell()
+	p := w.project("odilo")
+	require.Equal(t, status.No, p.Paused)
+	require.Equal(t, 1, p.Failures)
+	require.Empty(t, w.issues("open"))
+}
+
+// The issue names the failures that were in the spool, and the threshold that they reached.
+func TestThresholdIsRaisedWhileNothingCanBeStored(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.fail("odilo", 2)
+	repair := damage["corrupt"](t, w)
+	for range 3 {
+		w.pass(10 * time.Minute)
+		r := failure("odilo")
+		r.RunID, r.Started, r.Finished = pause.NewRandomID(), w.now(), w.now()
+		_, err := bot.Keep(ctx, w.cfg, nil, r, w.now)
+		require.NoError(t, err)
+	}
+	repair()
+	w.change("  - id: odilo\n", "  - id: odilo\n    threshold: 10\n")
+	w.sweepWell()
+	require.Contains(t, w.issues("open")[0].Title, "failed 3 consecutively")
 }

@@ -155,7 +155,7 @@ func NewIncident(r Result, l Limits, a Answer, history []HistoryRun, now time.Ti
 		i.Host = l.Host
 	}
 	if l.Paused && !r.Trips && a.Failures < a.Threshold { // the state alone would not have tripped
-		i.Unstored, i.Failures = true, max(l.Spooled, a.Failures)
+		i.Unstored, i.Failures = true, cmp.Or(l.Spooled, a.Failures)
 		i.Threshold = min(a.Threshold, i.Failures) // it may have been raised since
 	}
 	i.Fingerprint = class.Fingerprint(r.Output, r.Project, r.Agent, i.Host)
