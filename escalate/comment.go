@@ -123,35 +123,26 @@ func (r *Reconciler) deferOrFail(ctx context.Context, i incident.Incident, p pro
 
 // findOwnComment looks for the bot's own comment with the key. It was not written before the given time by the server's clock.
 func (r *Reconciler) findOwnComment(ctx context.Context, c *sweepCache, ref tracker.IssueRef, key string, since time.Time) (found tracker.Comment, ok bool, err error) {
+	found, of, err := r.findOwnOf(ctx, c, ref, []string{key}, since)
+	return found, of != "", err
+}
+
+// findOwnOf is [Reconciler.findOwnComment] for a comment with one of some keys. It also returns that key, "" if there is no such comment.
+func (r *Reconciler) findOwnOf(ctx context.Context, c *sweepCache, ref tracker.IssueRef, keys []string, since time.Time) (found tracker.Comment, key string, err error) {
 	ours, err := r.identity(ctx, c)
 	if err != nil {
-		return tracker.Comment{}, false, err
+		return tracker.Comment{}, "", err
 	}
 	list, err := r.opt.Tracker.Comments(ctx, ref, since)
 	if err != nil {
-		return tracker.Comment{}, false, err
+		return tracker.Comment{}, "", err
 	}
-	for _, m := range list {
-		if ours.has(m.By) && tracker.HasCommentMarker(m.Body, key) {
-			return m, true, nil
-		}
-	}
-	return tracker.Comment{}, false, nil
-}
-
-// findOwnKey looks for the bot's own comment with one of the keys, and returns that, else "".
-func (r *Reconciler) findOwnKey(ctx context.Context, c *sweepCache, ref tracker.IssueRef, keys []string) (key string, err error) {
-	ours, err := r.identity(ctx, c)
-	if err != nil {
-		return "", err
-	}
-	list, err := r.opt.Tracker.Comments(ctx, ref, time.Time{})
 	for _, m := range list {
 		if n := slices.IndexFunc(keys, func(key string) bool { return tracker.HasCommentMarker(m.Body, key) }); n >= 0 && ours.has(m.By) {
-			return keys[n], nil
+			return m, keys[n], nil
 		}
 	}
-	return "", err
+	return tracker.Comment{}, "", nil
 }
 
 // resumedSince reports whether the incident was resumed at the given time or later and the state does not know it, because

@@ -109,7 +109,7 @@ func (r *Reconciler) assignedBefore(ctx context.Context, s *step, by tracker.Acc
 	if len(keys) == 0 {
 		return "", nil
 	}
-	if key, err = r.findOwnKey(ctx, s.cache, s.incident.Issue, keys); key == "" || err != nil {
+	if _, key, err = r.findOwnOf(ctx, s.cache, s.incident.Issue, keys, time.Time{}); key == "" || err != nil {
 		return "", err
 	}
 	_, err = r.opt.State.Change(ctx, s.incident.ID, func(i *incident.Incident) { i.Escalation.AddAssigned(by.Login) })
