@@ -210,10 +210,7 @@ func TestThresholdIsRaisedWhileNothingCanBeStored(t *testing.T) {
 	repair := damage["corrupt"](t, w)
 	for range 3 {
 		w.pass(10 * time.Minute)
-		r := failure("odilo")
-		r.RunID, r.Started, r.Finished = pause.NewRandomID(), w.now(), w.now()
-		_, err := bot.Keep(ctx, w.cfg, nil, r, w.now)
-		require.NoError(t, err)
+		w.keepOne("odilo", store.Failure)
 	}
 	repair()
 	w.change("  - id: odilo\n", "  - id: odilo\n    threshold: 10\n")
