@@ -47,6 +47,7 @@ type Kept struct {
 func Keep(ctx context.Context, cfg *config.Config, own hostlocal.OwnSpools, r store.Result, now func() time.Time) (Kept, error) {
 	r.RunID = cmp.Or(r.RunID, "spooled-"+pause.NewRandomID())
 	r.Kept = &store.Moment{Time: now(), Uptime: hostlocal.MachineUptime()()}
+	r.Settings = settings(cfg, r.Project)
 	k := Kept{Project: r.Project, RunID: r.RunID}
 	flag, flagErr := lookInTime(ctx, pause.New(cfg.PauseDir), r.Project)
 	k.FlagErr = flagErr
@@ -161,7 +162,7 @@ func (k *Kept) pause(ctx context.Context, cfg *config.Config, own hostlocal.OwnS
 	for n := range list {
 		list[n].Result = Decided(cfg, list[n].Result)
 	}
-	trip, failures := spooledTrip(list, k.Project, limits(cfg, k.Project, ""), now())
+	trip, failures := spooledTrip(list, k.Project, limits(cfg, k.Project, store.Settings{}, ""), now())
 	if err != nil || failures == 0 {
 		return
 	}
@@ -233,7 +234,7 @@ func spooledFailures(cfg *config.Config, list []hostlocal.Spooled, now time.Time
 	}
 	last := &list[len(list)-1]
 	last.PausedAt = time.Time{}
-	_, b := spooledBreaker(list, last.Result.Project, limits(cfg, last.Result.Project, ""), now)
+	_, b := spooledBreaker(list, last.Result.Project, limits(cfg, last.Result.Project, last.Result.Settings, ""), now)
 	return b.Failures
 }
 

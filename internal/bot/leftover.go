@@ -52,7 +52,7 @@ func (b *Bot) recordGone(ctx context.Context, run store.Run, res store.Result) (
 	res.Started, res.Finished, res.Generation, res.Run = run.Started, now, &run.Generation, run.ID
 	res = res.Bounded(now)
 	Classify(b.cfg, &res)
-	a, recorded, err := b.store.Lost(ctx, run, res, b.limits(run.Project))
+	a, recorded, err := b.store.Lost(ctx, run, res, b.limits(run.Project, b.local.RunSettings(run.ID)))
 	if recorded {
 		b.log.Warn("run has no result", "outcome", res.Outcome, "project", run.Project, "agent", run.Agent, "run_id", run.RunID, "why", res.Detail)
 		b.logResult(res, a)

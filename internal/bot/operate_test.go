@@ -270,6 +270,37 @@ func TestIssueOfProjectThatTheDaemonDoesNotKnow(t *testing.T) {
 	}
 }
 
+// The daemon counts what such a project's runs have left: results that could not be stored, and runs that were killed. Whoever began a run knew
+// the project.
+func TestLeftByProjectThatTheDaemonDoesNotKnow(t *testing.T) {
+	t.Parallel()
+	for name, fail := range map[string]func(w *world){
+		"in the spool": func(w *world) { w.keep("twins", 1) },
+		"killed": func(w *world) {
+			w.dies(child{Do: "exec", Project: "twins", Command: []string{"true"}, KillAt: "noted"})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			w.Gitea.AddRepo("terraphim", "twins")
+			w.fail("atlas", 1) // makes the state
+			for n := range 4 {
+				daemon := w.yaml
+				w.change("projects:\n", "projects:\n  - id: twins\n    repo: twins\n    threshold: 4\n")
+				require.Empty(t, w.Issues("terraphim/twins", "open"), n)
+				fail(w)
+				w.configure(daemon)
+				w.sweepWell()
+			}
+			require.Empty(t, w.issues("all"))
+			issue := w.Issues("terraphim/twins", "open")[0]
+			require.Contains(t, issue.Title, "twins")
+			require.Contains(t, issue.Body, "4 (threshold 4)")
+		})
+	}
+}
+
 // A project that left the configuration is known while it is paused.
 func TestRemovedProjectWhilePaused(t *testing.T) {
 	t.Parallel()

@@ -1,6 +1,7 @@
 package bot
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -132,7 +133,7 @@ func (b *Bot) Count(ctx context.Context, r store.Result) (Recorded, error) {
 	if err := b.recordWaiting(ctx, r.Project); err != nil {
 		return Recorded{}, err
 	}
-	return b.countResult(ctx, r.Shifted(b.offset()), b.limits(r.Project))
+	return b.countResult(ctx, r.Shifted(b.offset()), b.limits(r.Project, r.Settings))
 }
 
 // offset is by how much the clock of the state is ahead of that of this host. What a host says of times is shifted by it as soon as it is
@@ -265,15 +266,24 @@ func (b *Bot) logResult(r store.Result, a store.Answer) {
 	}
 }
 
-func (b *Bot) limits(project string) store.Limits { return limits(b.cfg, project, b.host) }
+func (b *Bot) limits(project string, kept store.Settings) store.Limits {
+	return limits(b.cfg, project, kept, b.host)
+}
 
-func limits(cfg *config.Config, project, host string) store.Limits {
+// limits returns the limits of a project. Kept are its settings by the configuration with which the run began or its result was kept: they
+// hold if this one does not name the project. A daemon that was not reloaded since may have an earlier one.
+func limits(cfg *config.Config, project string, kept store.Settings, host string) store.Limits {
 	p := cfg.ProjectOrDefault(project)
-	l := store.Limits{Threshold: p.Threshold, Resume: p.ResumeThreshold, Instance: cfg.Instance, Host: host}
-	if _, known := cfg.Project(project); known {
-		l.Repo = tracker.Repo{Server: cfg.Gitea.URL, Owner: p.Owner, Name: p.Repo}
+	s := cmp.Or(settings(cfg, project), kept, store.Settings{Threshold: p.Threshold, Resume: p.ResumeThreshold})
+	return store.Limits{Threshold: s.Threshold, Resume: s.Resume, Repo: s.Repo, Instance: cfg.Instance, Host: host}
+}
+
+func settings(cfg *config.Config, project string) store.Settings {
+	p, ok := cfg.Project(project)
+	if !ok {
+		return store.Settings{}
 	}
-	return l
+	return store.Settings{Threshold: p.Threshold, Resume: p.ResumeThreshold, Repo: tracker.Repo{Server: cfg.Gitea.URL, Owner: p.Owner, Name: p.Repo}}
 }
 
 // OutcomeOf returns the outcome that an exit code has for a project.

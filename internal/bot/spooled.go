@@ -335,7 +335,7 @@ func (b *Bot) countOneSpooled(ctx context.Context, e hostlocal.Spooled, failures
 	// Whoever may write the spool can put any text there.
 	r.RunID, r.Output = MaskRunID(b.redact, r.RunID), redact.Clean(r.Output)
 	r.Host, r.Signal, r.Detail = b.redact.Line(r.Host, 200), b.redact.Line(r.Signal, 40), b.redact.Line(r.Detail, 200)
-	l := b.limits(r.Project)
+	l := b.limits(r.Project, r.Settings)
 	l.Paused = !e.PausedAt.IsZero() && !e.Held // the threshold may have been raised since
 	l.Spooled = failures
 	if len(pauses) > 0 {

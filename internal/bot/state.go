@@ -286,7 +286,7 @@ type reconcilerState struct {
 // [store.ErrUnusable], the state may have the run all the same: until release is called, nobody takes it for one that is gone.
 func (b *Bot) beginRun(ctx context.Context, r store.Run) (_ store.Run, release func(), err error) {
 	r.ID = pause.NewRandomID()
-	if release, err = b.local.LockRun(r.ID); err != nil {
+	if release, err = b.local.LockRun(r.ID, settings(b.cfg, r.Project)); err != nil {
 		return r, func() {}, err
 	}
 	r, err = b.store.BeginRun(ctx, r)

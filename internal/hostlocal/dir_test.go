@@ -85,7 +85,7 @@ func TestDirErrors(t *testing.T) {
 	useInodes(dir)
 	_, lockErr := d.LockHere(ctx, "flag/odilo", 0)
 	_, _, claimErr := d.Claim(ctx, "issue/odilo", 0)
-	_, runErr := d.LockRun("1")
+	_, runErr := d.LockRun("1", store.Settings{})
 	for _, err := range []error{lockErr, claimErr, runErr, d.KeepReady(ctx)} {
 		require.ErrorIs(t, err, store.ErrUnusable)
 		require.ErrorContains(t, err, "the disk is full: make room")
@@ -141,7 +141,7 @@ func TestOwnerOfNewFiles(t *testing.T) {
 			require.NoError(t, err, string(out))
 			d, path := createDir(t, state)
 			require.NoError(t, d.KeepReady(ctx))
-			_, err = d.LockRun("1")
+			_, err = d.LockRun("1", store.Settings{})
 			require.NoError(t, err)
 			owner := func(name string) [3]uint32 {
 				var st syscall.Stat_t

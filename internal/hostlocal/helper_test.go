@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/terraphim/adfbot/internal/hostlocal"
+	"github.com/terraphim/adfbot/internal/store"
 	"github.com/terraphim/adfbot/internal/testhost"
 )
 
@@ -88,7 +89,7 @@ var tasks = map[string]func(self testhost.Self, dir, arg string) error{
 		return hostlocal.NewLocks(dir).Upgrade(ctx, time.Minute)
 	},
 	"run": func(self testhost.Self, dir, id string) error {
-		_, err := hostlocal.Beside(dir).LockRun(id)
+		_, err := hostlocal.Beside(dir).LockRun(id, store.Settings{})
 		return hold(self, err)
 	},
 	"keep ready": func(self testhost.Self, dir, times string) error {

@@ -73,7 +73,7 @@ func useAll(d *hostlocal.Dir) map[string]error {
 	if done["lock"] = err; err == nil {
 		unlock()
 	}
-	release, err := d.LockRun("2")
+	release, err := d.LockRun("2", store.Settings{})
 	if done["run"] = err; err == nil {
 		release()
 	}

@@ -1,8 +1,10 @@
 package hostlocal
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"strings"
@@ -11,16 +13,46 @@ import (
 	"github.com/terraphim/adfbot/internal/store"
 )
 
-const runSuffix = ".lock"
+const (
+	runSuffix  = ".lock"
+	runMaxSize = 4 << 10
+)
 
-// LockRun creates and locks the file of a run, which shows other processes that this one lives. release removes the file and
-// unlocks it; it is called once the result of the run is recorded or spooled.
-func (d *Dir) LockRun(id string) (release func(), err error) {
-	unlock, err := d.lockRun(id, os.O_CREATE)
+// LockRun creates and locks the file of a run, which shows other processes that this one lives. The settings of its project are in it, see
+// [Dir.RunSettings]; without room on the disk they are not. release removes the file and unlocks it; it is called once the result of the
+// run is recorded or spooled.
+func (d *Dir) LockRun(id string, project store.Settings) (release func(), err error) {
+	f, err := d.lockRun(id, os.O_CREATE)
 	if err != nil {
 		return nil, store.FileError(d.path, err)
 	}
-	return func() { d.RemoveRun(id); unlock() }, nil
+	if doc, err := json.Marshal(project); err == nil {
+		_, _ = f.Write(doc)
+	}
+	return func() { d.RemoveRun(id); _ = f.Close() }, nil
+}
+
+// RunSettings returns the settings of a run's project by the configuration with which the run began, for whoever finds it gone and has another
+// one. They are zero if they are not known, as for a run of another host.
+func (d *Dir) RunSettings(id string) store.Settings {
+	folder, err := openFolder(d.folder("runs"))
+	if err != nil {
+		return store.Settings{}
+	}
+	defer func() { _ = folder.Close() }()
+	f, err := folder.OpenFile(id+runSuffix, os.O_RDONLY|noLink, 0)
+	if err != nil {
+		return store.Settings{}
+	}
+	defer func() { _ = f.Close() }()
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() { // a FIFO might keep its reader waiting
+		return store.Settings{}
+	}
+	var s store.Settings
+	if json.NewDecoder(io.LimitReader(f, runMaxSize)).Decode(&s) != nil || s.Threshold < 1 || s.Resume < 1 {
+		return store.Settings{}
+	}
+	return s
 }
 
 // RemoveRun removes the file of a run that is gone.
@@ -44,7 +76,7 @@ func (d *Dir) HasRun(id string) bool {
 }
 
 // lockRun locks the file of a run. It does not wait.
-func (d *Dir) lockRun(id string, create int) (unlock func(), err error) {
+func (d *Dir) lockRun(id string, create int) (*os.File, error) {
 	folder, err := openFolder(d.folder("runs"))
 	if err != nil {
 		return nil, err
@@ -59,18 +91,18 @@ func (d *Dir) lockRun(id string, create int) (unlock func(), err error) {
 		_ = f.Close()
 		return nil, &fs.PathError{Op: "lock", Path: f.Name(), Err: err}
 	}
-	return func() { _ = f.Close() }, nil
+	return f, nil
 }
 
 // Gone reports whether a run can have no result any more, because both the process that would record it and the process of
 // its command are gone. The lock shows that across containers too, where process ids mean nothing.
 func (d *Dir) Gone(r store.Run) bool {
 	if d.HasRun(r.ID) {
-		unlock, err := d.lockRun(r.ID, 0)
+		f, err := d.lockRun(r.ID, 0)
 		if err != nil {
 			return false
 		}
-		defer unlock()
+		defer func() { _ = f.Close() }()
 	}
 	start, err := ProcessStart(r.ChildPID)
 	return err != nil || start != r.ChildStart

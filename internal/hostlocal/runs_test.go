@@ -5,11 +5,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/terraphim/adfbot/escalate/tracker"
 	"github.com/terraphim/adfbot/internal/hostlocal"
 	"github.com/terraphim/adfbot/internal/store"
 	"github.com/terraphim/adfbot/internal/testhost"
@@ -17,14 +19,33 @@ import (
 
 func TestLockRun(t *testing.T) {
 	d, path := newDir(t)
-	release, err := d.LockRun("1")
+	release, err := d.LockRun("1", store.Settings{})
 	require.NoError(t, err)
 	require.False(t, d.Gone(store.Run{ID: "1"}), "its process is here")
-	_, err = d.LockRun("1")
+	_, err = d.LockRun("1", store.Settings{})
 	require.Error(t, err)
 	release()
 	require.Empty(t, names(t, filepath.Join(path, "runs")))
 	require.True(t, d.Gone(store.Run{ID: "1"}))
+}
+
+func TestRunSettings(t *testing.T) {
+	d, path := newDir(t)
+	want := store.Settings{Threshold: 2, Resume: 1, Repo: tracker.Repo{Server: "https://git.example.org", Owner: "terraphim", Name: "twins"}}
+	_, err := d.LockRun("1", want)
+	require.NoError(t, err)
+	require.Equal(t, want, d.RunSettings("1"))
+	file := func(id string) string { return filepath.Join(path, "runs", id+".lock") }
+	for id, doc := range map[string]string{"cut": `{"threshold": 2, "res`, "none": `{"threshold": 0, "resume_threshold": 0}`, "earlier": ""} {
+		require.NoError(t, os.WriteFile(file(id), []byte(doc), 0o600))
+		require.Zero(t, d.RunSettings(id), id)
+	}
+	require.NoError(t, syscall.Mkfifo(file("fifo"), 0o600))
+	held, err := os.OpenFile(file("fifo"), os.O_RDWR, 0)
+	require.NoError(t, err)
+	defer func() { _ = held.Close() }()
+	require.Zero(t, d.RunSettings("fifo"))
+	require.Zero(t, d.RunSettings("of another host"))
 }
 
 func TestGoneWhenKilled(t *testing.T) {
@@ -86,7 +107,7 @@ func makeOld(t *testing.T, path string, age time.Duration) {
 func TestTidy(t *testing.T) {
 	d, path := newDir(t)
 	file := func(name string, age time.Duration) string { return oldFile(t, filepath.Join(path, name), age) }
-	release, err := d.LockRun("alive")
+	release, err := d.LockRun("alive", store.Settings{})
 	require.NoError(t, err)
 	alive := filepath.Join(path, "runs", "alive.lock")
 	makeOld(t, alive, 2*time.Hour)

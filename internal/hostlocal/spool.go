@@ -439,6 +439,8 @@ func parseSpooled(doc []byte) (store.Result, error) {
 		return r, fmt.Errorf("cannot decide its %.60q", r.Decide)
 	case r.Class != "" && !class.ValidName(r.Class):
 		return r, fmt.Errorf("bad class %.60q", r.Class)
+	case r.Settings != (store.Settings{}) && (r.Settings.Threshold < 1 || r.Settings.Resume < 1):
+		return r, errors.New("its thresholds must be at least 1")
 	}
 	return r, nil
 }

@@ -46,6 +46,9 @@ type Result struct {
 	// Kept is when the result was put into a spool; nil: it was not, or by an earlier version.
 	Kept *Moment `json:"kept,omitempty"`
 
+	// Settings are the project's by the configuration of whoever spooled the result, for whoever records it and has another one.
+	Settings Settings `json:"settings,omitzero"`
+
 	// Age is how long ago the run finished, by the clock of who reports it, when the result is handed to the state; 0: just now, or
 	// unknown. A state that several hosts share takes Finished from it, see [Project.CountLate]; another one ignores it.
 	Age time.Duration `json:"-"`
@@ -174,6 +177,13 @@ func (r Result) Bounded(now time.Time) Result {
 		r.Started = r.Finished
 	}
 	return r
+}
+
+// Settings are what a configuration says of a project that it names; zero: it does not name the project.
+type Settings struct {
+	Threshold int          `json:"threshold"`
+	Resume    int          `json:"resume_threshold"`
+	Repo      tracker.Repo `json:"repo"` // for the issue
 }
 
 // Limits of a project's breaker. Threshold applies until a resume, Resume from then until a success.

@@ -391,7 +391,7 @@ func TestMoveRefuses(t *testing.T) {
 		{"a run that goes on", func(t *testing.T, p *place) {
 			local := hostlocal.Beside(p.file)
 			require.NoError(t, local.Create(t.Context()))
-			release, err := local.LockRun("feed0000000000000000000000000000")
+			release, err := local.LockRun("feed0000000000000000000000000000", store.Settings{})
 			require.NoError(t, err)
 			t.Cleanup(release)
 		}, "a run of quiet goes on"},
