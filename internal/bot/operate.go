@@ -145,15 +145,20 @@ func (b *Bot) Resume(ctx context.Context, project string) (Done, error) {
 // ResumeBy removes a project's flag, ends its incident or hold, and closes its issue with a comment that says "resumed
 // by" who.
 func (b *Bot) ResumeBy(ctx context.Context, project, who string) (Done, error) {
-	asks := true
-	return b.resumeIf(ctx, project, who, anyPause, &asks)
+	r := resumer{Bot: b}
+	return r.resumeIf(ctx, project, who, anyPause)
+}
+
+// resumer resumes one project after another. Once Gitea has not answered, it leaves Gitea to the next sweep: each project would wait as long again.
+type resumer struct {
+	*Bot
+	unanswered bool
 }
 
 func anyPause(incident.ProjectState) bool { return true }
 
-// resumeIf is [Bot.ResumeBy] as long as may reports that what pauses the project is meant. It sets asks to false when Gitea does not answer, and
-// with false it leaves Gitea to the next sweep: the next of many projects does not wait as long again.
-func (b *Bot) resumeIf(ctx context.Context, project, who string, may func(incident.ProjectState) bool, asks *bool) (Done, error) {
+// resumeIf is [Bot.ResumeBy] as long as may reports that what pauses the project is meant.
+func (b *resumer) resumeIf(ctx context.Context, project, who string, may func(incident.ProjectState) bool) (Done, error) {
 	b.takeIn(ctx)
 	stopped, err := b.rec.KeepStopped(ctx, project) // else the next sweep would have a stop pause it again
 	var resumed escalate.Resumed
@@ -190,19 +195,22 @@ func (b *Bot) resumeIf(ctx context.Context, project, who string, may func(incide
 			d.Text += "; its disabled workflow is left to the daemon"
 		}
 	default:
-		if *asks {
+		if !b.unanswered {
 			err := b.escalate(ctx, project)
 			d.addProblem(err)
-			*asks = err == nil || tracker.IsPermanent(err) // else Gitea does not answer
+			b.heard(err)
 		} else if unsettled, err := b.store.Unsettled(ctx, project); err != nil || len(unsettled) > 0 {
 			d.addProblem(fmt.Errorf("%s: close its issue", project))
 		}
-		text, err := b.enableAtOnce(ctx, project, *asks)
+		text, err := b.enableAtOnce(ctx, project, !b.unanswered)
 		d.Text += text
 		d.addProblem(err)
 	}
 	return d, nil
 }
+
+// heard notes whether Gitea has answered a request.
+func (b *resumer) heard(err error) { b.unanswered = err != nil && !tracker.IsPermanent(err) }
 
 // Restore writes the flags of all paused projects again, and then the sentinel: after a reboot has emptied the pause
 // directory, or into a new one. It writes nothing if the directory is intact: somebody removed the flags that are

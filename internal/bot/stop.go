@@ -10,7 +10,6 @@ import (
 
 	"github.com/terraphim/adfbot/escalate"
 	"github.com/terraphim/adfbot/escalate/incident"
-	"github.com/terraphim/adfbot/escalate/tracker"
 	"github.com/terraphim/adfbot/internal/config"
 	"github.com/terraphim/adfbot/internal/redact"
 	"github.com/terraphim/adfbot/internal/store"
@@ -228,10 +227,10 @@ func (b *Bot) ResumeMany(ctx context.Context, m Many) (out DoneMany, err error) 
 	if err != nil && (len(ended) == 0 || !errors.As(err, &none)) {
 		return out, err
 	}
-	asks := true
-	errs := []error{out.each(s.IDs, func(id string) (Done, error) { return b.resumeIf(ctx, id, m.By, anyPause, &asks) })}
+	r := resumer{Bot: b}
+	errs := []error{out.each(s.IDs, func(id string) (Done, error) { return r.resumeIf(ctx, id, m.By, anyPause) })}
 	if len(s.Patterns) > 0 {
-		errs = append(errs, b.resumePatterns(ctx, m, s, ended, asks, &out))
+		errs = append(errs, r.resumePatterns(ctx, m, s, ended, &out))
 	}
 	return out, errors.Join(errs...)
 }
@@ -249,7 +248,7 @@ func endedBy(s incident.Stop, names []string) bool {
 	return !slices.ContainsFunc(s.Patterns, func(pattern string) bool { return !slices.Contains(names, pattern) }) || s.All() && slices.Contains(names, incident.EveryProject)
 }
 
-func (b *Bot) resumePatterns(ctx context.Context, m Many, s config.Selected, stops []incident.Stop, asks bool, out *DoneMany) error {
+func (b *resumer) resumePatterns(ctx context.Context, m Many, s config.Selected, stops []incident.Stop, out *DoneMany) error {
 	b.takeIn(ctx)
 	all := slices.Contains(m.Names, incident.EveryProject)
 	ended, err := b.rec.EndStops(ctx, stops, all, "resumed by "+m.By)
@@ -259,9 +258,11 @@ func (b *Bot) resumePatterns(ctx context.Context, m Many, s config.Selected, sto
 	resumed := ended.Resumed
 	able := b.rec.Tracks() && b.tokenErr == nil
 	for _, id := range resumed {
-		_, err := b.enableAtOnce(ctx, id, able && asks)
-		out.addProblem(err)
-		asks = asks && (!able || err == nil || tracker.IsPermanent(err))
+		asks := able && !b.unanswered
+		_, err := b.enableAtOnce(ctx, id, asks)
+		if out.addProblem(err); asks {
+			b.heard(err)
+		}
 	}
 	errs := []error{b.AdviseRestore(ctx, ended.Failed)}
 	states, err := b.store.ProjectStates(ctx)
@@ -278,7 +279,7 @@ func (b *Bot) resumePatterns(ctx context.Context, m Many, s config.Selected, sto
 		case state.Pause().ID == "":
 			continue
 		case meant(state):
-			done, err := b.resumeIf(ctx, id, m.By, meant, &asks) // the project may trip before that
+			done, err := b.resumeIf(ctx, id, m.By, meant) // the project may trip before that
 			if err != nil {
 				errs = append(errs, err)
 				break
