@@ -250,7 +250,7 @@ func spooledBreaker(list []hostlocal.Spooled, project string, l store.Limits, no
 		if earlier != nil {
 			continue
 		}
-		known[[2]string{r.Agent, r.RunID}] = &store.Answer{Outcome: r.Outcome, Class: r.Class}
+		known[[2]string{r.Agent, r.RunID}] = &store.Answer{Outcome: r.Outcome, Class: r.Class, Started: r.Started}
 		r.Generation = nil // of the state
 		if _, trips := p.Count(r, l, "", now); trips {
 			trip = e

@@ -262,10 +262,13 @@ func (b *Bot) endReplaced(ctx context.Context, project string, spooled []hostloc
 	if err != nil || open == nil || !state.Confirmed.Stands() || state.Confirmed.Pause != open.ID {
 		return err
 	}
+	end := spooled[paused].PausedAt
+	if !open.FlagWritten.Before(end.Truncate(time.Millisecond)) {
+		return nil // the first of these results have opened it, and were stored before this
+	}
 	if flag := look(ctx, project); flag.State == incident.FlagUnknown || flag.Info.Incident == open.ID {
 		return nil
 	}
-	end := spooled[paused].PausedAt
 	for _, e := range spooled[:paused+1] {
 		if begun := e.Result.Started; e.Result.Project == project && begun.After(open.FlagWritten) && begun.Before(end) {
 			end = begun

@@ -655,6 +655,51 @@ func TestCrashWhileASpooledTripIsTakenIn(t *testing.T) {
 	require.Empty(t, w.issues("open"))
 }
 
+// Results of the spool that are not all stored at once, because the disk fills again or the process is stopped, do not take the incident that
+// the first of them has opened for one whose flag was removed before. On a full disk the flag is empty, and so names no incident.
+func TestSpooledTripThatIsTakenInByHalves(t *testing.T) {
+	for what, takeIn := range map[string]func(w *world, spool []string){
+		"crash after the trip": func(w *world, _ []string) {
+			atPoint = func(name string) {
+				if name == "spooled trip" {
+					panic("crash")
+				}
+			}
+			require.PanicsWithValue(w, "crash", func() { _, _ = w.sweep() })
+			atPoint = nil
+		},
+		"one result in the first sweep": func(w *world, spool []string) {
+			aside := w.TempDir()
+			for _, file := range spool[1:] {
+				require.NoError(w, os.Rename(file, filepath.Join(aside, filepath.Base(file))))
+			}
+			w.sweepWell()
+			for _, file := range spool[1:] {
+				require.NoError(w, os.Rename(filepath.Join(aside, filepath.Base(file)), file))
+			}
+		},
+	} {
+		t.Run(what, func(t *testing.T) {
+			w := newWorld(t)
+			w.fail("odilo", 2)
+			repair := damage["corrupt"](t, w)
+			for range 3 {
+				w.failLater("odilo")
+			}
+			require.NoError(t, os.Truncate(w.flag("odilo"), 0))
+			w.pass(time.Minute)
+			repair()
+			takeIn(w, w.spool())
+			w.sweepWell()
+			p := w.project("odilo")
+			require.Equal(t, "odilo#1", p.Incident.Name)
+			require.Equal(t, 5, p.Failures)
+			require.Len(t, w.issues(""), 1)
+			require.Contains(t, w.issues("open")[0].Title, "failed 3 consecutively")
+		})
+	}
+}
+
 // Who cannot read the state does not know that a run began before a resume, or that it is recorded already. The flag that its failure
 // made gets an issue all the same, unless somebody has removed it.
 func TestSpooledPauseWithoutATrip(t *testing.T) {

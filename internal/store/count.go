@@ -38,7 +38,7 @@ func (p *Project) CountLate(r Result, l Limits, open string, now time.Time, fail
 
 // count applies a result. next returns the breaker that it leads to.
 func (p *Project) count(r Result, l Limits, open string, now time.Time, next func(threshold int) (breaker.State, bool)) (a Answer, trips bool) {
-	a = Answer{Outcome: r.Outcome, Class: r.Class, Threshold: l.Threshold, Incident: open, Counted: p.Counts(r, now)}
+	a = Answer{Outcome: r.Outcome, Class: r.Class, Threshold: l.Threshold, Incident: open, Counted: p.Counts(r, now), Started: r.Started}
 	if p.HalfOpen {
 		a.Threshold = l.Resume
 	}

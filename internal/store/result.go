@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"strings"
@@ -123,18 +124,19 @@ const (
 )
 
 // Beside decides what becomes of a result whose run may have one already. Known returns the answer to the result of a run id, nil if
-// there is none. Beside returns the result with the run id under which it counts and, if an earlier one stands instead, the answer to that.
+// there is none. Beside returns the result with the run id under which it counts and, if an earlier one stands instead, the answer to that. A result
+// that does not say when its run began gets that from the earlier one: it may have begun before a resume.
 func (r Result) Beside(known func(runID string) (*Answer, error)) (_ Result, earlier *Answer, err error) {
 	earlier, err = known(r.RunID)
 	other := func() bool { return err == nil && earlier != nil && earlier.Reported() != r.Reported() }
 	if other() && earlier.Guess && !IsGuess(r.Detail) {
-		r.RunID += foundRun
+		r.RunID, r.Started = r.RunID+foundRun, cmp.Or(r.Started, earlier.Started)
 		earlier, err = known(r.RunID)
 	}
 	if other() && r.Outcome == Success && IsReported(r.Run) {
 		// The run took longer than hung_after, or its client says first that it failed, and then that it did not. The last word counts, as
 		// with Healthchecks, also if it had to wait in a spool.
-		r.RunID += successRun
+		r.RunID, r.Started = r.RunID+successRun, cmp.Or(r.Started, earlier.Started)
 		earlier, err = known(r.RunID)
 	}
 	return r, earlier, err
@@ -209,10 +211,12 @@ type Answer struct {
 	Why       string // why it did not count
 	Failures  int
 	Threshold int
-	Tripped   bool   // this result tripped the breaker and opened Incident
-	Incident  string // id of the project's open incident after the result, or ""
-	Known     bool   // the run was recorded before; this is its first answer
-	Guess     bool   // of a known run: see [IsGuess]
+	Tripped   bool      // this result tripped the breaker and opened Incident
+	Incident  string    // id of the project's open incident after the result, or ""
+	Started   time.Time // when the run began; zero: not known
+
+	Known bool // the run was recorded before; this is its first answer
+	Guess bool // of a known run: see [IsGuess]
 
 	Opened *incident.Incident // the incident that this call opened, with its evidence; nil if it opened none
 }

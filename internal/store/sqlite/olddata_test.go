@@ -413,8 +413,10 @@ func TestOldProjectsAndResultsLoad(t *testing.T) {
 	}
 	require.Equal(t, store.Answer{
 		Outcome: store.Failure, Counted: true, Failures: 3, Threshold: 3, Tripped: true, Incident: oldID("2"), Known: true,
+		Started: at("2026-11-20T06:04:10Z"),
 	}, again("alder", "run-003"))
-	require.Equal(t, store.Answer{Outcome: store.Failure, Counted: true, Failures: 2, Threshold: 3, Known: true}, again("alder", "run-002"))
+	earlier := again("alder", "run-002")
+	require.Equal(t, store.Answer{Outcome: store.Failure, Counted: true, Failures: 2, Threshold: 3, Known: true, Started: earlier.Started}, earlier)
 
 	counts, last, err := s.CountSince(ctx, 0, 1000)
 	require.NoError(t, err)

@@ -64,14 +64,15 @@ func (s *State) lockFor(ctx context.Context, tx Tx, r store.Result) (p recording
 	return p, err
 }
 
-const answerOf = `SELECT outcome, class, counted, failures, threshold, tripped, incident, detail FROM adfbot.result
+const answerOf = `SELECT outcome, class, counted, failures, threshold, tripped, incident, detail, started_at FROM adfbot.result
 	WHERE project = ? AND agent = ? AND run_id = ?`
 
 func scanAnswer(row Row) (a store.Answer, err error) {
 	var incident sql.NullString
 	var detail string
-	err = row.Scan(&a.Outcome, &a.Class, &a.Counted, &a.Failures, &a.Threshold, &a.Tripped, &incident, &detail)
-	a.Known, a.Guess, a.Incident = true, store.IsGuess(detail), incident.String
+	var started Time
+	err = row.Scan(&a.Outcome, &a.Class, &a.Counted, &a.Failures, &a.Threshold, &a.Tripped, &incident, &detail, &started)
+	a.Known, a.Guess, a.Incident, a.Started = true, store.IsGuess(detail), incident.String, started.Time
 	return a, err
 }
 

@@ -28,6 +28,7 @@ func RunRuns(t *testing.T, open Open) {
 		{"reported to begin while a result waits", testReportedMeanwhile},
 		{"reported to begin after its result", testReportedLate},
 		{"reported to have failed and to have succeeded", testReportedTwice},
+		{"the same across a resume", testReportedTwiceAcrossAResume},
 		{"too many reported to begin", testReportedTooMany},
 	})
 }
@@ -263,6 +264,27 @@ func testReportedTwice(t *testing.T, s *state) {
 	require.Zero(t, s.project("odilo").Breaker.Failures)
 	require.True(t, s.record(res).Known)
 	require.Len(t, s.runs("odilo"), 2)
+}
+
+// The success of a run that began before a resume does not count after it, although the run's beginning ended with its first result.
+func testReportedTwiceAcrossAResume(t *testing.T, s *state) {
+	for _, detail := range []string{"", "no result was reported within hung_after: 1h"} {
+		s.pass(time.Hour)
+		runID := "run-" + detail
+		run := s.begun(runID, "")
+		s.pass(time.Minute)
+		s.resumed("odilo")
+		s.pass(time.Minute)
+		require.Equal(t, 1, s.record(result(store.Failure)).Failures)
+		res := result(store.Failure)
+		res.RunID, res.Run, res.Detail, res.Started, res.Finished, res.Generation = runID, run.ID, detail, run.Started, s.at, &run.Generation
+		require.False(t, s.record(res).Counted)
+		s.pass(time.Minute)
+		res.Outcome, res.Detail, res.Started, res.Finished, res.Generation = store.Success, "", time.Time{}, s.at, nil
+		a := s.record(res)
+		require.False(t, a.Counted, detail)
+		require.Equal(t, 1, a.Failures)
+	}
 }
 
 func testReportedTooMany(t *testing.T, s *state) {
