@@ -214,3 +214,33 @@ func TestRemovalWhileCutOffEndsNoPauseOfOthers(t *testing.T) {
 		})
 	}
 }
+
+// A host pauses a project by itself while it is cut off. Another one succeeds after that, and what fails since counts on, wherever it failed.
+func TestPauseWhileCutOffIsOutweighed(t *testing.T) {
+	t.Parallel()
+	for name, removed := range map[string]bool{"the flag stands": false, "the flag was removed": true} {
+		t.Run(name, func(t *testing.T) {
+			f := newHosts(t, 2)
+			a, b := f[0], f[1]
+			pass := func() { a.pass(10 * time.Minute); b.pass(10 * time.Minute) }
+			for range 3 {
+				b.keepOne("odilo", store.Failure)
+				pass()
+			}
+			require.True(t, b.paused("odilo"))
+			if removed {
+				b.Remove(b.flag("odilo"))
+			}
+			for _, outcome := range []string{store.Success, store.Failure, store.Failure} {
+				a.record(store.Result{Project: "odilo", Agent: "project-meta", Outcome: outcome, Started: a.now(), Finished: a.now()})
+				pass()
+			}
+			follow(b, a)
+			require.Equal(t, 2, a.project("odilo").Failures)
+			require.False(t, a.paused("odilo"))
+			require.False(t, b.paused("odilo"))
+			require.Empty(t, a.issues(""))
+			require.True(t, a.fail("odilo", 1).Tripped)
+		})
+	}
+}
