@@ -368,10 +368,13 @@ func (b *Bot) countOneSpooled(ctx context.Context, e hostlocal.Spooled, failures
 		}
 	}
 	gone := len(pauses) > 1 || flag.State == incident.FlagGone
-	// The state does not know this pause: a person has made it, or the failure that made it counts for nothing there, for example because its run
-	// began before a resume. In a fleet it may well know it, if another host has ended that pause.
-	unknown := e.Held || l.Paused && gone && !out.Tripped
-	if err == nil && unknown && flag.State != incident.FlagThere && out.Answer.Incident == "" && b.store.fleet == nil {
+	// The failure that made the flag may count for nothing in the state, for example because its run began before a resume. The flag's removal
+	// resumes the project all the same.
+	if err == nil && l.Paused && gone && !out.Tripped {
+		_, err = b.store.BeginCount(ctx, r.Project, l.FlagWritten)
+	}
+	// A person has made the flag. The state does not know this pause. In a fleet it may well know it, if another host has ended that pause.
+	if err == nil && e.Held && flag.State != incident.FlagThere && out.Answer.Incident == "" && b.store.fleet == nil {
 		at := l.FlagWritten
 		h := incident.Hold{ID: pause.NewRandomID(), Project: r.Project, Since: at}
 		// A crash after this leaves a flag that was confirmed and is gone: a resume, too.

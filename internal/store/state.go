@@ -42,6 +42,10 @@ type Recorder interface {
 	// RecordIfIdle is Record for a project without a hold and without an open incident. If the project has one, it
 	// stores nothing and idle is false: the caller must first check whether a person has removed the flag.
 	RecordIfIdle(ctx context.Context, r Result, l Limits) (a Answer, idle bool, err error)
+
+	// BeginCount begins a project's count again at a time, as a resume does: it ended a pause that the state does not know. It does nothing, and
+	// returns false, if the project is paused, or if nothing of before counts any more: it was resumed since, or a run that ended since succeeded.
+	BeginCount(ctx context.Context, project string, at time.Time) (bool, error)
 }
 
 // ProjectStore keeps which projects are known: those that a result, a run, a hold, an incident or a resume was ever stored of. None is

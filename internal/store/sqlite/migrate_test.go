@@ -114,6 +114,7 @@ func TestUpgradedWhileOpen(t *testing.T) {
 	writes := map[string]func() error{
 		"Record":       func() error { _, err := s.Record(ctx, result(store.Failure), limits); return err },
 		"RecordIfIdle": func() error { _, _, err := s.RecordIfIdle(ctx, result(store.Failure), limits); return err },
+		"BeginCount":   func() error { _, err := s.BeginCount(ctx, "atlas", time.Now()); return err },
 		"Lost":         func() error { _, _, err := s.Lost(ctx, run, result(store.Failure), limits); return err },
 		"BeginRun": func() error {
 			_, err := s.BeginRun(ctx, store.Run{ID: "2", Project: "atlas", Agent: "project-meta"})

@@ -12,6 +12,7 @@ import (
 
 	"github.com/terraphim/adfbot/breaker"
 	"github.com/terraphim/adfbot/escalate/incident"
+	"github.com/terraphim/adfbot/internal/store"
 )
 
 func (s *State) Unsettled(ctx context.Context, project string) ([]incident.Incident, error) {
@@ -247,9 +248,31 @@ func (s *State) Resume(ctx context.Context, r incident.Resumption) (ended bool, 
 	return ended, err
 }
 
+func (s *State) BeginCount(ctx context.Context, project string, at time.Time) (begun bool, err error) {
+	at = stamp(at)
+	err = s.changeProject(ctx, project, func(ctx context.Context, tx Tx, p *Project) (bool, error) {
+		if begun = !p.isPaused() && p.Resumed.Before(at); !begun {
+			return false, nil
+		}
+		var succeeded bool
+		err := First(ctx, tx, `SELECT count(*) > 0 FROM adfbot.result WHERE project = ? AND counted AND outcome = ? AND coalesce(finished_at, recorded_at) > ?`,
+			project, store.Success, at).Scan(&succeeded)
+		if begun = err == nil && !succeeded; begun {
+			p.beginCount(at)
+		}
+		return begun, err
+	})
+	return begun, err
+}
+
 // resume drops the hold and begins the project's next generation.
 func (p *Project) resume(at time.Time) {
 	p.dropHold()
+	p.beginCount(at)
+}
+
+// beginCount begins the project's next generation.
+func (p *Project) beginCount(at time.Time) {
 	p.Generation++
 	p.Breaker, p.HalfOpen, p.Resumed = breaker.State{}, true, at
 }

@@ -18,7 +18,7 @@ func (s *State) count(ctx context.Context, tx Tx, p *Project, r store.Result, l 
 	}
 	failures, last, err := countAnew(ctx, tx, p, r)
 	if err == nil {
-		r.Trips = r.Trips && last
+		r.Trips, l.Paused = r.Trips && last, l.Paused && last
 		a, trips = p.CountLate(r, l, p.Open, p.Now, failures)
 	}
 	return a, trips, err

@@ -31,6 +31,7 @@ func RunLate(t *testing.T, newFleet func(t testing.TB, now func() time.Time) Fle
 		{"not counted", testLateNotCounted},
 		{"a long streak", testLateLongStreak},
 		{"a class that trips", testLateClassTrips},
+		{"a pause before a success", testLatePauseBeforeASuccess},
 		{"a success of a run that was counted as failed", testLateSuccessOfAFailedRun},
 	})
 }
@@ -241,4 +242,18 @@ func testLateLongStreak(t *testing.T, s *lateState) {
 		s.record(t, store.Failure, 0)
 	}
 	require.Equal(t, 231, s.record(t, store.Failure, time.Minute).Failures)
+}
+
+// A host that was cut off has paused the project because of what had failed there. Another one has succeeded since, and failed again.
+func testLatePauseBeforeASuccess(t *testing.T, s *lateState) {
+	s.record(t, store.Success, 0)
+	s.at = s.at.Add(time.Minute)
+	s.record(t, store.Failure, 0)
+	r, paused := result(store.Failure), limits
+	r.Age, paused.Paused = time.Hour, true
+	a := must(s.hosts[1].Record(t.Context(), r, paused))(t)
+	require.False(t, a.Tripped)
+	require.Equal(t, 1, a.Failures)
+	r.Age = 30 * time.Second
+	require.True(t, must(s.hosts[1].Record(t.Context(), r, paused))(t).Tripped, "it failed after the success")
 }

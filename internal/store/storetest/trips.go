@@ -151,6 +151,8 @@ func RunResumes(t *testing.T, open Open) {
 		{"of a hold", testResumedHold},
 		{"of neither", testNotResumed},
 		{"a dropped hold is none", testDroppedHold},
+		{"of a pause that is not known", testBeginCount},
+		{"of a pause that is not known, before a success", testBeginCountBeforeASuccess},
 	})
 }
 
@@ -192,6 +194,43 @@ func testDroppedHold(t *testing.T, s *state) {
 	before := s.project("odilo")
 	require.NoError(t, s.DropHold(t.Context(), "odilo"))
 	require.Equal(t, before, s.project("odilo"))
+}
+
+func testBeginCount(t *testing.T, s *state) {
+	begin := func(at time.Time) bool { return must(s.BeginCount(t.Context(), "odilo", at))(t) }
+	s.record(result(store.Success))
+	s.record(result(store.Failure))
+	s.record(result(store.Failure))
+	at := noon.Add(time.Minute)
+	s.pass(time.Hour)
+	require.True(t, begin(at.Add(time.Microsecond)))
+	p := s.project("odilo")
+	require.Equal(t, store.Project{ID: "odilo", Generation: 1, HalfOpen: true, Resumed: at}, p)
+	require.False(t, begin(at.Add(2*time.Microsecond)), "it has begun then")
+	require.False(t, begin(noon), "it has begun later")
+	require.Equal(t, p, s.project("odilo"))
+	hold(t, s, "odilo")
+	require.False(t, begin(s.at), "the project is paused")
+	require.NoError(t, s.DropHold(t.Context(), "odilo"))
+	i := s.trip("odilo")
+	require.False(t, begin(s.at), "the project is paused")
+	require.True(t, s.incident(i.ID).IsOpen())
+	require.Equal(t, 3, s.project("odilo").Breaker.Failures)
+}
+
+func testBeginCountBeforeASuccess(t *testing.T, s *state) {
+	for _, finished := range []time.Time{noon.Add(time.Hour), {}} {
+		r := result(store.Success)
+		r.Project, r.Finished = fmt.Sprint("finished ", finished.Unix()), finished
+		s.at = noon.Add(time.Hour)
+		s.record(r)
+		r.Outcome = store.Failure
+		s.record(r)
+		before := s.project(r.Project)
+		require.False(t, must(s.BeginCount(t.Context(), r.Project, noon))(t))
+		require.Equal(t, before, s.project(r.Project))
+		require.True(t, must(s.BeginCount(t.Context(), r.Project, s.at))(t), "it counts from then on")
+	}
 }
 
 // A result may come from an earlier version, which took any time. It trips all the same, and everything can be shown as JSON.
