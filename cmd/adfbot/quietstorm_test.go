@@ -498,20 +498,30 @@ func (c *stepsChecker) unwanted(s said, key string) {
 	}
 }
 
+// answered reports whether somebody has taken an incident.
+func (c *stepsChecker) answered(id string) bool {
+	_, ok := c.taken(id)
+	return ok
+}
+
 // pagesOnce: each document belongs to a step whose time had come, and is sent again only if nobody can have known that it arrived.
 func (c *stepsChecker) pagesOnce(byID map[string]waiting) {
 	heard := map[string]bool{} // by somebody who must have stored it
 	for _, p := range c.pages {
 		after := time.Duration(p.doc.After) * time.Second
 		n := slices.Index(c.Steps, after)
-		w, known := byID[p.doc.Incident.ID]
+		id, _, _ := strings.Cut(p.event, "/")
+		w, known := byID[id] // the incident whose step it is
+		named, namedKnown := byID[p.doc.Incident.ID]
 		switch {
-		case p.event != fmt.Sprintf("%s/step/%d", p.doc.Incident.ID, p.doc.After) || p.doc.ID != p.event:
+		case p.event != fmt.Sprintf("%s/step/%d", id, p.doc.After) || p.doc.ID != p.event:
 			c.wrong("6: a document with the id %q says of itself: %s", p.event, p.text)
+		case named.id != id && known && w.open && !c.answered(id): // else it names another one that the issue carries
+			c.wrong("6: a document of %s, which waits, names another incident: %s", id, p.text)
 		case n < 0 || after < c.Calls || p.doc.Step != n+1 || p.doc.Version != 1 || p.doc.Text == "":
 			c.wrong("6: there is no such step, or it calls nobody: %s", p.text)
-		case !known && c.lost:
-		case !known || p.doc.Project != w.project:
+		case (!known || !namedKnown) && c.lost:
+		case !known || !namedKnown || p.doc.Project != named.project:
 			c.wrong("6: the document is about an incident that the state does not know: %s", p.text)
 		case !w.vague && p.at.Sub(w.opened) < after-time.Millisecond:
 			c.wrong("6: the document was sent when the incident was %s old: %s", p.at.Sub(w.opened), p.text)
