@@ -45,7 +45,7 @@ func TestParseFlagNote(t *testing.T) {
 	}
 
 	i.Class = "quota"
-	for note, class := range map[string]string{FlagNote(i, testResume, testMark): "quota", SpoolNote(i, testResume): "quota",
+	for note, class := range map[string]string{FlagNote(i, testResume, testMark): "quota", SpoolNote(i, testResume, testMark.Written): "quota",
 		strings.Replace(FlagNote(i, testResume, testMark), "class: quota", "class: a/b", 1): ""} {
 		info, ok := ParseFlagNote(note)
 		require.True(t, ok)
