@@ -18,6 +18,7 @@ type FlagInfo struct {
 	Seq      int
 	Incident string // 32 hexadecimal digits; "" if the flag is that of a hold
 	Agent    string // "" if the note does not name it
+	Host     string // where failures could not be stored; "" if the note does not say
 	Failures int    // 0 if the note does not say
 	Class    string // of the failure that tripped the breaker; "" if the note does not say
 	Opened   time.Time
@@ -29,6 +30,9 @@ type FlagInfo struct {
 
 // Modified returns the modification time that whoever wrote the flag gave it; zero if an earlier version wrote it.
 func (i FlagInfo) Modified() time.Time { return cmp.Or(i.Written, i.Spooled) }
+
+// Awaited reports whether the flag is one for failures that could not be stored. The state knows nothing of them before they are sent.
+func (i FlagInfo) Awaited() bool { return i.Incident != "" && i.Seq == 0 }
 
 // FlagState says whether a project's pause flag is present.
 type FlagState int

@@ -204,7 +204,16 @@ func SpoolNote(i incident.Incident, resume Resume, written time.Time) string {
 		what += ", " + failed
 	}
 	return fmt.Sprintf("%s is paused: %s (%s on %s, %s).\n", i.Project, what, agent, maskLine(i.Host, 200), minute(i.Opened)) +
-		resume.line() + flagFacts(i, agent, fmt.Sprintf("spooled: %s\n", written.UTC().Format(time.RFC3339)))
+		resume.line() + flagFacts(i, agent, hostLine(i)+fmt.Sprintf("spooled: %s\n", written.UTC().Format(time.RFC3339)))
+}
+
+// hostLine is for [ParseFlagNote]: once the daemon of the host is back, the flag alone tells of the failures.
+func hostLine(i incident.Incident) string {
+	host := maskLine(i.Host, 200)
+	if host == "" {
+		return ""
+	}
+	return fmt.Sprintf("host: %s\n", host)
 }
 
 // maskLine masks by patterns only, without a list of known secrets.
@@ -241,6 +250,8 @@ func setFlagInfo(info *incident.FlagInfo, key, value string) {
 	switch key {
 	case "agent":
 		info.Agent = redact.Line(value, 200)
+	case "host":
+		info.Host = redact.Line(value, 200)
 	case "failures":
 		if n, err := strconv.Atoi(value); err == nil && n >= 0 {
 			info.Failures = n

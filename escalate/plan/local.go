@@ -342,6 +342,9 @@ func Rebuilt(a Action, now time.Time) incident.Incident {
 	if i.Seq == 0 {
 		i.Seq = a.info.Seq
 	}
+	if a.Issue.IsZero() && a.info.Awaited() {
+		i.Unstored, i.Host = true, a.info.Host
+	}
 	if i.Agent == "" {
 		i.Agent = "project-meta"
 	}
