@@ -243,7 +243,7 @@ func viewOf(project string, flag pause.Flag) incident.FlagView {
 		v.Info = incident.FlagInfo{} // a copied flag says nothing about this project
 	}
 	v.Identity = incident.FlagIdentity{Kind: incident.PersonFlag, Mtime: flag.Since.UnixNano(), Size: flag.Size}
-	if written := v.Info.Written; v.Info.Pause.ID != "" && (written.IsZero() || written.Equal(flag.Since)) {
+	if written := v.Info.Modified(); v.Info.Pause.ID != "" && (written.IsZero() || written.Equal(flag.Since)) {
 		v.Identity.Kind = incident.BotFlag
 	}
 	return v

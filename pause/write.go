@@ -22,6 +22,12 @@ import (
 // If the disk or quota is full, Write creates the flag without the note,
 // provided that there is room for an empty file.
 func (d Dir) Write(id, note string) (created bool, err error) {
+	return d.WriteAt(id, note, time.Time{})
+}
+
+// WriteAt is [Dir.Write]. The flag gets the modification time at before it gets
+// its name, unless at is zero.
+func (d Dir) WriteAt(id, note string, at time.Time) (created bool, err error) {
 	if err := CheckID(id); err != nil {
 		return false, err
 	}
@@ -30,13 +36,12 @@ func (d Dir) Write(id, note string) (created bool, err error) {
 		return false, fmt.Errorf("%s %s: %w", writeFlag, d.FlagPath(id), err)
 	}
 	defer f.Close()
-	return f.Write(id, note, time.Time{})
+	return f.Write(id, note, at)
 }
 
 const writeFlag = "write the pause flag"
 
-// Write is [Dir.Write] for a directory that exists. The flag gets the
-// modification time at before it gets its name, unless at is zero.
+// Write is [Dir.WriteAt] for a directory that exists.
 func (f *Folder) Write(id, note string, at time.Time) (created bool, err error) {
 	if err := CheckID(id); err != nil {
 		return false, err

@@ -1,6 +1,9 @@
 package incident
 
-import "time"
+import (
+	"cmp"
+	"time"
+)
 
 // Pause is one episode of a project, from paused to resumed. It is what the removal of a flag ends.
 type Pause struct {
@@ -15,13 +18,21 @@ type FlagInfo struct {
 	Seq      int
 	Incident string // 32 hexadecimal digits; "" if the flag is that of a hold
 	Agent    string // "" if the note does not name it
+	Host     string // where failures could not be stored; "" if the note does not say
 	Failures int    // 0 if the note does not say
 	Class    string // of the failure that tripped the breaker; "" if the note does not say
 	Opened   time.Time
 	Until    time.Time // when the hold ends; zero: the note does not say
 	Stop     string    // id of the stop that the hold is a part of, or ""
 	Written  time.Time // the modification time that the bot gave the flag, in whole seconds; zero if an earlier version wrote it
+	Spooled  time.Time // the same of a flag for failures that could not be stored: whoever wrote it did not know the generation
 }
+
+// Modified returns the modification time that whoever wrote the flag gave it; zero if an earlier version wrote it.
+func (i FlagInfo) Modified() time.Time { return cmp.Or(i.Written, i.Spooled) }
+
+// Awaited reports whether the flag is one for failures that could not be stored. The state knows nothing of them before they are sent.
+func (i FlagInfo) Awaited() bool { return i.Incident != "" && i.Seq == 0 }
 
 // FlagState says whether a project's pause flag is present.
 type FlagState int

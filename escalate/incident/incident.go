@@ -79,7 +79,7 @@ type Incident struct {
 	Evidence  Evidence  `json:"-"`                 // stored separately, see [IncidentReader]
 	Class     string    `json:"class,omitempty"`   // of the failure that tripped the breaker; "": not known
 	Unstored  bool      `json:"unstored,omitzero"` // Failures are those that Host counted alone, while it could not store them
-	Rebuilt   bool      `json:"Rebuilt,omitzero"`  // rebuilt from a flag or an issue after the state was lost
+	Rebuilt   bool      `json:"Rebuilt,omitzero"`  // rebuilt from a flag or an issue after the state was lost or, if Unstored, before it knew of it
 	Replaced  bool      `json:"Replaced,omitzero"` // ended without a resume, because another incident pauses the project
 
 	// Fingerprint is what stays the same of the error from run to run and from project to project; "": there is none.

@@ -53,7 +53,10 @@ func TestBody(t *testing.T) {
 		"class-unknown": func(l *IssueData) { l.Incident.Class, l.Incident.Evidence.Output = "unknown", "" },
 		"fleet":         func(l *IssueData) { l.AnyHost = true },
 		"unstored":      func(l *IssueData) { l.AnyHost, l.Incident.Unstored = true, true },
-		"suffix":        func(l *IssueData) { l.Incident.Agent, l.Incident.Failures = "project-meta-nightly", 1 },
+		"awaited": func(l *IssueData) {
+			l.Incident.Rebuilt, l.Incident.Unstored, l.Incident.Evidence, l.Incident.Threshold = true, true, incident.Evidence{}, 0
+		},
+		"suffix": func(l *IssueData) { l.Incident.Agent, l.Incident.Failures = "project-meta-nightly", 1 },
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := testData()

@@ -93,6 +93,8 @@ type TemplateData struct {
 	Missing  []Untrusted // a sentence for each part of the text that is left out; [AddLeftOut] adds to the list
 	Replaces string      // link to the issue that this one replaces, or ""
 	Rebuilt  bool        // the incident was rebuilt after the state was lost
+	Awaited  bool        // the incident was made from the pause flag, before its results came: they could not be stored when they failed
+	ShowRuns Untrusted   // shell command that lists the project's runs, with their output
 	Problem  Untrusted   // why the operator's template was not used, or ""
 }
 
@@ -127,8 +129,9 @@ func (c *Composer) data(in IssueData) TemplateData {
 		NotPaused: in.FlagError != "", FlagError: c.sentence(in.FlagError),
 		ResumeInGitea: in.ResumeInGitea, ResumeComment: c.sentence("/adf resume " + i.Project), CloseResumes: in.CloseResumes, AnyHost: in.AnyHost,
 		Workflow: c.name(in.Workflow.File), WorkflowRepo: c.name(in.Workflow.Repo), Disabled: in.Workflow.Disable,
-		Mentions: mentions(in.Mentions), Rebuilt: i.Rebuilt,
-		Trend: trend(i.Trend), Class: c.name(classOf(i)), LastLine: c.name(class.LastLine(i.Evidence.Output)),
+		Mentions: mentions(in.Mentions), Rebuilt: i.Rebuilt && !i.Unstored, Awaited: i.Rebuilt && i.Unstored,
+		ShowRuns: c.sentence(in.RunAs + "adfbot runs " + i.Project + " --output 20" + in.ConfigFlag),
+		Trend:    trend(i.Trend), Class: c.name(classOf(i)), LastLine: c.name(class.LastLine(i.Evidence.Output)),
 	}
 	if in.Replaces != nil {
 		d.Replaces = c.link(*in.Replaces, repoOf(in))

@@ -73,7 +73,7 @@ func FlagNote(i incident.Incident, resume Resume, mark Mark) string {
 	if resume.InGitea {
 		fmt.Fprintln(&b, OrCommentLine+i.Project+" on its issue, as an operator")
 	}
-	b.WriteString(flagFacts(i, agent, mark))
+	b.WriteString(flagFacts(i, agent, mark.lines()))
 	return b.String()
 }
 
@@ -138,8 +138,8 @@ func withoutFacts(note string) string {
 	return strings.Join(append(lines[:max(first, 0)], lines[last+1:]...), "\n")
 }
 
-// flagFacts returns the lines for [ParseFlagNote].
-func flagFacts(i incident.Incident, agent string, mark Mark) string {
+// flagFacts returns the lines for [ParseFlagNote], with those of the mark.
+func flagFacts(i incident.Incident, agent, mark string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "\nagent: %s\nfailures: %d\n", agent, i.Failures)
 	if i.Class != "" {
@@ -148,7 +148,7 @@ func flagFacts(i incident.Incident, agent string, mark Mark) string {
 	if !i.Opened.IsZero() {
 		fmt.Fprintf(&b, "opened: %s\n", i.Opened.UTC().Format(time.RFC3339))
 	}
-	b.WriteString(mark.lines())
+	b.WriteString(mark)
 	fmt.Fprintln(&b, incidentLine(i.Project, i.Seq, i.ID))
 	return b.String()
 }
@@ -192,8 +192,9 @@ func StopNote(project string, s incident.Stop, instance string, resume Resume) s
 	return HoldNote(project, Held{Why: s.Reason, Who: s.By, Instance: instance, At: s.Since, Until: s.Until, With: s.What()}, resume)
 }
 
-// SpoolNote is [FlagNote] for failures that could not be stored. Their incident has no number yet.
-func SpoolNote(i incident.Incident, resume Resume) string {
+// SpoolNote is [FlagNote] for failures that could not be stored. Their incident has no number yet, and the generation is not known. written is
+// as in [Mark].
+func SpoolNote(i incident.Incident, resume Resume, written time.Time) string {
 	agent, what := maskLine(agentOf(i), 200), text.Plural(i.Failures, "failure")
 	if i.Failures > 1 {
 		what += " in a row"
@@ -203,7 +204,16 @@ func SpoolNote(i incident.Incident, resume Resume) string {
 		what += ", " + failed
 	}
 	return fmt.Sprintf("%s is paused: %s (%s on %s, %s).\n", i.Project, what, agent, maskLine(i.Host, 200), minute(i.Opened)) +
-		resume.line() + flagFacts(i, agent, Mark{})
+		resume.line() + flagFacts(i, agent, hostLine(i)+fmt.Sprintf("spooled: %s\n", written.UTC().Format(time.RFC3339)))
+}
+
+// hostLine is for [ParseFlagNote]: once the daemon of the host is back, the flag alone tells of the failures.
+func hostLine(i incident.Incident) string {
+	host := maskLine(i.Host, 200)
+	if host == "" {
+		return ""
+	}
+	return fmt.Sprintf("host: %s\n", host)
 }
 
 // maskLine masks by patterns only, without a list of known secrets.
@@ -240,6 +250,8 @@ func setFlagInfo(info *incident.FlagInfo, key, value string) {
 	switch key {
 	case "agent":
 		info.Agent = redact.Line(value, 200)
+	case "host":
+		info.Host = redact.Line(value, 200)
 	case "failures":
 		if n, err := strconv.Atoi(value); err == nil && n >= 0 {
 			info.Failures = n
@@ -267,6 +279,10 @@ func setFlagInfo(info *incident.FlagInfo, key, value string) {
 	case "written":
 		if t, err := time.Parse(time.RFC3339, value); err == nil {
 			info.Written = tracker.PossibleTime(t.UTC())
+		}
+	case "spooled":
+		if t, err := time.Parse(time.RFC3339, value); err == nil {
+			info.Spooled = tracker.PossibleTime(t.UTC())
 		}
 	}
 }

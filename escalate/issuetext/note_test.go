@@ -45,7 +45,7 @@ func TestParseFlagNote(t *testing.T) {
 	}
 
 	i.Class = "quota"
-	for note, class := range map[string]string{FlagNote(i, testResume, testMark): "quota", SpoolNote(i, testResume): "quota",
+	for note, class := range map[string]string{FlagNote(i, testResume, testMark): "quota", SpoolNote(i, testResume, testMark.Written): "quota",
 		strings.Replace(FlagNote(i, testResume, testMark), "class: quota", "class: a/b", 1): ""} {
 		info, ok := ParseFlagNote(note)
 		require.True(t, ok)
@@ -91,6 +91,20 @@ func TestPersonsNote(t *testing.T) {
 		_, ok := ParseFlagNote(flag)
 		require.True(t, ok)
 	}
+}
+
+func TestParseSpoolNote(t *testing.T) {
+	i := testData().Incident
+	i.Seq, i.Host = 0, "edge-1"
+	info, ok := ParseFlagNote(SpoolNote(i, testResume, testMark.Written))
+	require.True(t, ok)
+	require.Equal(t, incident.FlagInfo{Project: "odilo", Incident: testIncident, Pause: incident.Pause{ID: testIncident}, Agent: "project-meta", Failures: 3,
+		Host: "edge-1", Opened: i.Opened, Spooled: testMark.Written}, info)
+	require.True(t, info.Awaited())
+	i.Host = ""
+	require.NotContains(t, SpoolNote(i, testResume, testMark.Written), "host:")
+	info, _ = ParseFlagNote(FlagNote(testData().Incident, testResume, testMark))
+	require.False(t, info.Awaited())
 }
 
 func TestParseFlagNoteByHand(t *testing.T) {

@@ -175,7 +175,7 @@ func (p *planner) flagAlone(unknown string) (current string) {
 		p.add(RecordHold, none, "a person touched the flag, and the project was resumed meanwhile")
 	case unknown != "" && !p.over():
 		return p.rebuild(unknown)
-	case p.o.Fleet && p.over() && p.untouched() && c.Pause != named.ID && !p.o.Flag.Info.Written.IsZero():
+	case p.o.Fleet && p.over() && p.untouched() && c.Pause != named.ID && !p.o.Flag.Info.Modified().IsZero():
 		p.add(RemoveFlag, none, "the flag is that of a pause that is over")
 	case p.over():
 		p.add(RecordHold, none, "somebody has touched or put back the flag of a pause that is over")
@@ -341,6 +341,9 @@ func Rebuilt(a Action, now time.Time) incident.Incident {
 	}
 	if i.Seq == 0 {
 		i.Seq = a.info.Seq
+	}
+	if a.Issue.IsZero() && a.info.Awaited() {
+		i.Unstored, i.Host = true, a.info.Host
 	}
 	if i.Agent == "" {
 		i.Agent = "project-meta"

@@ -926,3 +926,71 @@ func TestIssueOfAPauseByAHostThatWasCutOff(t *testing.T) {
 		})
 	}
 }
+
+// The flag with which a cut-off host has paused a project is like any other once that pause is over: a copy with its time is no pause by hand,
+// and neither is the flag itself where the project is resumed elsewhere before that host has looked at it. One that a person puts there is.
+func TestFlagOfASpooledPauseThatIsOver(t *testing.T) {
+	t.Parallel()
+	for what, paused := range map[string]bool{"from a backup of the directory": false, "a copy with its time": false, "touched": true,
+		"resumed at once": false, "put back before the host's sweep": false} {
+		t.Run(what, func(t *testing.T) {
+			f := newHosts(t, 2)
+			a, b := f[0], f[1]
+			pass := func() {
+				a.pass(time.Minute)
+				b.pass(time.Minute)
+			}
+			for range 3 {
+				a.keepOne("odilo", store.Failure)
+				pass()
+			}
+			require.True(t, a.paused("odilo"))
+			flag, aside := a.flag("odilo"), a.Path("aside")
+			cp := func(from, to string) {
+				out, err := exec.Command("cp", "-p", from, to).CombinedOutput()
+				require.NoError(t, err, string(out))
+			}
+			cp(flag, aside)
+			goBack := a.snapshot(a.cfg.PauseDir)
+			resume := func() {
+				_, err := b.resume("odilo")
+				require.NoError(t, err)
+				pass()
+			}
+			if what == "resumed at once" {
+				a.with(bot.Results, func(a *bot.Bot) {
+					_, err := a.RecordSpooled(ctx)
+					require.NoError(t, err)
+				})
+				resume()
+			} else {
+				follow(a, b)
+				require.Len(t, a.issues("open"), 1)
+				resume()
+				follow(a, b)
+				require.False(t, a.paused("odilo"))
+			}
+			pass()
+			switch what {
+			case "from a backup of the directory":
+				goBack()
+			case "a copy with its time":
+				cp(aside, flag)
+			case "touched":
+				cp(aside, flag)
+				require.NoError(t, os.Chtimes(flag, time.Time{}, a.now()))
+			case "put back before the host's sweep":
+				cp(aside, flag)
+				follow(b)
+			}
+			follow(a, b)
+			follow(a, b)
+			for _, w := range f {
+				require.Equal(t, paused, w.paused("odilo"))
+				require.Equal(t, paused, w.project("odilo").Held)
+			}
+			require.Empty(t, a.issues("open"))
+			require.Len(t, a.issues("closed"), 1)
+		})
+	}
+}

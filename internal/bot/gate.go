@@ -88,14 +88,14 @@ func lookInTime(ctx context.Context, dir pause.Dir, project string) (flag pause.
 }
 
 // writeInTime writes a flag. It gives up if the directory, which has just answered, keeps the write for longer than [GateWait].
-func writeInTime(ctx context.Context, dir pause.Dir, project, note string) (created bool, err error) {
+func writeInTime(ctx context.Context, dir pause.Dir, project, note string, at time.Time) (created bool, err error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), GateWait)
 	defer cancel()
 	type answer struct {
 		created bool
 		err     error
 	}
-	a, ok := InTime(ctx, func() (a answer) { a.created, a.err = dir.Write(project, note); return a })
+	a, ok := InTime(ctx, func() (a answer) { a.created, a.err = dir.WriteAt(project, note, at); return a })
 	if !ok {
 		return false, noAnswer("pause directory " + dir.Path())
 	}

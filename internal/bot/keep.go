@@ -172,9 +172,10 @@ func (k *Kept) pause(ctx context.Context, cfg *config.Config, own hostlocal.OwnS
 		var created bool
 		runAs := status.RunAs(cfg, os.Getenv("PATH"))
 		resume := issuetext.Resume{Command: issuetext.ResumeCommand(runAs, k.Project, cfg.ShellFlag()), Flag: k.Flag}
+		written := now().UTC().Truncate(time.Second)
 		created, flagErr = writeInTime(ctx, dir, k.Project, issuetext.SpoolNote(incident.Incident{
 			ID: pause.NewRandomID(), Project: k.Project, Agent: trip.Result.Agent, Failures: failures, Class: trip.Result.Class, Host: HostName(cfg), Opened: now(),
-		}, resume))
+		}, resume, written), written)
 		if created {
 			flagErr = nil // it pauses the project, even if it may not survive a power failure
 		}

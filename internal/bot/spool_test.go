@@ -356,6 +356,54 @@ func TestOwnSpool(t *testing.T) {
 	}
 }
 
+// The daemon sweeps before the user in whose own spool the failures are, and who has paused the project for them, sends them: nothing was lost.
+func TestSweepBeforeAnOwnSpool(t *testing.T) {
+	t.Parallel()
+	for what, newWorld := range map[string]func(testing.TB) *world{"one host": newWorld, "a fleet": newFirstHost} {
+		t.Run(what, func(t *testing.T) {
+			w := newWorld(t)
+			if what == "a fleet" {
+				w.change("local_dir: DIR/local", "local_dir: DIR/local\nfleet: {host: edge-1}\n")
+			}
+			w.join()
+			host := bot.HostName(w.cfg)
+			own := hostlocal.OwnSpools{w.Dir + "/own"}
+			for range 3 {
+				w.pass(time.Minute)
+				r := failure("odilo")
+				r.RunID, r.Host, r.Started, r.Finished, r.Output = pause.NewRandomID(), host, w.now(), w.now(), "out of disk\n"
+				_, err := own.Add(r)
+				require.NoError(t, err)
+				bot.PauseKept(ctx, w.cfg, own, r, w.now)
+			}
+			require.FileExists(t, w.flag("odilo"))
+			w.pass(time.Minute)
+			w.sweepWell()
+			require.Len(t, w.issues("open"), 1)
+			body := w.issues("open")[0].Body
+			require.NotContains(t, body, "lost its state")
+			require.Contains(t, body, "failed 3 times in a row on `"+host+"`. That host could not store its results then, and counted no others.")
+			require.Contains(t, body, "The bot made this issue from the pause flag alone")
+			require.Contains(t, body, "`adfbot runs odilo --output 20 --config "+w.cfg.Path+"`")
+
+			w.pass(time.Minute)
+			w.own = own
+			require.Equal(t, bot.ExitPaused, w.exec("odilo", "true").code)
+			require.Empty(t, own.List())
+			w.sweepWell()
+			require.Len(t, w.issues(""), 1)
+			p := w.project("odilo")
+			require.Equal(t, 3, p.Failures)
+			require.Equal(t, status.Yes, p.Paused)
+			require.Len(t, p.LastRuns, 3)
+			w.Remove(w.flag("odilo"))
+			w.sweepWell()
+			require.Equal(t, status.No, w.project("odilo").Paused)
+			require.Len(t, w.issues("closed"), 1)
+		})
+	}
+}
+
 // inStateFails stores something for as long as it can be. A test that needs a disk which stays full is not parallel: SQLite removes files, and a
 // process that another test starts at that moment has them open until it runs its program. Then there is room again.
 func (w *world) inStateFails() (err error) {
