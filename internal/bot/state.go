@@ -223,6 +223,12 @@ func (o *openedState) sentinelOfFleet(ctx context.Context, cfg *config.Config, m
 	}
 }
 
+// inFleet reports whether the pause directory is that of a host which has been in a fleet.
+func inFleet(ctx context.Context, cfg *config.Config) bool {
+	mark, err := markOf(ctx, cfg.PauseDir)
+	return err == nil && mark.Host != ""
+}
+
 // missesState returns an error for a host that has been in a fleet: it has to find a state.
 func missesState(ctx context.Context, cfg *config.Config) error {
 	mark, err := markOf(ctx, cfg.PauseDir)
