@@ -78,6 +78,12 @@ func (t *table[K, V]) set(k K, v V) {
 	t.m[k] = v
 }
 
+func (t *table[K, V]) deleteFunc(del func(K) bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	maps.DeleteFunc(t.m, func(k K, _ V) bool { return del(k) })
+}
+
 // all returns a copy.
 func (t *table[K, V]) all() map[K]V {
 	t.mu.Lock()

@@ -58,6 +58,7 @@ var localSteps = map[plan.Kind]func(*Reconciler, context.Context, *localVisit, p
 	plan.Rebuild:       (*Reconciler).rebuild,
 	plan.RebuildDone:   (*Reconciler).rebuild,
 	plan.RebuildSilent: (*Reconciler).rebuildSilent,
+	plan.EndSilent:     (*Reconciler).endOverSilent,
 	plan.Settle:        (*Reconciler).settleWithoutIssue,
 	plan.LeaveLead:     (*Reconciler).leaveLead,
 	plan.EndHold:       (*Reconciler).endHold,

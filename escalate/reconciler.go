@@ -109,10 +109,11 @@ type Reconciler struct {
 	reading    hangGuard              // for reads of the pause directory
 	writing    hangGuard              // for writes: a frozen file system answers reads
 	learned    atomic.Pointer[learned]
-	seen       table[string, time.Time] // when a sweep last saw a project's flag
-	trips      sharedPasses             // in a fleet
-	overBudget atomic.Bool              // the last sweep could not do everything
-	tracking   context.Context          // ends with LeaveTracker
+	seen       table[string, time.Time]         // when a sweep last saw a project's flag
+	byOthers   table[issueKey, plan.IssueState] // issues of open silent incidents that were closed or deleted, and not by the bot
+	trips      sharedPasses                     // in a fleet
+	overBudget atomic.Bool                      // the last sweep could not do everything
+	tracking   context.Context                  // ends with LeaveTracker
 	leave      context.CancelFunc
 
 	warnedOfVoid atomic.Pointer[time.Time]

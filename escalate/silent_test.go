@@ -2,6 +2,7 @@ package escalate_test
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -201,6 +202,94 @@ func TestSilentOlderState(t *testing.T) {
 		require.True(w, m.incident(again.ID).IsOpen())
 		issue, _ := w.Gitea.Issue(fleet, lost.Issue.Number)
 		require.Equal(w, "closed", issue.State)
+	})
+}
+
+// A copy of the state from before the project reported again learns of that from the bot's comment in the closed issue, and of a later
+// silence from its issue: what is silent now keeps its issue, and what falls silent gets one.
+func TestSilentOldStateEnded(t *testing.T) {
+	play(t, func(w *world) {
+		i := w.falls()
+		restore := w.copyOfNow()
+		time.Sleep(time.Hour)
+		w.reports(i)
+		before, closed := w.issue(), time.Now()
+		time.Sleep(time.Hour)
+		m := restore()
+		rep, err := m.sweepAnd(escalate.SweepOptions{DryRun: true})
+		require.NoError(w, err)
+		require.Equal(w, plan.EndSilent, kinds(rep.Actions)[0])
+		rep = m.sweep()
+		require.Empty(w, rep.SilentClosed, "the bot has closed it")
+		ended := m.incident(i.ID)
+		require.False(w, ended.IsOpen())
+		require.True(w, ended.Settled)
+		require.WithinDuration(w, closed, ended.Ended, time.Second)
+		require.Equal(w, before, w.issue(), "nothing is said twice")
+		require.Empty(w, m.sweep().Actions)
+		m.falls()
+		require.Len(w, w.issues(fleet), 2)
+		require.Equal(w, "open", w.issues(fleet)[1].State)
+	})
+}
+
+func TestSilentOldStateLaterSilence(t *testing.T) {
+	for _, byHand := range []bool{false, true} {
+		t.Run(fmt.Sprint("closed by hand: ", byHand), func(t *testing.T) {
+			play(t, func(w *world) {
+				w.operated("alex")
+				i := w.falls()
+				restore := w.copyOfNow()
+				if byHand {
+					w.Gitea.As("alex").Close(fleet, 1)
+				}
+				w.reports(i)
+				time.Sleep(time.Hour)
+				later := w.falls()
+				before := w.issues(fleet)
+				m := restore()
+				m.sweepFor(5 * time.Minute)
+				require.Equal(w, before, w.issues(fleet), "the issue of what is silent now stays open")
+				require.False(w, m.incident(i.ID).IsOpen())
+				require.True(w, m.incident(later.ID).IsOpen())
+				m.reports(m.incident(later.ID))
+				require.Equal(w, "closed", w.issues(fleet)[1].State)
+			})
+		})
+	}
+}
+
+// Gitea does not answer who has closed the issue: nothing is concluded.
+func TestSilentOldStateUnread(t *testing.T) {
+	play(t, func(w *world) {
+		i := w.falls()
+		restore := w.copyOfNow()
+		w.reports(i)
+		later := w.falls()
+		time.Sleep(time.Minute)
+		m := restore()
+		undo := w.Gitea.Inject(giteatest.Fault{Match: giteatest.PathHas("/issues/1/comments"), Do: giteatest.Status(502, "bad gateway")})
+		rep, err := m.sweepAnd(escalate.SweepOptions{})
+		require.ErrorContains(w, err, "odilo#silent-1")
+		require.Empty(w, rep.SilentClosed)
+		require.Equal(w, "open", w.issues(fleet)[1].State)
+		undo()
+		m.sweep()
+		require.False(w, m.incident(i.ID).IsOpen())
+		require.True(w, m.incident(later.ID).IsOpen())
+	})
+}
+
+// Whether the bot has closed an issue is asked once.
+func TestRequestsOfSilentIssueClosedByHand(t *testing.T) {
+	play(t, func(w *world) {
+		i := w.falls()
+		w.Gitea.As("alex").Close(fleet, 1)
+		time.Sleep(time.Minute)
+		require.Equal(w, []string{i.ID}, w.sweep().SilentClosed)
+		w.Gitea.ResetRequests()
+		require.Equal(w, []string{i.ID}, w.sweep().SilentClosed)
+		require.Len(w, w.asked(), 1, "the list of open issues")
 	})
 }
 

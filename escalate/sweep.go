@@ -44,7 +44,7 @@ type Report struct {
 	// Foreign are open issues by our account with another installation's marker. They are never touched: they are another
 	// bot's, or those of a state and pause directory that were both lost.
 	Foreign []string `json:"foreign,omitempty"`
-	// SilentClosed are ids of open incidents of the kind [incident.Silent] whose issues somebody has closed.
+	// SilentClosed are ids of open incidents of the kind [incident.Silent] whose issues somebody else than the bot has closed.
 	SilentClosed []string `json:"silent_closed,omitempty"`
 }
 
@@ -95,12 +95,13 @@ func (r *Reconciler) Sweep(ctx context.Context, opt SweepOptions) (Report, error
 			c.unpaused, errs = nil, append(errs, err)
 		}
 	}
-	rep.Projects, rep.Foreign, rep.SilentClosed = len(s.projects), r.foreign(c), silentClosed(c, s)
+	rep.Projects, rep.Foreign = len(s.projects), r.foreign(c)
 	startElsewhere(r, s.projects)
 	actions, projectErrs := r.forEach(budget, s.projects, opt.Progress, func(ctx context.Context, project string) ([]plan.Action, error) {
 		return r.sweepProject(ctx, project, c, s)
 	})
 	rep.Actions, errs = append(rep.Actions, actions...), append(errs, projectErrs...)
+	rep.SilentClosed = r.silentByOthers(c, s)
 	// Those that have joined an incident's issue in this sweep.
 	actions, projectErrs = r.forEach(budget, c.joinedProjects(), nil, func(ctx context.Context, project string) ([]plan.Action, error) {
 		v := &visit{project: project, cache: c, wait: r.claimWait(c)}
@@ -264,22 +265,6 @@ func (r *Reconciler) withoutLeft(ctx context.Context, c *sweepCache, repos []tra
 	}), nil
 }
 
-// silentClosed returns the open silent incidents whose issues are missing in a list of open issues that was made after them. Where a
-// repository has moved, the next sweep finds them there.
-func silentClosed(c *sweepCache, s snapshot) (ids []string) {
-	for _, state := range s.states {
-		for _, i := range state.Silent {
-			l, listed := c.open.get(i.Issue.Repo)
-			_, open := l.ofNumber[i.Issue.Number]
-			if i.IsOpen() && !i.Issue.IsZero() && listed && l.err == nil && i.Opened.Before(l.begun) && !open {
-				ids = append(ids, i.ID)
-			}
-		}
-	}
-	slices.Sort(ids)
-	return ids
-}
-
 // snapshot is the state of all projects at the beginning of a sweep. It is advisory: writers read again under the project's
 // locks.
 type snapshot struct {
@@ -362,7 +347,7 @@ func (r *Reconciler) sweepProject(ctx context.Context, project string, c *sweepC
 	if !c.dry {
 		errs = append(errs, r.relocate(ctx, c, incidents), r.relocate(ctx, c, s.states[project].Silent))
 	}
-	errs = append(errs, r.readMissing(ctx, c, incidents, s.known))
+	errs = append(errs, r.readMissing(ctx, c, incidents, s.known), r.readClosedSilent(ctx, c, s.states[project].Silent))
 	o, err := r.observeListed(ctx, project, c, s)
 	if err != nil {
 		return nil, err

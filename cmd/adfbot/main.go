@@ -208,7 +208,11 @@ func (a *app) runAsOwner(ctx context.Context, name string, args []string, err er
 	if name == "sweep" || name == "test-issue" {
 		credentials = cfg.TokenCredentials()
 	}
-	return status.Advice(owner, credentials, a.getenv("PATH"), command)
+	advice := status.Advice(owner, credentials, a.getenv("PATH"), command)
+	if hostlocal.NoDaemonHere(cfg.HTTP.Socket, cfg.OwnPath()) {
+		advice = "if the daemon runs in a container, start it, and run this there (`docker exec`); else " + advice
+	}
+	return advice
 }
 
 // subcommand is a command of the program, which root builds.

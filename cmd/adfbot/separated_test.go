@@ -309,6 +309,47 @@ func TestStateInContainer(t *testing.T) {
 	require.NoDirExists(t, s.path("nothing"))
 }
 
+// Nor does it while the container is stopped: neither the daemon nor its state is there then.
+func TestStateInStoppedContainer(t *testing.T) {
+	t.Parallel()
+	s := newSeparated(t)
+	s.installSudo()
+	s.start()
+	for range 3 {
+		s.run(agentUser, "exec", "--project", "odilo", "--", "false")
+	}
+	s.stop()
+	s.change(s.path("state"), s.path("nothing"))
+	require.NoError(t, os.Rename(s.path("pause"), s.path("unmounted")))
+	const start = "if the daemon runs in a container, "
+	for _, args := range [][]string{{"gate", "odilo"}, {"exec", "--project", "odilo", "--", "true"}, {"status"}, {"check", "--offline"}, {"pause", "odilo"}, {"restore"}} {
+		stdout, stderr, code := s.run(agentUser, args...)
+		require.Contains(t, stdout+stderr, start, "%q", args)
+		require.Contains(t, stdout+stderr, "`docker exec`")
+		require.NotContains(t, stderr, "\nadfbot: run: sudo")
+		require.NotContains(t, stderr, "\nadfbot: run it as")
+		require.Equal(t, args[0] == "status", code == 0, "%q", args)
+	}
+	for _, uid := range []int{0, daemonUser} {
+		_, stderr, code := s.run(uid, "restore")
+		require.NotZero(t, code)
+		require.Contains(t, stderr, start+"start it, and run this there (`docker exec`); else start it here")
+	}
+	require.NoDirExists(t, s.path("nothing"))
+	require.NoDirExists(t, s.path("pause"))
+
+	// It was none: the daemon makes what is missing.
+	require.NoError(t, os.Mkdir(s.path("nothing"), 0o700))
+	require.NoError(t, os.Chown(s.path("nothing"), daemonUser, daemonUser))
+	require.NoError(t, os.Mkdir(s.path("pause"), 0o755))
+	require.NoError(t, os.Chown(s.path("pause"), daemonUser, daemonUser))
+	s.start()
+	s.stop()
+	stdout, stderr, code := s.run(daemonUser, "restore")
+	require.Zero(t, code, stderr)
+	require.Contains(t, stdout, "nothing to restore")
+}
+
 // A daemon whose directory was removed seems to have its state elsewhere, too.
 func TestStateDirectoryIsLost(t *testing.T) {
 	t.Parallel()

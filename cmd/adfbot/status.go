@@ -134,7 +134,7 @@ func (a *app) statusOfNothing(ctx context.Context, cfg *config.Config, names []s
 			return &exit{exitUsage, err}
 		}
 	}
-	why := fmt.Sprintf("no state yet at %s: nothing has been recorded", cfg.State)
+	why := fmt.Sprintf("no state yet at %s: nothing has been recorded%s", cfg.State, status.InContainer(cfg))
 	if missing := bot.MissingState(ctx, cfg); missing != "" {
 		why = missing + "; until then `adfbot gate P` says whether P is paused"
 	}

@@ -27,6 +27,7 @@ const (
 	Rebuild       Kind = "rebuild"        // restore an incident that the state lost and that still pauses the project
 	RebuildDone   Kind = "rebuild-done"   // restore an incident that the state lost and that has ended
 	RebuildSilent Kind = "rebuild-silent" // restore an incident that the state lost and that pauses nothing
+	EndSilent     Kind = "end-silent"     // end an incident that pauses nothing, because it has ended before as the state knew until it was lost
 	Settle        Kind = "settle"         // mark an incident that has nothing left to do
 	LeaveLead     Kind = "leave-lead"     // store that no other incident carries this one in its issue any more
 )
@@ -66,7 +67,7 @@ const (
 
 var phases = map[Kind]int{
 	WriteFlag: localPhase, ConfirmFlag: localPhase, RemoveFlag: localPhase, ForgetFlag: localPhase, Resume: localPhase, Supersede: localPhase, RecordHold: localPhase,
-	ReleaseHold: localPhase, EndHold: localPhase, Rebuild: localPhase, RebuildDone: localPhase, RebuildSilent: localPhase, Settle: localPhase, LeaveLead: localPhase,
+	ReleaseHold: localPhase, EndHold: localPhase, Rebuild: localPhase, RebuildDone: localPhase, RebuildSilent: localPhase, EndSilent: localPhase, Settle: localPhase, LeaveLead: localPhase,
 	Join: pausedPhase, Create: pausedPhase, ShowMembers: pausedPhase, TellJoined: pausedPhase, Adopt: pausedPhase, Replace: pausedPhase, Reopen: pausedPhase, ResumeClosed: pausedPhase,
 	Complete: pausedPhase, NameFlag: pausedPhase, ConfirmReopened: pausedPhase, AnnouncePaused: pausedPhase, AnnounceUnpaused: pausedPhase, AnnouncePausedThere: pausedPhase, RunCommand: pausedPhase,
 	NoteAssignee: pausedPhase, Escalate: pausedPhase, Remind: pausedPhase,
@@ -84,7 +85,7 @@ func (k Kind) Local() bool {
 
 // Uncovers reports whether a local step may make another one due, so that the project has to be observed again.
 func (k Kind) Uncovers() bool {
-	return k == Resume || k == Supersede || k == Rebuild || k == RebuildDone || k == RebuildSilent || k == ForgetFlag || k == ReleaseHold || k == EndHold || k == LeaveLead
+	return k == Resume || k == Supersede || k == Rebuild || k == RebuildDone || k == RebuildSilent || k == EndSilent || k == ForgetFlag || k == ReleaseHold || k == EndHold || k == LeaveLead
 }
 
 // MarshalJSON adds the names that each thing has everywhere; Incident and Issue, with names of Go, are old ones.
@@ -121,6 +122,10 @@ type Action struct {
 	replaced bool              // it ended without a resume, because a later incident pauses the project
 
 	opened time.Time // when its issue was
+
+	// How and when a silent incident has ended.
+	EndedHow string    `json:"-"`
+	Ended    time.Time `json:"-"`
 
 	flagElsewhere bool // no flag was seen; another host may have it
 }

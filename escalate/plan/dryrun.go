@@ -69,6 +69,13 @@ func after(o Observation, a Action) Observation {
 		}
 	case Settle: // never of a silent one
 		change(func(i *incident.Incident) { i.Settled = true })
+	case EndSilent:
+		o.Silent = slices.Clone(o.Silent)
+		for n := range o.Silent {
+			if o.Silent[n].ID == a.Incident {
+				o.Silent[n].Ended = o.Now
+			}
+		}
 	case RebuildSilent:
 		i, known := RebuiltSilent(a), o.Known
 		o.Known = func(id string) bool { return id == i.ID || known(id) }

@@ -91,6 +91,7 @@ func Next(o Observation) []Action {
 	p := planner{o: o}
 	if !o.byState {
 		p.local()
+		p.overSilent()
 		p.lostSilent()
 	}
 	// Nothing waits for a flag that cannot be written: the issue is headed NOT PAUSED meanwhile.

@@ -163,6 +163,11 @@ func Open(ctx context.Context, cfg *config.Config, mode Mode, env Env) (*Bot, er
 			return nil, err
 		}
 	}
+	if mode == Restore && !inFleet(ctx, cfg) { // to a host that has been in one, restore makes a state that its daemon does not make
+		if err := status.NothingToRestore(cfg); err != nil {
+			return nil, err
+		}
+	}
 	if mode != ReadOnly {
 		err = b.local.Create(ctx)
 		if errors.Is(err, syscall.ELOOP) || errors.Is(err, syscall.ENOTDIR) { // it may take no more than the spool

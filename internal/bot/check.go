@@ -183,11 +183,11 @@ func (c *checker) state(ctx context.Context) {
 		if missing != "" && why != "" { // perhaps the directory below a mount point, which is nobody's
 			c.add(Fail, "state", "%s; if it is lost, a new one can't be made: %s", missing, why)
 		} else if why != "" {
-			c.add(Fail, "state", "cannot create %s: %s", c.cfg.State, why)
+			c.add(Fail, "state", "cannot create %s: %s%s", c.cfg.State, why, status.InContainer(c.cfg))
 		} else if missing != "" {
 			c.add(Warn, "state", "%s; if it is lost, the first result creates a new one", missing)
 		} else if !c.failed("state", hostlocal.At(c.cfg.LocalDir).Check()) {
-			c.add(OK, "state", "%s is missing; the first result creates it", c.cfg.State)
+			c.add(OK, "state", "%s is missing; the first result creates it%s", c.cfg.State, status.InContainer(c.cfg))
 		}
 		return
 	case err == nil:

@@ -232,7 +232,7 @@ func adviseRestore(ctx context.Context, cfg *config.Config, env Env, err error) 
 	}
 	b, openErr := Open(ctx, cfg, ReadOnly, env)
 	if store.NoState(openErr) {
-		return fmt.Errorf("%w\nthere is no state at %s yet: adfbot serve, the first result or adfbot pause creates both", err, cfg.State)
+		return fmt.Errorf("%w\nthere is no state at %s yet: adfbot serve, the first result or adfbot pause creates both%s", err, cfg.State, status.InContainer(cfg))
 	}
 	if openErr != nil {
 		return fmt.Errorf("%w\ncannot tell which projects were paused: %w", status.AdviseRestore(cfg, err), openErr)

@@ -2,6 +2,7 @@ package bot_test
 
 import (
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -410,4 +411,36 @@ func TestSilenceKeepsTheServer(t *testing.T) {
 		_, err := w.sweep()
 		require.ErrorContains(t, err, "--confirm-gitea-url")
 	})
+}
+
+// A backup of the state from during a silence that has ended since: the bot itself has closed the issue, and time begins to count anew.
+func TestSilenceAfterRestoredBackup(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	hourly(w)
+	after := func(d time.Duration) {
+		for ; d > 0; d -= 3 * time.Minute {
+			w.pass(3 * time.Minute)
+			w.with(bot.Daemon, func(b *bot.Bot) { require.NoError(t, b.LookForSilence(ctx)) })
+		}
+	}
+	w.record(success("odilo"))
+	after(90 * time.Minute)
+	require.Len(t, w.issues("open"), 1)
+	backup := w.Read(w.cfg.State)
+	after(time.Hour)
+	w.record(success("odilo"))
+	after(3 * time.Minute)
+	require.Len(t, w.issues("closed"), 1)
+	require.NoFileExists(t, w.cfg.State+"-wal")
+	require.NoError(t, os.WriteFile(w.cfg.State, []byte(backup), 0o600))
+	require.NotNil(t, w.project("odilo").Silence)
+	w.sweepWell()
+	require.Nil(t, w.project("odilo").Silence)
+	require.Empty(t, w.project("odilo").Warnings)
+	after(72 * time.Minute)
+	require.Empty(t, w.issues("open"))
+	after(6 * time.Minute)
+	require.Len(t, w.issues("open"), 1)
+	require.Len(t, w.issues("closed"), 1)
 }

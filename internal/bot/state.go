@@ -223,6 +223,12 @@ func (o *openedState) sentinelOfFleet(ctx context.Context, cfg *config.Config, m
 	}
 }
 
+// inFleet reports whether the pause directory is that of a host which has been in a fleet.
+func inFleet(ctx context.Context, cfg *config.Config) bool {
+	mark, err := markOf(ctx, cfg.PauseDir)
+	return err == nil && mark.Host != ""
+}
+
 // missesState returns an error for a host that has been in a fleet: it has to find a state.
 func missesState(ctx context.Context, cfg *config.Config) error {
 	mark, err := markOf(ctx, cfg.PauseDir)
@@ -232,9 +238,7 @@ func missesState(ctx context.Context, cfg *config.Config) error {
 	if err != nil {
 		return err
 	}
-	return store.Unusable(cfg.State, "correct `state`, or wait until the database is restored; if its state is lost, and there is no backup, "+
-		"`adfbot restore` on one host makes a new one, in which open incidents are rebuilt from flags and issues",
-		errors.New("this host belongs to a fleet, and the database has no state"))
+	return store.Unusable(cfg.State, store.LostShared, errors.New("this host belongs to a fleet, and the database has no state"))
 }
 
 // missesFile returns an error for a host that has been in a fleet, if its state is to be a file that is missing: a new one would have the id

@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/terraphim/adfbot/internal/bot"
+	"github.com/terraphim/adfbot/internal/store"
 	"github.com/terraphim/adfbot/internal/testpg"
 )
 
@@ -104,5 +105,47 @@ func TestDaemonAfterTheWrongDatabase(t *testing.T) {
 		b.fail("atlas", 2)
 		require.NoError(t, d.Pass(ctx))
 		require.True(t, bot.Gate(ctx, a.cfg, "atlas").Paused)
+	})
+}
+
+// The database is lost, and an empty one made in its place while daemons run. They say what to do, and go on with the state that a restore
+// makes.
+func TestDaemonsAfterAnEmptyDatabase(t *testing.T) {
+	t.Parallel()
+	f := newHosts(t, 2)
+	a, b := f[0], f[1]
+	a.fail("odilo", 3)
+	follow(b)
+	a.with(bot.Daemon, func(d *bot.Bot) {
+		b.with(bot.Daemon, func(e *bot.Bot) {
+			require.NoError(t, d.Pass(ctx))
+			require.NoError(t, e.Pass(ctx))
+			testpg.Exec(t, a.cfg.State, `DROP SCHEMA adfbot CASCADE; CREATE SCHEMA adfbot`)
+			require.ErrorContains(t, d.Pass(ctx), store.LostShared)
+			_, err := d.Record(ctx, failure("atlas"))
+			require.ErrorContains(t, err, store.LostShared)
+			a.with(bot.Restore, func(m *bot.Bot) {
+				_, err := m.Restore(ctx)
+				require.NoError(t, err)
+			})
+			for range 2 {
+				for _, host := range []*bot.Bot{e, d} {
+					require.NoError(t, host.Beat(ctx))
+					require.NoError(t, host.Pass(ctx))
+				}
+			}
+			for _, w := range f {
+				w.sweepWell()
+				require.True(t, bot.Gate(ctx, w.cfg, "odilo").Paused)
+			}
+			require.Len(t, a.issues("open"), 1)
+			a.fail("atlas", 3)
+			require.NoError(t, e.Pass(ctx))
+			require.True(t, bot.Gate(ctx, b.cfg, "atlas").Paused)
+			b.Remove(b.flag("odilo"))
+			require.NoError(t, e.Pass(ctx))
+			require.NoError(t, d.Pass(ctx))
+			require.False(t, bot.Gate(ctx, a.cfg, "odilo").Paused)
+		})
 	})
 }

@@ -153,8 +153,25 @@ func DaemonElsewhere(socket, path string) bool {
 	if st, ok := sys(info); err != nil || !ok || st.Uid == 0 || int(st.Uid) == BotUser(path).UID {
 		return false
 	}
+	return answersAt(socket) == nil
+}
+
+func answersAt(socket string) error {
 	conn, err := net.DialTimeout("unix", socket, time.Second)
-	return err == nil && conn.Close() == nil
+	if err == nil {
+		_ = conn.Close()
+	}
+	return err
+}
+
+// NoDaemonHere reports whether no daemon answers at a socket, and there is no state at path: the daemon may be in a container that is
+// stopped, and have its state there.
+func NoDaemonHere(socket, path string) bool {
+	if _, err := os.Lstat(path); socket == "" || !errors.Is(err, fs.ErrNotExist) {
+		return false
+	}
+	err := answersAt(socket)
+	return err != nil && !errors.Is(err, fs.ErrPermission)
 }
 
 // OtherOwner returns the bot's user if this process is another user's, who may neither write nor create the path: a person's, or a

@@ -147,6 +147,10 @@ func runRestore(cfg *config.Config, err error) string {
 	if Elsewhere(cfg) != nil {
 		return "\nif the daemon runs in a container, run it there: `docker exec`"
 	}
+	if hostlocal.NoDaemonHere(cfg.HTTP.Socket, cfg.OwnPath()) {
+		return fmt.Sprintf("\nno daemon answers, and there is no %s: if the daemon runs in a container, start it, and run that there: `docker exec`; "+
+			"else start it here first", cfg.OwnPath())
+	}
 	command := RunRestoreAs(cfg, os.Getenv("PATH"), err) + name + cfg.ShellFlag()
 	if command == name {
 		return ""
@@ -169,6 +173,25 @@ func Elsewhere(cfg *config.Config) error {
 		Advice: fmt.Sprintf("if the daemon runs in a container, run this there (`docker exec`); else mount the disk of the state, or correct `%s`; "+
 			"if the state is lost, stop the daemon and run `adfbot check`", key),
 	}
+}
+
+// InContainer returns a clause for what says that there is no state, with the semicolon before it, or "": the daemon may be in a container that
+// is stopped.
+func InContainer(cfg *config.Config) string {
+	if !hostlocal.NoDaemonHere(cfg.HTTP.Socket, cfg.OwnPath()) {
+		return ""
+	}
+	return "; if the daemon runs in a container, its state is there: start it, and use `docker exec`"
+}
+
+// NothingToRestore returns an error if neither the daemon nor its state is here. What restore made then would be a second state, which knows of
+// no pause, if the daemon is in a container that is stopped; else the daemon makes the first one.
+func NothingToRestore(cfg *config.Config) error {
+	if !hostlocal.NoDaemonHere(cfg.HTTP.Socket, cfg.OwnPath()) {
+		return nil
+	}
+	return store.Unusable(cfg.OwnPath(), "if the daemon runs in a container, start it, and run this there (`docker exec`); else start it here, "+
+		"which makes it", fmt.Errorf("it does not exist, and no daemon answers at %s", cfg.HTTP.Socket))
 }
 
 // RunAs returns what somebody who is logged in to this machine writes before a command of adfbot that needs the state, e.g. "sudo -u adfbot ".

@@ -66,6 +66,10 @@ func NoState(err error) bool {
 	return errors.Is(err, fs.ErrNotExist) && !errors.Is(err, ErrUnusable)
 }
 
+// LostShared is the advice where the database that hosts share has no state.
+const LostShared = "correct `state`, or wait until the database is restored; if its state is lost, and there is no backup, " +
+	"`adfbot restore` on one host makes a new one, in which open incidents are rebuilt from flags and issues"
+
 // MountedReadOnly is the advice on a file system that is mounted read-only, perhaps for this unit of systemd alone.
 const MountedReadOnly = "its file system is mounted read-only, which Linux does by itself after a disk error: see `dmesg`, then mount it for writing; " +
 	"in a unit with ProtectSystem=, name the directory in ReadWritePaths=, or restart the unit if the directory was made after it started; " +

@@ -69,10 +69,17 @@ func TestUnusable(t *testing.T) {
 	require.ErrorContains(t, err, "bot lacks rights on the schema theirs")
 	unusable(bot, postgres.Options{}, "lacks rights")
 
-	testpg.Exec(t, admin, `DROP SCHEMA theirs CASCADE`)
+	testpg.Exec(t, admin, `GRANT ALL ON SCHEMA theirs TO bot; DROP TABLE theirs.meta`)
 	_, err = s.Record(ctx, result(store.Failure), limits)
 	require.ErrorIs(t, err, store.ErrUnusable)
-	require.ErrorContains(t, err, "the schema theirs is not as adfbot made it")
+	require.ErrorContains(t, err, "the schema theirs is not as adfbot made it: restore a backup; to begin anew, drop what is left in it, and run `adfbot restore` on one host")
+
+	for _, made := range []string{`DROP SCHEMA theirs CASCADE`, `CREATE SCHEMA theirs AUTHORIZATION bot`} { // while the daemon runs
+		testpg.Exec(t, admin, made)
+		_, err = s.Record(ctx, result(store.Failure), limits)
+		require.ErrorIs(t, err, store.ErrUnusable)
+		require.ErrorContains(t, err, store.LostShared)
+	}
 
 	testpg.Exec(t, admin, `CREATE SCHEMA other; CREATE TABLE other.meta (key TEXT, value TEXT)`)
 	unusable(place{admin, "other"}, postgres.Options{}, "use another database")

@@ -9,6 +9,7 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -139,7 +140,10 @@ func (s *Store) adviceOn(pg *pgconn.PgError) string {
 		return fmt.Sprintf("%s lacks rights on the schema %s: let its owner grant them, or make %s the owner of the schema and all in it",
 			user, s.schema, user)
 	case "3F000", "42P01", "42703":
-		return fmt.Sprintf("the schema %s is not as adfbot made it: restore a backup; to begin anew, drop what is left of it and restart adfbot", s.schema)
+		if s.isEmpty() {
+			return store.LostShared
+		}
+		return fmt.Sprintf("the schema %s is not as adfbot made it: restore a backup; to begin anew, drop what is left in it, and run `adfbot restore` on one host", s.schema)
 	case codeReadOnly:
 		return adviceReadOnly
 	case "53100", "53200":
@@ -161,6 +165,19 @@ func (s *Store) adviceOn(pg *pgconn.PgError) string {
 		return "others changed the same rows at the same time, again and again: it works once they are done"
 	}
 	return "the server reports an error that adfbot does not expect: see its log"
+}
+
+// isEmpty reports whether the schema has no table, or is missing: somebody has made the database anew while this process had it open.
+func (s *Store) isEmpty() bool {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	empty := false
+	err := s.retryStale(ctx, func(c *connection) (bool, error) {
+		tables, err := c.texts(ctx, `SELECT tablename::text FROM pg_tables WHERE schemaname = $1 LIMIT 1`, s.schema)
+		empty = len(tables) == 0
+		return false, err
+	})
+	return err == nil && empty
 }
 
 // adviceOnPooler returns what to do about an error that pgbouncer reports itself, which has one code for almost all of them. key is where
