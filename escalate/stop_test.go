@@ -583,6 +583,26 @@ func TestCommandPauseAll(t *testing.T) {
 	}
 }
 
+// What ends a stop of all projects also ends an earlier one.
+func TestCommandPauseAllAgain(t *testing.T) {
+	playStopCommands(t, func(w *world) {
+		w.pauseByHand("atlas")
+		w.stop(aStop(0, "bravo"))
+		w.stop(aStop(0))
+		w.says("alex", "/adf pause all for 1h")
+		w.sweep()
+		require.Contains(t, w.last(), "any that becomes known from now on. 3 more were paused before, and stay as they are. To end this, comment `/adf resume all`")
+		require.Contains(t, w.last(), "or run `adfbot resume --all`. That also resumes 1 project that an earlier stop holds.")
+		w.says("alex", "/adf resume all")
+		w.sweepFor(2 * time.Minute)
+		require.Equal(t, []string{"atlas", "bravo", project}, w.flags())
+		require.Contains(t, w.last(), "The stops of all projects are over: 1 project resumed. What was paused before the first of them is as it was.")
+		w.says("alex", "/adf pause all")
+		w.sweep()
+		require.NotContains(t, w.last(), "earlier stop")
+	})
+}
+
 // Answers name the commands that work on the bot's machine.
 func TestCommandsInAnswers(t *testing.T) {
 	playStopCommands(t, func(w *world) {
