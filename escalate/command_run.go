@@ -454,6 +454,8 @@ func (run *commandRun) pauseStep(ctx context.Context, n int) (result, error) {
 		return result{answer: issuetext.Paused(run.project, "", run.HowToResume(run.project))}, nil
 	case already.Open() != nil:
 		return result{answer: project + " is already paused, by " + markdown.CodeSpan(already.Open().Name()) + "."}, nil
+	case already.tookOver():
+		return result{answer: issuetext.PausedFromNowOn(run.project, run.HowToResume(run.project))}, nil
 	}
 	return result{answer: project + " is already paused."}, nil
 }

@@ -496,9 +496,9 @@ func TestPausedByHandDuringLostStop(t *testing.T) {
 				w.stop(aStop(lasts))
 				w.machine = w.withoutState()
 				w.rec.Options().Projects = everyone
-				paused, err := w.rec.Hold(w.Context(), incident.Hold{Project: project, Note: "a minute", Until: time.Now().Add(time.Minute)})
+				held, err := w.rec.Hold(w.Context(), incident.Hold{Project: project, Note: "a minute", Until: time.Now().Add(time.Minute)})
 				require.NoError(t, err)
-				require.False(t, paused)
+				require.Equal(t, escalate.Held{}, held)
 				time.Sleep(2 * time.Hour)
 				w.sweep()
 				require.Equal(t, everyone, w.flags())
@@ -601,6 +601,38 @@ func TestCommandPauseAllAgain(t *testing.T) {
 		w.sweep()
 		require.NotContains(t, w.last(), "earlier stop")
 	})
+}
+
+// A pause by hand outlasts a stop, or an earlier pause for a time, that pauses the project already, and the answer says so.
+func TestCommandPauseDuringStop(t *testing.T) {
+	for name, hold := range map[string]func(w *world){
+		"all":            func(w *world) { w.stop(aStop(0)) },
+		"all for a time": func(w *world) { w.stop(aStop(time.Hour)) },
+		"by a pattern":   func(w *world) { w.stop(aStop(0, "odi*")) },
+		"for a time": func(w *world) {
+			_, err := w.rec.Hold(w.Context(), incident.Hold{Project: project, Note: "an hour", Until: time.Now().Add(time.Hour)})
+			require.NoError(w, err)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			playStopCommands(t, func(w *world) {
+				w.rm(project)
+				w.sweep()
+				hold(w)
+				w.says("alex", "/adf pause mine")
+				w.sweep()
+				require.Contains(t, w.last(), "`odilo` was paused already, and stays paused until somebody resumes it. "+
+					"To resume it, comment `/adf resume odilo` here, or run `adfbot resume odilo`.")
+				w.says("alex", "/adf pause mine")
+				w.sweep()
+				require.Contains(t, w.last(), "`odilo` is already paused.")
+				w.endStops()
+				time.Sleep(2 * time.Hour)
+				w.sweep()
+				require.Equal(t, []string{project}, w.flags())
+			})
+		})
+	}
 }
 
 // Answers name the commands that work on the bot's machine.

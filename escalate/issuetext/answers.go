@@ -94,6 +94,11 @@ func Paused(project, problem string, resume Resume) string {
 	return code + " is paused. " + howToResume(project, resume)
 }
 
+// PausedFromNowOn answers a pause that has taken the place of one that would have ended before.
+func PausedFromNowOn(project string, resume Resume) string {
+	return markdown.CodeSpan(project) + " was paused already, and stays paused until somebody resumes it. " + howToResume(project, resume)
+}
+
 // PausedWithoutFlag answers a pause that stands although its flag could not be written; how says where, and why.
 func PausedWithoutFlag(project, how string, resume Resume) string {
 	return ErrorText(how) + ". The bot keeps trying. " + howToResume(project, resume)
