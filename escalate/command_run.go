@@ -184,6 +184,9 @@ func (run *commandRun) answer(ctx context.Context) (progress, error) {
 		}
 		key := incident.CommandKey(run.cmd)
 		return run.comment(ctx, key, issuetext.Edited(key, by))
+	case incident.RefusedLate:
+		key := incident.CommandKey(run.cmd)
+		return run.comment(ctx, key, issuetext.ReadLate(key, by))
 	}
 	if p, err := run.steps(ctx); p != complete || err != nil {
 		return p, err

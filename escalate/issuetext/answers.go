@@ -37,6 +37,12 @@ func Edited(key string, by tracker.Account) string {
 		"Please write a new comment.", markdown.CodeSpan(by.Login))
 }
 
+// ReadLate is the reply to a command that was read long after it was written.
+func ReadLate(key string, by tracker.Account) string {
+	return reply(key, "%s, your comment was read more than a day after it was written, so its command was not run. "+
+		"If you still want that, please write it again.", markdown.CodeSpan(by.Login))
+}
+
 // EditedMeanwhile answers the first of the commands that were not run because their comment was edited meanwhile.
 func EditedMeanwhile() string {
 	return "Not run, like all below it: your comment was edited. Please write a new comment."
