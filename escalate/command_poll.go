@@ -27,6 +27,9 @@ const (
 	awaitRebuild = time.Hour
 	// answerEdited is how long after it was written an edited comment is worth an answer.
 	answerEdited = 24 * time.Hour
+	// runLate is how long after it was written a command is run that was not read before. Nobody may have read the comments of its repository
+	// for weeks, because no project used that.
+	runLate = 24 * time.Hour
 )
 
 // commands reads what people wrote in the bot's issues since the last poll, one request per repository, and runs what
@@ -207,6 +210,8 @@ func commandAction(cmd incident.Command) []plan.Action {
 		why += ", and is no operator"
 	case incident.RefusedEdited:
 		why += ", and the comment was edited"
+	case incident.RefusedLate:
+		why += ", and it was read too late"
 	}
 	return []plan.Action{{Kind: plan.RunCommand, Project: cmd.Project, Incident: cmd.Incident, Issue: cmd.Issue, Why: why}}
 }
@@ -244,6 +249,9 @@ func (r *Reconciler) readCommand(ctx context.Context, c *sweepCache, repo tracke
 		}
 	}
 	cmd.Done, err = r.carriedOut(ctx, c, cmd, found[0])
+	if cmd.Refused == "" && r.opt.Now().Sub(m.Created) > runLate {
+		cmd.Refused, cmd.Steps = incident.RefusedLate, nil
+	}
 	return cmd, false, err
 }
 

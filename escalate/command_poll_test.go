@@ -152,7 +152,7 @@ func TestCommandInRenamedRepositoryAfterTheEnd(t *testing.T) {
 	})
 }
 
-// So is one that was written after the renaming, however long it takes until the configuration has the new name.
+// So is one that was written after the renaming, although it takes hours until the configuration has the new name.
 func TestCommandWhileRepositoryIsNotFound(t *testing.T) {
 	playOperated(t, func(w *world, id string) {
 		w.Gitea.Rename(fleet, "fleet-2")
@@ -167,6 +167,40 @@ func TestCommandWhileRepositoryIsNotFound(t *testing.T) {
 		require.False(t, w.paused(project))
 		require.True(t, w.incident(id).Settled)
 	})
+}
+
+// No project uses the repository, so nobody reads what is written there. A project that does later does not have the commands of weeks ago
+// carried out.
+func TestCommandsInUnusedRepository(t *testing.T) {
+	for _, command := range []string{"/adf pause all", "/adf pause", "/adf resume", "/adf status"} {
+		t.Run(command, func(t *testing.T) {
+			playOperated(t, func(w *world, id string) {
+				w.rm(project)
+				w.sweepFor(3 * time.Minute)
+				w.moveTo(other)
+				w.sweepFor(3 * time.Minute)
+				before := len(comments(w.issue()))
+				w.says("alex", command)
+				w.sweepFor(3 * time.Minute)
+				require.Len(t, comments(w.issue()), before)
+				time.Sleep(25 * time.Hour)
+				_, err := w.rec.Pause(w.Context(), project, "odilo is paused by eve")
+				require.NoError(t, err)
+				w.moveTo(fleet)
+				w.sweepFor(3 * time.Minute)
+				require.Equal(t, []string{project}, w.flags())
+				require.Len(t, comments(w.issue()), before+1)
+				require.Contains(t, w.last(), "`alex`, your comment was read more than a day after it was written, so its command was not run.")
+				stops, err := w.rec.StopsInForce(w.Context())
+				require.NoError(t, err)
+				require.Empty(t, stops)
+				w.says("alex", command)
+				w.sweepFor(3 * time.Minute)
+				require.Len(t, comments(w.issue()), before+2)
+				require.Equal(t, command != "/adf resume", w.paused(project))
+			})
+		})
+	}
 }
 
 // A command is run and answered although its comment has an id that Gitea gave away before it was restored.

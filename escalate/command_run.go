@@ -184,6 +184,9 @@ func (run *commandRun) answer(ctx context.Context) (progress, error) {
 		}
 		key := incident.CommandKey(run.cmd)
 		return run.comment(ctx, key, issuetext.Edited(key, by))
+	case incident.RefusedLate:
+		key := incident.CommandKey(run.cmd)
+		return run.comment(ctx, key, issuetext.ReadLate(key, by))
 	}
 	if p, err := run.steps(ctx); p != complete || err != nil {
 		return p, err
@@ -454,6 +457,8 @@ func (run *commandRun) pauseStep(ctx context.Context, n int) (result, error) {
 		return result{answer: issuetext.Paused(run.project, "", run.HowToResume(run.project))}, nil
 	case already.Open() != nil:
 		return result{answer: project + " is already paused, by " + markdown.CodeSpan(already.Open().Name()) + "."}, nil
+	case already.tookOver():
+		return result{answer: issuetext.PausedFromNowOn(run.project, run.HowToResume(run.project))}, nil
 	}
 	return result{answer: project + " is already paused."}, nil
 }

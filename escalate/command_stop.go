@@ -89,7 +89,7 @@ func (run *commandRun) stopAll(ctx context.Context, n int, e everything) (result
 	if err != nil {
 		return result{answer: issuetext.Failed(incident.PauseVerb, "not all projects are paused", err)}, nil
 	}
-	return result{answer: issuetext.StoppedAll(s, len(out.Held), len(out.Others), out.Failed, run.HowToEnd(s))}, nil
+	return result{answer: issuetext.StoppedAll(s, len(out.Held), len(out.Others), len(out.With), out.Failed, run.HowToEnd(s))}, nil
 }
 
 // isBeforeEnd returns a stop of all projects that somebody has ended after the command was written, if the command's writer may not know of it.
@@ -149,7 +149,7 @@ func (run *commandRun) endStops(ctx context.Context, n int, e everything) (res r
 	if err != nil {
 		return result{answer: issuetext.Failed(incident.ResumeVerb, "the projects are paused as before", err)}, true, nil
 	}
-	return result{answer: issuetext.EndedStop(len(out.Resumed), len(out.StillPaused), out.Failed)}, true, nil
+	return result{answer: issuetext.EndedStop(len(stops), len(out.Resumed), len(out.StillPaused), out.Failed)}, true, nil
 }
 
 // holdsOfLostStop reports whether a stop that the state has lost holds projects, as it did when the command was written.

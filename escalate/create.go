@@ -212,7 +212,7 @@ func (r *Reconciler) issueData(ctx context.Context, s *step, repo tracker.Repo) 
 		}
 	}
 	data.Incident = i
-	if i.FlagWritten.IsZero() && !i.IsSilent() {
+	if i.FlagWritten.IsZero() && i.IsOpen() && !i.IsSilent() {
 		data.FlagError = i.FlagError
 		if s.flag.Err != nil {
 			data.FlagError = s.flag.Err.Error()

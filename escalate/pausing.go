@@ -139,25 +139,44 @@ func (r *Reconciler) endPause(ctx context.Context, end incident.Resumption) (end
 // pauses it already. The wish is on disk before the flag, so a crash in between does not undo it. Where the flag cannot be
 // written the project is not paused, in a fleet not on this host, and the error is a [*FlagWriteError].
 func (r *Reconciler) Pause(ctx context.Context, project, note string) (bool, error) {
-	return r.Hold(ctx, incident.Hold{Project: project, Note: note})
+	held, err := r.Hold(ctx, incident.Hold{Project: project, Note: note})
+	return held.Paused, err
+}
+
+// Held is what a pause by hand did.
+type Held struct {
+	Paused   bool // nothing else paused the project
+	TookOver bool // a hold did that would have ended before this one, which has taken its place
 }
 
 // Hold is Pause with a hold that may end by itself. If the project has a hold that would end before that one, the new one takes its place.
-func (r *Reconciler) Hold(ctx context.Context, h incident.Hold) (bool, error) {
+func (r *Reconciler) Hold(ctx context.Context, h incident.Hold) (Held, error) {
 	if flag, _, err := r.Local(ctx, h.Project); err != nil || flag.State == incident.FlagUnknown && r.opt.Fleet == nil {
-		return false, errors.Join(err, flag.Err)
+		return Held{}, errors.Join(err, flag.Err)
 	}
 	already, err := r.pause(ctx, h, r.opt.State.SetHold)
 	var notWritten *FlagWriteError
 	if errors.As(err, &notWritten) && !notWritten.Paused && r.opt.Fleet == nil { // other hosts of a fleet may have written theirs
 		err = errors.Join(err, r.opt.State.DropHold(ctx, h.Project))
 	}
-	return already == nil && err == nil, err
+	if already == nil || err != nil {
+		return Held{Paused: err == nil}, err
+	}
+	return Held{TookOver: already.tookOver()}, nil
 }
+
+// alreadyPaused is what pauses a project already when somebody pauses it by hand.
+type alreadyPaused struct {
+	pauseState
+	gaveWay bool // its hold, to the new one
+}
+
+// tookOver reports whether the new hold is what pauses the project: not an incident, which no time ends.
+func (a alreadyPaused) tookOver() bool { return a.gaveWay && a.Open() == nil }
 
 // pause is the one way to hold a project. save stores the hold; the flag is written after that. It returns what pauses the
 // project already, and then writes no flag. That is stored all the same, see [incident.HoldStore]: a resume that is older is not about it.
-func (r *Reconciler) pause(ctx context.Context, h incident.Hold, save func(context.Context, incident.Hold) error) (already *pauseState, err error) {
+func (r *Reconciler) pause(ctx context.Context, h incident.Hold, save func(context.Context, incident.Hold) error) (already *alreadyPaused, err error) {
 	p, end, err := r.beginPass(ctx, h.Project, r.visitCache())
 	if err != nil {
 		return nil, err
@@ -168,7 +187,7 @@ func (r *Reconciler) pause(ctx context.Context, h incident.Hold, save func(conte
 		return nil, err
 	}
 	if s.Pause().ID == "" && s.Flag.State == incident.FlagThere {
-		return &s, nil
+		return &alreadyPaused{pauseState: s}, nil
 	}
 	if h.ID = pause.NewRandomID(); h.Since.IsZero() {
 		h.Since = r.opt.Now()
@@ -178,7 +197,11 @@ func (r *Reconciler) pause(ctx context.Context, h incident.Hold, save func(conte
 	}
 	fault.Point(ctx, "hold-noted")
 	if s.Pause().ID != "" {
-		return &s, p.renewFlag(ctx, s, h)
+		already = &alreadyPaused{pauseState: s}
+		if already.gaveWay, err = r.gaveWay(ctx, s, h); err == nil && already.gaveWay {
+			err = p.renewFlag(ctx, h)
+		}
+		return already, err
 	}
 	if s.Flag.State == incident.FlagUnknown {
 		return nil, &FlagWriteError{Project: h.Project, Elsewhere: true, Err: s.Flag.Err}
@@ -188,11 +211,17 @@ func (r *Reconciler) pause(ctx context.Context, h incident.Hold, save func(conte
 	return nil, errors.Join(err, p.confirmPending(ctx))
 }
 
-// renewFlag writes the flag of a hold that has taken the place of another one.
-func (p *pass) renewFlag(ctx context.Context, was pauseState, h incident.Hold) error {
-	if was.Hold == nil || was.Hold.PausedAgain(h, false).ID != h.ID {
-		return nil
+// gaveWay reports whether a hold that is stored has taken the place of the one that the project had.
+func (r *Reconciler) gaveWay(ctx context.Context, was pauseState, h incident.Hold) (bool, error) {
+	if was.Hold == nil {
+		return false, nil
 	}
+	now, err := r.opt.State.Hold(ctx, h.Project)
+	return now != nil && now.ID == h.ID, err
+}
+
+// renewFlag writes the flag of a hold that has taken the place of another one.
+func (p *pass) renewFlag(ctx context.Context, h incident.Hold) error {
 	visits, err := p.run(ctx, []string{h.Project})
 	if v := visits[h.Project]; v != nil {
 		err = errors.Join(v.notWritten, v.err, err)

@@ -23,15 +23,13 @@ const timeOver = "its time was over"
 type Stopped struct {
 	Held   []string // projects that it holds now
 	Others []string // projects that were paused before, and stay as they are
-	// Earlier are those of Others that another stop holds, with its id.
-	Earlier map[string]string
+	With   []string // those of Others that are resumed by what ends the stop, because another stop holds them
 	// Failed joins what the next sweep tries again; a [*FlagWriteError] for each project without its flag.
 	Failed error
 }
 
 // Stop puts a stop in force. If it is in force already, because an earlier call was interrupted, the rest is done.
 func (r *Reconciler) Stop(ctx context.Context, s incident.Stop) (out Stopped, err error) {
-	out.Earlier = map[string]string{}
 	if err := r.settleAll(ctx); err != nil {
 		return out, err
 	}
@@ -47,20 +45,31 @@ func (r *Reconciler) Stop(ctx context.Context, s incident.Stop) (out Stopped, er
 	if err != nil {
 		return out, err
 	}
+	stops, err := r.opt.State.Stops(ctx)
+	if err != nil {
+		return out, err
+	}
 	for _, project := range covered {
 		switch state := states[project]; {
 		case state.Open() == nil && state.Hold != nil && state.Hold.Stop == s.ID:
 			out.Held = append(out.Held, project)
 		case state.Pause().ID != "":
 			out.Others = append(out.Others, project)
-			if state.Open() == nil && state.Hold.Stop != "" {
-				out.Earlier[project] = state.Hold.Stop
+			if state.Open() == nil && endsWith(s, *state.Hold, stops) {
+				out.With = append(out.With, project)
 			}
 		}
 	}
 	_, out.Failed = r.applyAll(ctx, out.Held)
 	r.opt.Log.Warn("projects stopped", "what", s.What(), "by", s.By, "reason", s.Reason, "projects", len(out.Held), "stop", s.ID)
 	return out, nil
+}
+
+// endsWith reports whether what ends a stop also ends a hold. A resume of all projects ends the stops of all, and those that the state has lost;
+// one by a pattern resumes whatever a stop holds there.
+func endsWith(s incident.Stop, h incident.Hold, stops []incident.Stop) bool {
+	n := slices.IndexFunc(stops, func(other incident.Stop) bool { return other.ID == h.Stop })
+	return h.Stop != "" && (!s.All() || n < 0 || stops[n].All())
 }
 
 // settleAll brings the state up to date with the flags before a person's command about many projects. What cannot be done for one of

@@ -496,9 +496,9 @@ func TestPausedByHandDuringLostStop(t *testing.T) {
 				w.stop(aStop(lasts))
 				w.machine = w.withoutState()
 				w.rec.Options().Projects = everyone
-				paused, err := w.rec.Hold(w.Context(), incident.Hold{Project: project, Note: "a minute", Until: time.Now().Add(time.Minute)})
+				held, err := w.rec.Hold(w.Context(), incident.Hold{Project: project, Note: "a minute", Until: time.Now().Add(time.Minute)})
 				require.NoError(t, err)
-				require.False(t, paused)
+				require.Equal(t, escalate.Held{}, held)
 				time.Sleep(2 * time.Hour)
 				w.sweep()
 				require.Equal(t, everyone, w.flags())
@@ -578,6 +578,58 @@ func TestCommandPauseAll(t *testing.T) {
 				w.sweepFor(2 * time.Minute)
 				require.Equal(t, []string{project}, w.flags(), "its incident goes on")
 				require.Contains(t, w.last(), "The stop of all projects is over: 3 projects resumed. What was paused before the stop is as it was.")
+			})
+		})
+	}
+}
+
+// What ends a stop of all projects also ends an earlier one.
+func TestCommandPauseAllAgain(t *testing.T) {
+	playStopCommands(t, func(w *world) {
+		w.pauseByHand("atlas")
+		w.stop(aStop(0, "bravo"))
+		w.stop(aStop(0))
+		w.says("alex", "/adf pause all for 1h")
+		w.sweep()
+		require.Contains(t, w.last(), "any that becomes known from now on. 3 more were paused before, and stay as they are. To end this, comment `/adf resume all`")
+		require.Contains(t, w.last(), "or run `adfbot resume --all`. That also resumes 1 project that an earlier stop holds.")
+		w.says("alex", "/adf resume all")
+		w.sweepFor(2 * time.Minute)
+		require.Equal(t, []string{"atlas", "bravo", project}, w.flags())
+		require.Contains(t, w.last(), "The stops of all projects are over: 1 project resumed. What was paused before the first of them is as it was.")
+		w.says("alex", "/adf pause all")
+		w.sweep()
+		require.NotContains(t, w.last(), "earlier stop")
+	})
+}
+
+// A pause by hand outlasts a stop, or an earlier pause for a time, that pauses the project already, and the answer says so.
+func TestCommandPauseDuringStop(t *testing.T) {
+	for name, hold := range map[string]func(w *world){
+		"all":            func(w *world) { w.stop(aStop(0)) },
+		"all for a time": func(w *world) { w.stop(aStop(time.Hour)) },
+		"by a pattern":   func(w *world) { w.stop(aStop(0, "odi*")) },
+		"for a time": func(w *world) {
+			_, err := w.rec.Hold(w.Context(), incident.Hold{Project: project, Note: "an hour", Until: time.Now().Add(time.Hour)})
+			require.NoError(w, err)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			playStopCommands(t, func(w *world) {
+				w.rm(project)
+				w.sweep()
+				hold(w)
+				w.says("alex", "/adf pause mine")
+				w.sweep()
+				require.Contains(t, w.last(), "`odilo` was paused already, and stays paused until somebody resumes it. "+
+					"To resume it, comment `/adf resume odilo` here, or run `adfbot resume odilo`.")
+				w.says("alex", "/adf pause mine")
+				w.sweep()
+				require.Contains(t, w.last(), "`odilo` is already paused.")
+				w.endStops()
+				time.Sleep(2 * time.Hour)
+				w.sweep()
+				require.Equal(t, []string{project}, w.flags())
 			})
 		})
 	}

@@ -230,6 +230,10 @@ func TestStormWhileGiteaIsDown(t *testing.T) {
 		i := w.issue()
 		require.Equal(w, []string{"x atlas", "- bravo", "- carol"}, lines(i))
 		require.Equal(w, "[ADF] project-meta on atlas and 2 others failed 1 consecutively: quota", i.Title)
+		require.Contains(w, i.Body, "The project was paused at 2000-01-01 00:00 UTC and resumed at 2000-01-01 00:00 UTC.")
+		for _, s := range []string{"has been paused since", "## How to resume", "adfbot resume atlas", w.dir.FlagPath("atlas"), "had failed", "NOT PAUSED"} {
+			require.NotContains(w, i.Body, s)
+		}
 		w.requireOnce(ids...)
 		edits := 0
 		for _, r := range writes(w.asked()) {
@@ -238,6 +242,26 @@ func TestStormWhileGiteaIsDown(t *testing.T) {
 			}
 		}
 		require.Zero(w, edits)
+	})
+}
+
+// The first project could not be paused by a flag, and was resumed. The issue that comes after that, or anew, does not say that work may go on.
+func TestStormIssueAfterItsFirstWasResumed(t *testing.T) {
+	inStorm(t, func(w *world) {
+		ids := w.hits("atlas", "bravo", "carol")
+		w.rm("atlas")
+		w.sweepFor(time.Minute)
+		w.change(ids[0], func(i *incident.Incident) { i.FlagWritten = time.Time{} })
+		w.Gitea.As("alex").Delete(fleet, w.issue().Number)
+		w.sweepFor(30 * time.Minute)
+		i := w.issue()
+		require.Equal(w, []string{"x atlas", "- bravo", "- carol"}, lines(i))
+		require.Contains(w, i.Body, "The project was paused at 2000-01-01 00:00 UTC and resumed at 2000-01-01 00:00 UTC.")
+		require.Contains(w, i.Body, "This issue replaces #1, which was deleted or lost its marker.")
+		for _, s := range []string{"has been paused since", "## How to resume", "adfbot resume atlas", w.dir.FlagPath("atlas"), "had failed", "NOT PAUSED"} {
+			require.NotContains(w, i.Body, s)
+		}
+		w.requireOnce(ids...)
 	})
 }
 

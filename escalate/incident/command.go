@@ -37,7 +37,7 @@ type Command struct {
 	Project  string           `json:"Project"`
 	By       tracker.Account  `json:"By"`
 	At       time.Time        `json:"At"`      // when the comment was written, by the server's clock
-	Refused  string           `json:"Refused"` // why it is not run: RefusedNotOperator, RefusedEdited, or "" if it is
+	Refused  string           `json:"Refused"` // why it is not run: RefusedNotOperator, RefusedEdited, RefusedLate, or "" if it is
 	Steps    []Step           `json:"Steps"`
 	Done     bool             `json:"Done"` // all answers are posted
 }
@@ -46,6 +46,7 @@ type Command struct {
 const (
 	RefusedNotOperator = "stranger"
 	RefusedEdited      = "edited"
+	RefusedLate        = "late" // it was read long after it was written
 )
 
 // Step is one line of a command.

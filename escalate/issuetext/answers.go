@@ -37,6 +37,12 @@ func Edited(key string, by tracker.Account) string {
 		"Please write a new comment.", markdown.CodeSpan(by.Login))
 }
 
+// ReadLate is the reply to a command that was read long after it was written.
+func ReadLate(key string, by tracker.Account) string {
+	return reply(key, "%s, your comment was read more than a day after it was written, so its command was not run. "+
+		"If you still want that, please write it again.", markdown.CodeSpan(by.Login))
+}
+
 // EditedMeanwhile answers the first of the commands that were not run because their comment was edited meanwhile.
 func EditedMeanwhile() string {
 	return "Not run, like all below it: your comment was edited. Please write a new comment."
@@ -92,6 +98,11 @@ func Paused(project, problem string, resume Resume) string {
 		return code + " is not paused yet, because its pause flag cannot be written: " + ErrorText(problem) + ". The bot keeps trying."
 	}
 	return code + " is paused. " + howToResume(project, resume)
+}
+
+// PausedFromNowOn answers a pause that has taken the place of one that would have ended before.
+func PausedFromNowOn(project string, resume Resume) string {
+	return markdown.CodeSpan(project) + " was paused already, and stays paused until somebody resumes it. " + howToResume(project, resume)
 }
 
 // PausedWithoutFlag answers a pause that stands although its flag could not be written; how says where, and why.

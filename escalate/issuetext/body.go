@@ -202,7 +202,11 @@ func (c *Composer) Short(in IssueData) string {
 		why = ": " + d.Why
 	}
 	fmt.Fprintf(&b, "%s on %s %s (%s, %s)%s.\n\n", code(d.Agent), code(d.Project), text.Failed(d.Failures), plain(d.Host), minute(d.Opened), why)
-	fmt.Fprintf(&b, "To resume: %s or %s.\n\n", code(d.Remove), code(d.Resume))
+	if d.Ended.IsZero() {
+		fmt.Fprintf(&b, "To resume: %s or %s.\n\n", code(d.Remove), code(d.Resume))
+	} else {
+		fmt.Fprintf(&b, "It was resumed at %s.\n\n", minute(d.Ended))
+	}
 	fmt.Fprintf(&b, "Gitea, or a proxy in front of it, did not take the full text. For runs, output and earlier incidents, see %s.",
 		code(c.sentence(in.RunAs+"adfbot status "+in.Incident.Project+in.ConfigFlag)))
 	if d.Mentions != "" && len(d.Mentions) <= maxPart {

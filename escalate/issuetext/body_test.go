@@ -38,6 +38,7 @@ func TestBody(t *testing.T) {
 			l.FlagError = "open /opt/ai-dark-factory/data/pause: permission denied"
 			l.Incident.FlagWritten = time.Time{}
 		},
+		"ended": func(l *IssueData) { l.Incident.Ended = l.Incident.Opened.Add(time.Hour) },
 		"replaced": func(l *IssueData) {
 			l.Replaces = &tracker.IssueRef{Repo: l.Repo, ID: 30, Number: 41}
 		},

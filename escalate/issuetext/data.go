@@ -61,6 +61,7 @@ type TemplateData struct {
 	Threshold int  // 0 if unknown
 	Unstored  bool // Host counted its own failures only, because it could not store them
 	Opened    time.Time
+	Ended     time.Time // when it was resumed, where the issue is opened for others that are still paused; else zero
 	Class     Untrusted // what kind of failure tripped the breaker; "" if that is unknown
 	Result    Untrusted // of that run, as in TemplateRun
 	LastLine  Untrusted // of its output, without blank lines; at most 200 bytes
@@ -123,7 +124,7 @@ func (c *Composer) data(in IssueData) TemplateData {
 	i := in.Incident
 	d := TemplateData{
 		Project: c.name(i.Project), Agent: c.name(agentOf(i)), Name: c.name(i.Name()), Seq: i.Seq, ID: c.name(i.ID),
-		Failures: i.Failures, Threshold: i.Threshold, Unstored: i.Unstored, Opened: i.Opened, Host: c.name(i.Host), Instance: c.name(i.Instance),
+		Failures: i.Failures, Threshold: i.Threshold, Unstored: i.Unstored, Opened: i.Opened, Ended: i.Ended, Host: c.name(i.Host), Instance: c.name(i.Instance),
 		PauseFlag: c.sentence(in.PauseFlag), Remove: c.sentence(in.RemoveAs + "rm " + text.ShellQuote(in.PauseFlag)),
 		Resume:    c.sentence(ResumeCommand(in.RunAs, i.Project, in.ConfigFlag)),
 		NotPaused: in.FlagError != "", FlagError: c.sentence(in.FlagError),

@@ -241,7 +241,7 @@ func (c *Composer) sharedEvidence(d SharedData, old string, room int) string {
 }
 
 func (c *Composer) sharedFoot(d SharedData) string {
-	return fmt.Sprintf("\nWhat follows was written when only %s had failed. The list above says how it is now, and the bot closes this issue when all have been resumed.\n",
+	return fmt.Sprintf("\nWhat follows is about %s alone, as it was when this issue was opened. The list above says how it is now, and the bot closes this issue when all have been resumed.\n",
 		markdown.CodeSpan(d.Lead.Project))
 }
 

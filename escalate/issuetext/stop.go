@@ -24,29 +24,38 @@ func EndCommand(runAs string, s incident.Stop, configFlag string) string {
 
 // The answers to commands about all projects.
 
-// StoppedAll answers a stop: how many projects it holds, how many were paused before, why some have no flag yet, and which command ends it.
-func StoppedAll(s incident.Stop, held, others int, failed error, end string) string {
+// StoppedAll answers a stop: how many projects it holds, how many were paused before, with those that what ends it resumes, too; why some have
+// no flag yet, and which command ends it.
+func StoppedAll(s incident.Stop, held, others, with int, failed error, end string) string {
 	answer := text.Plural(held, "project") + " paused"
 	if !s.Until.IsZero() {
 		answer += " until " + minute(s.Until)
 	}
 	answer += ", and any that becomes known from now on. "
-	if others > 0 {
-		answer += fmt.Sprintf("%d more were paused before, and stay as they are. ", others)
+	if n := others - with; n > 0 {
+		answer += fmt.Sprintf("%d more were paused before, and stay as they are. ", n)
 	}
 	if failed != nil {
 		answer += "Not all have their pause flags yet, the bot keeps trying: " + ErrorText(failed.Error()) + ". "
 	}
-	return answer + "To end this, comment `/adf resume all` in any issue of the bot, or run " + markdown.CodeSpan(end) + "."
+	answer += "To end this, comment `/adf resume all` in any issue of the bot, or run " + markdown.CodeSpan(end) + "."
+	if with > 0 {
+		answer += " That also resumes " + text.Plural(with, "project") + " that an earlier stop holds."
+	}
+	return answer
 }
 
-// EndedStop answers the end of a stop.
-func EndedStop(resumed, still int, failed error) string {
-	answer := "The stop of all projects is over: " + text.Plural(resumed, "project") + " resumed"
+// EndedStop answers the end of stops.
+func EndedStop(stops, resumed, still int, failed error) string {
+	over, before := "The stop of all projects is over: ", "the stop"
+	if stops > 1 {
+		over, before = "The stops of all projects are over: ", "the first of them"
+	}
+	answer := over + text.Plural(resumed, "project") + " resumed"
 	if still > 0 {
 		answer += fmt.Sprintf(", %d still paused by an incident or another stop", still)
 	}
-	answer += ". What was paused before the stop is as it was."
+	answer += ". What was paused before " + before + " is as it was."
 	if failed != nil {
 		answer += " The bot keeps trying to remove the other flags: " + ErrorText(failed.Error()) + "."
 	}

@@ -49,8 +49,7 @@ func (b *Bot) PauseFor(ctx context.Context, project, why, who string, d time.Dur
 		h.Until = now.Add(d).UTC().Truncate(time.Second)
 	}
 	h.Note = issuetext.HoldNote(project, issuetext.Held{Why: why, Who: who, Instance: b.cfg.Instance, At: now, Until: h.Until}, how)
-	was, _ := b.store.Hold(ctx, project) // a pause does not depend on what the message says
-	paused, err := b.rec.Hold(ctx, h)
+	held, err := b.rec.Hold(ctx, h)
 	var notWritten *escalate.FlagWriteError
 	switch {
 	case errors.As(err, &notWritten) && notWritten.Stands():
@@ -67,26 +66,20 @@ func (b *Bot) PauseFor(ctx context.Context, project, why, who string, d time.Dur
 		until = " until " + h.Until.Format("2006-01-02 15:04 UTC")
 	}
 	switch {
-	case !paused && was != nil && was.Ends() && b.holdsAs(ctx, h):
+	case held.TookOver:
 		done.Text = fmt.Sprintf("%s was paused already, and stays paused%s (%s); to resume: %s", project, cmp.Or(until, " until somebody resumes it"), how.Flag, how.Command)
 		done.Text += b.afterwards(ctx, h)
-	case !paused && d > 0:
+	case !held.Paused && d > 0:
 		done.Text = fmt.Sprintf("%s is already paused%s, so the given time changes nothing (%s); to resume: %s", project, b.pausedUntil(ctx, project), how.Flag, how.Command)
-	case !paused && why != "":
+	case !held.Paused && why != "":
 		done.Text = fmt.Sprintf("%s is already paused (%s); what its flag says stays. A resume from before now does not end this pause", project, how.Flag)
-	case !paused:
+	case !held.Paused:
 		done.Text = fmt.Sprintf("%s is already paused (%s)", project, how.Flag)
 	default:
 		b.log.Info("project paused by hand", "project", project, "by", who, "reason", redact.Line(why, 500))
 		done.Text = fmt.Sprintf("%s is paused%s (%s); to resume: %s", project, until, how.Flag, how.Command)
 	}
 	return done, nil
-}
-
-// holdsAs reports whether a hold is what pauses a project, in place of one that would have ended before: not an incident, which no time ends.
-func (b *Bot) holdsAs(ctx context.Context, h incident.Hold) bool {
-	now, err := b.store.ProjectState(ctx, h.Project)
-	return err == nil && now.Open() == nil && now.Hold != nil && now.Hold.Note == h.Note
 }
 
 // afterwards names the stop that pauses a project after a pause by hand has ended.

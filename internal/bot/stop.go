@@ -125,35 +125,14 @@ func (b *Bot) stop(ctx context.Context, m Many) (out DoneMany, err error) {
 	}
 	line += "; to resume: " + b.rec.HowToEnd(s)
 	out.add(Done{Text: line})
-	with, apart := b.resumedWith(ctx, s, stopped)
-	if n := len(with); n > 0 {
-		out.add(Done{Text: fmt.Sprintf("%s paused before by another stop, and the same command resumes what that holds: %s", wereOrWas(n), listed(with))})
+	if n := len(stopped.With); n > 0 {
+		out.add(Done{Text: fmt.Sprintf("%s paused before by another stop, and the same command resumes what that holds: %s", wereOrWas(n), listed(stopped.With))})
 	}
+	apart := slices.DeleteFunc(slices.Clone(stopped.Others), func(id string) bool { return slices.Contains(stopped.With, id) })
 	if n := len(apart); n > 0 {
 		out.add(Done{Text: fmt.Sprintf("%s paused before, and will not be resumed with the others: %s", wereOrWas(n), listed(apart))})
 	}
 	return out, notPaused(len(stopped.Held), stopped.Failed)
-}
-
-// resumedWith divides the projects that were paused before a stop: with are those that the command which ends the stop resumes, too. A resume of
-// all projects ends the stops of all, one by a pattern resumes whatever a stop holds there.
-func (b *Bot) resumedWith(ctx context.Context, s incident.Stop, stopped escalate.Stopped) (with, apart []string) {
-	ofAll := map[string]bool{}
-	stops, err := b.rec.StopsInForce(ctx)
-	if err != nil {
-		b.log.Warn("cannot read which stops are in force, so the message of this one may be wrong", "err", err)
-	}
-	for _, other := range stops {
-		ofAll[other.ID] = other.All()
-	}
-	for _, id := range stopped.Others {
-		if by := stopped.Earlier[id]; by != "" && (ofAll[by] || !s.All()) {
-			with = append(with, id)
-		} else {
-			apart = append(apart, id)
-		}
-	}
-	return with, apart
 }
 
 func wereOrWas(n int) string {
