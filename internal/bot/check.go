@@ -1,7 +1,6 @@
 package bot
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -109,6 +108,7 @@ func Check(ctx context.Context, cfg *config.Config, offline bool, env Env) []Fin
 	if c.bot != nil {
 		defer func() { _ = c.bot.Close() }()
 	}
+	c.runs(ctx)
 	c.sentinelCopy()
 	c.pauseDir(ctx)
 	c.patterns(ctx)
@@ -292,38 +292,100 @@ func (c *checker) stateFiles() []string {
 	return paths
 }
 
-// closedToGroup warns if the group that may write the directory of the state may not write what is in it. It is called before the state is
-// opened, which may make files.
+// closedToGroup warns if the group that may write the directory of the state, or local_dir, may not write what is in it. It is called before
+// the state is opened, which may make files.
 func (c *checker) closedToGroup() {
-	first, fix, regroup := "", []string{}, ""
-	dir, err := os.Stat(filepath.Dir(c.cfg.State))
-	group := hostlocal.SharedGroup(filepath.Dir(c.cfg.State))
+	local := c.cfg.LocalDir
+	beside := !c.cfg.Shared() && local == hostlocal.Beside(c.cfg.State).Path()
+	if !c.cfg.Shared() {
+		c.closedTo(filepath.Dir(c.cfg.State), "state", "the directory of the state", c.stateFiles(), beside)
+	}
+	if beside {
+		return
+	}
+	folders := []string{local + "/locks", local + "/runs", local + "/spool"}
+	parent := filepath.Dir(local) // e.g. of the directory of a state that was moved to PostgreSQL
+	if owner := hostlocal.Owner(parent); hostlocal.SharedGroup(local) == "" && owner.UID != 0 && owner.UID == hostlocal.Owner(local).UID {
+		c.closedTo(parent, "local_dir", parent, append([]string{local}, folders...), true)
+		return
+	}
+	c.closedTo(local, "local_dir", "local_dir", folders, true)
+}
+
+// closedTo is [checker.closedToGroup] for the group of one directory. If local_dir is in it, or is it, what is in runs and spool is looked at, too.
+func (c *checker) closedTo(dir, key, name string, paths []string, local bool) {
+	info, err := os.Stat(dir)
+	group := hostlocal.SharedGroup(dir)
 	if err != nil || group == "" {
 		return
 	}
-	for _, path := range c.stateFiles() {
-		info, err := os.Stat(path)
-		if err != nil {
-			continue
-		}
-		others := !hostlocal.SameGroup(info, dir) // e.g. root's, of which the state was before the directory was given to the bot
-		if !others && info.Mode()&0o060 == 0o060 && (!info.IsDir() || info.Mode()&0o010 != 0) {
-			continue
-		}
-		first = cmp.Or(first, path)
-		if others {
-			regroup = "chgrp -R " + group + " %[2]s && "
-		}
-		if strings.HasPrefix(path, c.cfg.LocalDir+"/") {
-			path = c.cfg.LocalDir
-		}
-		if !slices.Contains(fix, text.ShellQuote(path)) {
-			fix = append(fix, text.ShellQuote(path))
+	first, effect, regroup := "", "", false
+	var fix, folders []string
+	add := func(list *[]string, path string) {
+		if path = text.ShellQuote(path); !slices.Contains(*list, path) {
+			*list = append(*list, path)
 		}
 	}
-	if first != "" {
-		c.add(Warn, "state", "%[1]s is closed to the group that may write the directory of the state, and so is what its members make beside it: "+
-			"run "+regroup+"chmod -R g+rwX %[2]s", first, strings.Join(fix, " "))
+	look := func(path, in, consequence string) {
+		found, err := os.Stat(path)
+		if err != nil {
+			return
+		}
+		if found.IsDir() && found.Mode()&fs.ModeSetgid == 0 {
+			add(&folders, path)
+		}
+		others := !hostlocal.SameGroup(found, info) // e.g. root's, of which the state was before the directory was given to the bot
+		if !others && found.Mode()&0o060 == 0o060 && (!found.IsDir() || found.Mode()&0o010 != 0) {
+			return
+		}
+		if first == "" {
+			first, effect = path, consequence
+		}
+		regroup = regroup || others
+		if slices.Contains(paths, c.cfg.LocalDir) && strings.HasPrefix(path, c.cfg.LocalDir+"/") {
+			in = c.cfg.LocalDir
+		}
+		add(&fix, in)
+	}
+	look(dir, dir, "")
+	for _, path := range paths {
+		look(path, path, "and so is what its members make beside it")
+	}
+	for _, folder := range []string{c.cfg.LocalDir + "/runs", c.cfg.LocalDir + "/spool"} {
+		entries, _ := os.ReadDir(folder)
+		for _, e := range entries {
+			if local && e.Type().IsRegular() && slices.Contains([]string{".lock", ".json", ".ready"}, filepath.Ext(e.Name())) {
+				look(filepath.Join(folder, e.Name()), folder, "so not everybody who runs adfbot can read it")
+			}
+		}
+	}
+	if first == "" {
+		return
+	}
+	all := strings.Join(fix, " ")
+	command := "chmod -R g+rwX " + all
+	if regroup {
+		command = "chgrp -R " + group + " " + all + " && " + command
+	}
+	if len(folders) > 0 {
+		command += " && chmod g+s " + strings.Join(folders, " ")
+	}
+	c.add(Warn, key, "%s is closed to the group that may write %s, %s: run %s", first, name, effect, command)
+}
+
+// runs warns of runs whose files this user may not open.
+func (c *checker) runs(ctx context.Context) {
+	if c.bot == nil || hostlocal.SharedGroup(c.cfg.LocalDir) != "" { // then closedToGroup has said it
+		return
+	}
+	runs, err := c.bot.store.Running(ctx)
+	if c.failed("state", err) {
+		return
+	}
+	for _, run := range runs {
+		if err := c.bot.local.CheckRun(run); err != nil {
+			c.add(Warn, "runs", "%v", err)
+		}
 	}
 }
 

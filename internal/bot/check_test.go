@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -946,10 +947,12 @@ func TestCheckOfStateClosedToItsGroup(t *testing.T) {
 	w := newWorld(t)
 	w.fail("odilo", 1)
 	dir := filepath.Dir(w.cfg.State)
-	closed := func(first, all string) string {
-		return first + " is closed to the group that may write the directory of the state, and so is what its members make beside it: run chmod -R g+rwX " + all
-	}
 	local := w.cfg.LocalDir
+	require.NoError(t, exec.Command("chmod", "-R", "g+rw", local+"/spool").Run()) // the reserves
+	setgid := " && chmod g+s " + strings.Join([]string{dir, local, local + "/runs", local + "/spool"}, " ") // chmod g+rwX does not set it
+	closed := func(first, all string) string {
+		return first + " is closed to the group that may write the directory of the state, and so is what its members make beside it: run chmod -R g+rwX " + all + setgid
+	}
 	for _, c := range []struct {
 		dir, file, local, spool os.FileMode
 		want                    string
@@ -984,7 +987,35 @@ func TestCheckOfStateClosedToItsGroup(t *testing.T) {
 	require.NoError(t, os.Chown(w.cfg.State, -1, testhost.Nobody))
 	group := hostlocal.SharedGroup(dir)
 	require.Contains(t, w.finding("state", bot.Warn), local+" is closed to the group that may write the directory of the state, and so is what its members "+
-		"make beside it: run chgrp -R "+group+" "+local+" && chmod -R g+rwX "+local)
+		"make beside it: run chgrp -R "+group+" "+local+" && chmod -R g+rwX "+local+setgid)
+	// Earlier versions let a member keep its own group where the setgid bit is missing.
+	for _, path := range []string{local, local + "/runs", local + "/spool"} {
+		require.NoError(t, os.Chmod(path, 0o770|os.ModeSetgid))
+	}
+	require.NoError(t, exec.Command("chgrp", "-R", group, local).Run())
+	require.NoError(t, exec.Command("chmod", "-R", "g+rwX", local).Run())
+	for file, folder := range map[string]string{"/runs/1.lock": "/runs", "/spool/000001-r.json": "/spool"} {
+		file, folder = local+file, local+folder
+		require.NoError(t, os.WriteFile(file, []byte("{}"), 0o660))
+		require.NoError(t, os.Chmod(file, 0o660))
+		require.NoError(t, os.Chown(file, 4711, 4711))
+		require.Contains(t, w.finding("state", bot.Warn), file+" is closed to the group that may write the directory of the state, so not everybody who runs adfbot "+
+			"can read it: run chgrp -R "+group+" "+local+" && chmod -R g+rwX "+local+" && chmod g+s "+dir)
+		w.Remove(file)
+	}
+}
+
+// The state is in PostgreSQL: what its group may not write is in local_dir.
+func TestCheckOfLocalDirClosedToItsGroup(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.cfg.LocalDir = w.Path("local")
+	w.fail("odilo", 1)
+	local := w.cfg.LocalDir
+	require.NoError(t, os.Chmod(local, 0o770|os.ModeSetgid))
+	require.Equal(t, local+"/locks is closed to the group that may write local_dir, and so is what its members make beside it: run chmod -R g+rwX "+
+		strings.Join([]string{local + "/locks", local + "/runs", local + "/spool"}, " ")+" && chmod g+s "+local+"/runs "+local+"/spool",
+		w.finding("local_dir", bot.Warn))
 }
 
 // The state, which knows whether flags were written, cannot be read. The copy of the sentinel tells that the pause directory was there once.

@@ -99,6 +99,9 @@ var tasks = map[string]func(self testhost.Self, dir, arg string) error{
 		self.Ready()
 		return hostlocal.NewLocks(dir).Upgrade(ctx, time.Minute)
 	},
+	"check run": func(_ testhost.Self, state, id string) error {
+		return hostlocal.Beside(state).CheckRun(store.Run{ID: id, Project: "odilo"})
+	},
 	"run": func(self testhost.Self, dir, id string) error {
 		_, err := hostlocal.Beside(dir).LockRun(id, store.Settings{})
 		return hold(self, err)
