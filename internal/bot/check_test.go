@@ -948,7 +948,7 @@ func TestCheckOfStateClosedToItsGroup(t *testing.T) {
 	w.fail("odilo", 1)
 	dir := filepath.Dir(w.cfg.State)
 	local := w.cfg.LocalDir
-	require.NoError(t, exec.Command("chmod", "-R", "g+rw", local+"/spool").Run()) // the reserves
+	require.NoError(t, exec.Command("chmod", "-R", "g+rw", local+"/spool").Run())                           // the reserves
 	setgid := " && chmod g+s " + strings.Join([]string{dir, local, local + "/runs", local + "/spool"}, " ") // chmod g+rwX does not set it
 	closed := func(first, all string) string {
 		return first + " is closed to the group that may write the directory of the state, and so is what its members make beside it: run chmod -R g+rwX " + all + setgid
