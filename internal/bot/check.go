@@ -347,9 +347,13 @@ func (c *checker) closedTo(dir, key, name string, paths []string, local bool) {
 		}
 		add(&fix, in)
 	}
+	consequence := "and so is what its members make beside it"
+	if key == "local_dir" {
+		consequence = "so its members cannot record results"
+	}
 	look(dir, dir, "")
 	for _, path := range paths {
-		look(path, path, "and so is what its members make beside it")
+		look(path, path, consequence)
 	}
 	for _, folder := range []string{c.cfg.LocalDir + "/runs", c.cfg.LocalDir + "/spool"} {
 		entries, _ := os.ReadDir(folder)
@@ -595,8 +599,38 @@ func (c *checker) template() {
 }
 
 func (c *checker) token() {
+	c.openToAgents("token", "gitea.token_file", c.cfg.Gitea.TokenFile)
 	if _, err := c.cfg.Gitea.TokenSource(c.env.Getenv).Token(); !c.failed("token", err) {
 		c.add(OK, "token", "can be read")
+	}
+}
+
+// openToAgents warns of a file with a secret of the bot's own that the group may read whose members report, pause and resume in the shared setup.
+func (c *checker) openToAgents(what, key, path string) {
+	bot := hostlocal.Me()
+	if bot.UID == 0 {
+		bot = hostlocal.BotUser(c.cfg.OwnPath())
+	}
+	info, err := os.Stat(path)
+	if err != nil || info.Mode()&0o040 == 0 || bot.IsPerson() { // a person's group is most likely their own
+		return
+	}
+	if owner := hostlocal.Owner(path).UID; info.Mode()&0o006 != 0 && owner == os.Geteuid() && owner != 0 {
+		return // what is said about other users has the same fix
+	}
+	for _, dir := range []string{c.cfg.OwnDir(), c.cfg.PauseDir} {
+		shared, err := os.Stat(dir)
+		group := hostlocal.SharedGroup(dir)
+		if err != nil || group == "" || !hostlocal.SameGroup(info, shared) {
+			continue
+		}
+		fix := "chmod 600 " + text.ShellQuote(path)
+		if hostlocal.Owner(path).UID != bot.UID {
+			fix = "chown " + bot.Word() + " " + text.ShellQuote(path) + " && " + fix
+		}
+		c.add(Warn, what, "%s: the members of the group %s may read %s, also the agents that are in it: run %s, and replace the secret if they should not know it",
+			key, group, path, fix)
+		return
 	}
 }
 

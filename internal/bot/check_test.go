@@ -1013,7 +1013,7 @@ func TestCheckOfLocalDirClosedToItsGroup(t *testing.T) {
 	w.fail("odilo", 1)
 	local := w.cfg.LocalDir
 	require.NoError(t, os.Chmod(local, 0o770|os.ModeSetgid))
-	require.Equal(t, local+"/locks is closed to the group that may write local_dir, and so is what its members make beside it: run chmod -R g+rwX "+
+	require.Equal(t, local+"/locks is closed to the group that may write local_dir, so its members cannot record results: run chmod -R g+rwX "+
 		strings.Join([]string{local + "/locks", local + "/runs", local + "/spool"}, " ")+" && chmod g+s "+local+"/runs "+local+"/spool",
 		w.finding("local_dir", bot.Warn))
 }
@@ -1063,4 +1063,42 @@ func TestCheckKnownProjectsClosed(t *testing.T) {
 	found := fmt.Sprint(bot.Check(ctx, w.cfg, true, w.env()))
 	require.Contains(t, found, "permission denied")
 	require.Contains(t, found, "so gate reports every project of a pattern as unknown: run chmod a+rx "+known+" as its owner, or remove it and run `adfbot sweep`")
+}
+
+// Agents are in the group that may write the state: they must not have the token, too.
+func TestCheckOfSecretsOpenToAgents(t *testing.T) {
+	testhost.NeedRoot(t, "to give files away")
+	t.Parallel()
+	w := newWorld(t)
+	token, secret := w.Path("token"), w.Path("secret")
+	w.cfg.Gitea.TokenFile, w.cfg.HTTP.WebhookSecretFile = token, secret
+	state := filepath.Dir(w.cfg.State)
+	require.NoError(t, os.MkdirAll(state, 0o755))
+	require.NoError(t, os.Chown(state, testhost.Nobody, testhost.Nobody))
+	for _, file := range []string{token, secret} {
+		require.NoError(t, os.WriteFile(file, []byte("0123456789abcdef0123456789abcdef01234567"), 0o640))
+		require.NoError(t, os.Chown(file, testhost.Nobody, testhost.Nobody))
+	}
+	warned := func(what string) (list []string) {
+		for _, f := range bot.Check(ctx, w.cfg, true, w.env()) {
+			if f.What == what && f.Level == bot.Warn && strings.Contains(f.Text, "may read") {
+				list = append(list, f.Text)
+			}
+		}
+		return list
+	}
+	require.Empty(t, warned("token"), "only the bot is in its group")
+	require.NoError(t, os.Chmod(state, 0o770|os.ModeSetgid))
+	group := hostlocal.SharedGroup(state)
+	const wanted = "%s: the members of the group %s may read %s, also the agents that are in it: run %s, and replace the secret if they should not know it"
+	require.Equal(t, []string{fmt.Sprintf(wanted, "gitea.token_file", group, token, "chmod 600 "+token)}, warned("token"))
+	require.NoError(t, os.Chown(secret, 0, -1))
+	require.Equal(t, []string{fmt.Sprintf(wanted, "http.webhook_secret_file", group, secret, "chown nobody "+secret+" && chmod 600 "+secret)}, warned("http"))
+	require.NoError(t, os.Chmod(state, 0o750))
+	require.NoError(t, os.MkdirAll(w.cfg.PauseDir, 0o755))
+	require.NoError(t, os.Chown(w.cfg.PauseDir, testhost.Nobody, testhost.Nobody))
+	require.NoError(t, os.Chmod(w.cfg.PauseDir, 0o775))
+	require.Len(t, warned("token"), 1, "members may resume")
+	require.NoError(t, os.Chmod(token, 0o600))
+	require.Empty(t, warned("token"))
 }
