@@ -43,6 +43,8 @@ type checker struct {
 	out []Finding
 	bot *Bot // nil if the state cannot be opened
 
+	noState bool // there is none
+
 	stepsOK string // what is added at the end, unless Gitea speaks against it
 }
 
@@ -144,10 +146,14 @@ func (c *checker) runAs(owner hostlocal.Account) string {
 
 // MissingState returns what is wrong where there is no state although there was one, or "" for a new installation.
 func MissingState(ctx context.Context, cfg *config.Config) string {
-	if id, _ := earlierInstallation(ctx, cfg); id == "" {
-		return ""
+	place, where := "the pause directory", whereItIs(cfg)
+	if id, _ := earlierInstallation(ctx, cfg); id == "" { // the pause directory may be lost, too
+		if place = cfg.LocalDir; place == "" || hostlocal.At(place).Sentinel().Installation == "" {
+			return ""
+		}
+		where, _, _ = strings.Cut(where, "; if another installation")
 	}
-	return fmt.Sprintf("%s is missing, although the pause directory belongs to an installation: if %s", cfg.State, whereItIs(cfg))
+	return fmt.Sprintf("%s is missing, although %s belongs to an installation: if %s", cfg.State, place, where)
 }
 
 // MissingFile is [MissingState] of a state in a file, or "" if the file is or may be there. If its disk is not mounted, the rights to what is
@@ -176,6 +182,7 @@ func (c *checker) state(ctx context.Context) {
 	b, err := Open(ctx, c.cfg, ReadOnly, c.env)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
+		c.noState = true
 		missing, why := MissingState(ctx, c.cfg), c.notCreatable(dir)
 		if why != "" {
 			why = ownDir(c.cfg.State, "state", why)
@@ -478,7 +485,11 @@ func (c *checker) pauseDir(ctx context.Context) {
 		written, _ = c.bot.store.FlagsWritten(ctx)
 	} else if err = answers(ctx, dir.Path()); err == nil {
 		_, err = dir.Sentinel()
-		err = status.AdviseRestore(c.cfg, err)
+		if c.noState {
+			err = status.WithoutState(c.cfg, err)
+		} else {
+			err = status.AdviseRestore(c.cfg, err)
+		}
 		written = hostlocal.At(c.cfg.LocalDir).Sentinel().Installation != "" // perhaps: the state, which knows, cannot be read or is lost, too
 	}
 	if notReady(err) && !written {

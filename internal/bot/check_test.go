@@ -12,6 +12,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -1029,8 +1030,14 @@ func TestCheckOfLostPauseDirBesideLostState(t *testing.T) {
 		_ = os.Remove(w.cfg.State + suffix)
 	}
 	require.Contains(t, w.finding("pause_dir", bot.Fail), "mount the file system it is on")
+	require.Contains(t, w.finding("pause_dir", bot.Fail), "the flags of all paused projects again")
+	v := bot.Gate(ctx, w.cfg, "odilo")
 	w.Remove(w.cfg.State)
+	const lost = "the state, which knows what was paused, is missing, too: "
 	require.Contains(t, w.finding("pause_dir", bot.Fail), "mount the file system it is on")
+	require.Contains(t, w.finding("pause_dir", bot.Fail), lost+w.cfg.State+"; if both are lost, adfbot restore makes them again without any flag, so pause what must not run afterwards")
+	require.ErrorContains(t, bot.AdviseRestore(ctx, w.cfg, w.env(), v.Err, time.Minute), lost)
+	require.Contains(t, w.finding("state", bot.Warn), w.cfg.State+" is missing, although "+w.cfg.LocalDir+" belongs to an installation")
 	require.NoError(t, os.Mkdir(w.cfg.PauseDir, 0o755))
 	require.Contains(t, w.finding("pause_dir", bot.Fail), "may be unmounted or emptied")
 	require.NoError(t, os.Remove(w.cfg.PauseDir))

@@ -30,6 +30,7 @@ func (c *checker) sharedState(ctx context.Context) {
 	b, err := Open(ctx, c.cfg, ReadOnly, c.env)
 	switch {
 	case store.NoState(err):
+		c.noState = true
 		c.noSchema(ctx, report)
 		return
 	case err == nil:
