@@ -995,8 +995,7 @@ func TestCheckOfStateClosedToItsGroup(t *testing.T) {
 	}
 	require.NoError(t, exec.Command("chgrp", "-R", group, local).Run())
 	require.NoError(t, exec.Command("chmod", "-R", "g+rwX", local).Run())
-	for file, folder := range map[string]string{"/runs/1.lock": "/runs", "/spool/000001-r.json": "/spool"} {
-		file, folder = local+file, local+folder
+	for _, file := range []string{local + "/runs/1.lock", local + "/spool/000001-r.json"} {
 		require.NoError(t, os.WriteFile(file, []byte("{}"), 0o660))
 		require.NoError(t, os.Chmod(file, 0o660))
 		require.NoError(t, os.Chown(file, 4711, 4711))
