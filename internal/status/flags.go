@@ -138,8 +138,8 @@ func AdviseRestore(cfg *config.Config, err error) error {
 
 // WithoutState adds what to do to an error about lost flags if there is no state, either, which would know them.
 func WithoutState(cfg *config.Config, err error) error {
-	if !FlagsLost(err) {
-		return err
+	if !FlagsLost(err) || errors.Is(err, pause.ErrDeadLink) || errors.Is(err, pause.ErrOtherDirectory) {
+		return AdviseRestore(cfg, err)
 	}
 	return fmt.Errorf("%w\nthe state, which knows what was paused, is missing, too: %s; if both are lost, adfbot restore makes them again without any flag, "+
 		"so pause what must not run afterwards%s", err, cfg.State, runRestore(cfg, err))
