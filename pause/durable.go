@@ -26,8 +26,9 @@ const (
 // returns nil, the new one is on disk.
 //
 // The file gets exactly the permissions perm, whatever the umask. If root writes
-// it, it gets the owner and group of the directory. A process that dies on the
-// way leaves a temporary file, see [RemoveOldTemps].
+// it, it gets the owner and group of the directory, and the group of a directory
+// that its group may write in any case. A process that dies on the way leaves a
+// temporary file, see [RemoveOldTemps].
 func WriteFileDurable(root *os.Root, name string, content []byte, perm fs.FileMode) error {
 	err := replaceFile(root, name, content, perm, noTime)
 	if err == nil {
@@ -146,21 +147,25 @@ func entries(root *os.Root) ([]string, error) {
 }
 
 // inherit gives a new file or directory at least the permissions perm, whatever
-// the umask, and, if root created it, the owner and group of its parent. Errors
-// are ignored.
+// the umask, and, if root created it, the owner and group of its parent. In a
+// parent that its group may write, it gets that group also without the setgid bit.
+// Errors are ignored.
 func inherit(f *os.File, parent func() (fs.FileInfo, error), perm fs.FileMode) {
 	fi, err := f.Stat()
 	if err == nil && fi.Mode().Perm()&perm != perm {
 		_ = f.Chmod(fi.Mode()&^fs.ModeType | perm)
 	}
-	if err != nil || fi.Sys().(*syscall.Stat_t).Uid != 0 {
+	if err != nil {
 		return
 	}
 	own := fi.Sys().(*syscall.Stat_t)
 	if fi, err = parent(); err != nil {
 		return
 	}
-	if st := fi.Sys().(*syscall.Stat_t); st.Uid != own.Uid || st.Gid != own.Gid {
+	switch st := fi.Sys().(*syscall.Stat_t); {
+	case own.Uid == 0 && (st.Uid != own.Uid || st.Gid != own.Gid):
 		_ = f.Chown(int(st.Uid), int(st.Gid))
+	case own.Uid != 0 && st.Gid != own.Gid && fi.Mode()&0o020 != 0:
+		_ = f.Chown(-1, int(st.Gid))
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/terraphim/adfbot"
+	"github.com/terraphim/adfbot/escalate/issuetext"
 )
 
 // docs holds the help topics: one Markdown file each, whose heading is the topic's title.
@@ -30,6 +31,7 @@ var (
 
 var helpFiles = map[string]string{
 	"adfbot.service": unit, "alerts.yaml": alerts, "dashboard.json": dashboard, "config.example.yaml": adfbot.ExampleConfig,
+	"issue.md.tmpl": issuetext.BuiltinTemplate(),
 }
 
 // addHelp gives the root command `help` with its topics, and --version.

@@ -136,7 +136,7 @@ func (a *app) statusOfNothing(ctx context.Context, cfg *config.Config, names []s
 	}
 	why := fmt.Sprintf("no state yet at %s: nothing has been recorded%s", cfg.State, status.InContainer(cfg))
 	if missing := bot.MissingState(ctx, cfg); missing != "" {
-		why = missing + "; until then `adfbot gate P` says whether P is paused"
+		why = missing + "; until then `adfbot gate P` says whether P is paused, as far as that is known"
 	}
 	if asJSON {
 		return a.printJSON(status.Status{

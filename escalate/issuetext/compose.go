@@ -23,6 +23,9 @@ import (
 //go:embed issue.md.tmpl
 var issueTemplate string
 
+// BuiltinTemplate returns the text of the built-in template, from which people start theirs.
+func BuiltinTemplate() string { return issueTemplate }
+
 // builtin is parsed on first use, because few processes write an issue.
 var builtin = sync.OnceValue(func() *template.Template {
 	return template.Must(template.New("issue.md.tmpl").Funcs(templateFuncs()).Parse(issueTemplate))

@@ -1,7 +1,6 @@
 package bot
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -43,6 +42,8 @@ type checker struct {
 	env Env
 	out []Finding
 	bot *Bot // nil if the state cannot be opened
+
+	noState bool // there is none
 
 	stepsOK string // what is added at the end, unless Gitea speaks against it
 }
@@ -109,6 +110,7 @@ func Check(ctx context.Context, cfg *config.Config, offline bool, env Env) []Fin
 	if c.bot != nil {
 		defer func() { _ = c.bot.Close() }()
 	}
+	c.runs(ctx)
 	c.sentinelCopy()
 	c.pauseDir(ctx)
 	c.patterns(ctx)
@@ -144,10 +146,14 @@ func (c *checker) runAs(owner hostlocal.Account) string {
 
 // MissingState returns what is wrong where there is no state although there was one, or "" for a new installation.
 func MissingState(ctx context.Context, cfg *config.Config) string {
-	if id, _ := earlierInstallation(ctx, cfg); id == "" {
-		return ""
+	place, where := "the pause directory", whereItIs(cfg)
+	if id, _ := earlierInstallation(ctx, cfg); id == "" { // the pause directory may be lost, too
+		if place = cfg.LocalDir; place == "" || hostlocal.At(place).Sentinel().Installation == "" {
+			return ""
+		}
+		where, _, _ = strings.Cut(where, "; if another installation")
 	}
-	return fmt.Sprintf("%s is missing, although the pause directory belongs to an installation: if %s", cfg.State, whereItIs(cfg))
+	return fmt.Sprintf("%s is missing, although %s belongs to an installation: if %s", cfg.State, place, where)
 }
 
 // MissingFile is [MissingState] of a state in a file, or "" if the file is or may be there. If its disk is not mounted, the rights to what is
@@ -176,6 +182,7 @@ func (c *checker) state(ctx context.Context) {
 	b, err := Open(ctx, c.cfg, ReadOnly, c.env)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
+		c.noState = true
 		missing, why := MissingState(ctx, c.cfg), c.notCreatable(dir)
 		if why != "" {
 			why = ownDir(c.cfg.State, "state", why)
@@ -292,38 +299,104 @@ func (c *checker) stateFiles() []string {
 	return paths
 }
 
-// closedToGroup warns if the group that may write the directory of the state may not write what is in it. It is called before the state is
-// opened, which may make files.
+// closedToGroup warns if the group that may write the directory of the state, or local_dir, may not write what is in it. It is called before
+// the state is opened, which may make files.
 func (c *checker) closedToGroup() {
-	first, fix, regroup := "", []string{}, ""
-	dir, err := os.Stat(filepath.Dir(c.cfg.State))
-	group := hostlocal.SharedGroup(filepath.Dir(c.cfg.State))
+	local := c.cfg.LocalDir
+	beside := !c.cfg.Shared() && local == hostlocal.Beside(c.cfg.State).Path()
+	if !c.cfg.Shared() {
+		c.closedTo(filepath.Dir(c.cfg.State), "state", "the directory of the state", c.stateFiles(), beside)
+	}
+	if beside {
+		return
+	}
+	folders := []string{local + "/locks", local + "/runs", local + "/spool"}
+	parent := filepath.Dir(local) // e.g. of the directory of a state that was moved to PostgreSQL
+	if owner := hostlocal.Owner(parent); hostlocal.SharedGroup(local) == "" && owner.UID != 0 && owner.UID == hostlocal.Owner(local).UID {
+		c.closedTo(parent, "local_dir", parent, append([]string{local}, folders...), true)
+		return
+	}
+	c.closedTo(local, "local_dir", "local_dir", folders, true)
+}
+
+// closedTo is [checker.closedToGroup] for the group of one directory. If local_dir is in it, or is it, what is in runs and spool is looked at, too.
+func (c *checker) closedTo(dir, key, name string, paths []string, local bool) {
+	info, err := os.Stat(dir)
+	group := hostlocal.SharedGroup(dir)
 	if err != nil || group == "" {
 		return
 	}
-	for _, path := range c.stateFiles() {
-		info, err := os.Stat(path)
-		if err != nil {
-			continue
-		}
-		others := !hostlocal.SameGroup(info, dir) // e.g. root's, of which the state was before the directory was given to the bot
-		if !others && info.Mode()&0o060 == 0o060 && (!info.IsDir() || info.Mode()&0o010 != 0) {
-			continue
-		}
-		first = cmp.Or(first, path)
-		if others {
-			regroup = "chgrp -R " + group + " %[2]s && "
-		}
-		if strings.HasPrefix(path, c.cfg.LocalDir+"/") {
-			path = c.cfg.LocalDir
-		}
-		if !slices.Contains(fix, text.ShellQuote(path)) {
-			fix = append(fix, text.ShellQuote(path))
+	first, effect, regroup := "", "", false
+	var fix, folders []string
+	add := func(list *[]string, path string) {
+		if path = text.ShellQuote(path); !slices.Contains(*list, path) {
+			*list = append(*list, path)
 		}
 	}
-	if first != "" {
-		c.add(Warn, "state", "%[1]s is closed to the group that may write the directory of the state, and so is what its members make beside it: "+
-			"run "+regroup+"chmod -R g+rwX %[2]s", first, strings.Join(fix, " "))
+	look := func(path, in, consequence string) {
+		found, err := os.Stat(path)
+		if err != nil {
+			return
+		}
+		if found.IsDir() && found.Mode()&fs.ModeSetgid == 0 {
+			add(&folders, path)
+		}
+		others := !hostlocal.SameGroup(found, info) // e.g. root's, of which the state was before the directory was given to the bot
+		if !others && found.Mode()&0o060 == 0o060 && (!found.IsDir() || found.Mode()&0o010 != 0) {
+			return
+		}
+		if first == "" {
+			first, effect = path, consequence
+		}
+		regroup = regroup || others
+		if slices.Contains(paths, c.cfg.LocalDir) && strings.HasPrefix(path, c.cfg.LocalDir+"/") {
+			in = c.cfg.LocalDir
+		}
+		add(&fix, in)
+	}
+	consequence := "and so is what its members make beside it"
+	if key == "local_dir" {
+		consequence = "so its members cannot record results"
+	}
+	look(dir, dir, "")
+	for _, path := range paths {
+		look(path, path, consequence)
+	}
+	for _, folder := range []string{c.cfg.LocalDir + "/runs", c.cfg.LocalDir + "/spool"} {
+		entries, _ := os.ReadDir(folder)
+		for _, e := range entries {
+			if local && e.Type().IsRegular() && slices.Contains([]string{".lock", ".json", ".ready"}, filepath.Ext(e.Name())) {
+				look(filepath.Join(folder, e.Name()), folder, "so not everybody who runs adfbot can read it")
+			}
+		}
+	}
+	if first == "" {
+		return
+	}
+	all := strings.Join(fix, " ")
+	command := "chmod -R g+rwX " + all
+	if regroup {
+		command = "chgrp -R " + group + " " + all + " && " + command
+	}
+	if len(folders) > 0 {
+		command += " && chmod g+s " + strings.Join(folders, " ")
+	}
+	c.add(Warn, key, "%s is closed to the group that may write %s, %s: run %s", first, name, effect, command)
+}
+
+// runs warns of runs whose files this user may not open.
+func (c *checker) runs(ctx context.Context) {
+	if c.bot == nil || hostlocal.SharedGroup(c.cfg.LocalDir) != "" { // then closedToGroup has said it
+		return
+	}
+	runs, err := c.bot.store.Running(ctx)
+	if c.failed("state", err) {
+		return
+	}
+	for _, run := range runs {
+		if err := c.bot.local.CheckRun(run); err != nil {
+			c.add(Warn, "runs", "%v", err)
+		}
 	}
 }
 
@@ -412,7 +485,11 @@ func (c *checker) pauseDir(ctx context.Context) {
 		written, _ = c.bot.store.FlagsWritten(ctx)
 	} else if err = answers(ctx, dir.Path()); err == nil {
 		_, err = dir.Sentinel()
-		err = status.AdviseRestore(c.cfg, err)
+		if c.noState {
+			err = status.WithoutState(c.cfg, err)
+		} else {
+			err = status.AdviseRestore(c.cfg, err)
+		}
 		written = hostlocal.At(c.cfg.LocalDir).Sentinel().Installation != "" // perhaps: the state, which knows, cannot be read or is lost, too
 	}
 	if notReady(err) && !written {
@@ -533,8 +610,38 @@ func (c *checker) template() {
 }
 
 func (c *checker) token() {
+	c.openToAgents("token", "gitea.token_file", c.cfg.Gitea.TokenFile)
 	if _, err := c.cfg.Gitea.TokenSource(c.env.Getenv).Token(); !c.failed("token", err) {
 		c.add(OK, "token", "can be read")
+	}
+}
+
+// openToAgents warns of a file with a secret of the bot's own that the group may read whose members report, pause and resume in the shared setup.
+func (c *checker) openToAgents(what, key, path string) {
+	bot := hostlocal.Me()
+	if bot.UID == 0 {
+		bot = hostlocal.BotUser(c.cfg.OwnPath())
+	}
+	info, err := os.Stat(path)
+	if err != nil || info.Mode()&0o040 == 0 || bot.IsPerson() { // a person's group is most likely their own
+		return
+	}
+	if owner := hostlocal.Owner(path).UID; info.Mode()&0o006 != 0 && owner == os.Geteuid() && owner != 0 {
+		return // what is said about other users has the same fix
+	}
+	for _, dir := range []string{c.cfg.OwnDir(), c.cfg.PauseDir} {
+		shared, err := os.Stat(dir)
+		group := hostlocal.SharedGroup(dir)
+		if err != nil || group == "" || !hostlocal.SameGroup(info, shared) {
+			continue
+		}
+		fix := "chmod 600 " + text.ShellQuote(path)
+		if hostlocal.Owner(path).UID != bot.UID {
+			fix = "chown " + bot.Word() + " " + text.ShellQuote(path) + " && " + fix
+		}
+		c.add(Warn, what, "%s: the members of the group %s may read %s, also the agents that are in it: run %s, and replace the secret if they should not know it",
+			key, group, path, fix)
+		return
 	}
 }
 

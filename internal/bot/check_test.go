@@ -6,11 +6,13 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -946,10 +948,12 @@ func TestCheckOfStateClosedToItsGroup(t *testing.T) {
 	w := newWorld(t)
 	w.fail("odilo", 1)
 	dir := filepath.Dir(w.cfg.State)
-	closed := func(first, all string) string {
-		return first + " is closed to the group that may write the directory of the state, and so is what its members make beside it: run chmod -R g+rwX " + all
-	}
 	local := w.cfg.LocalDir
+	require.NoError(t, exec.Command("chmod", "-R", "g+rw", local+"/spool").Run())                           // the reserves
+	setgid := " && chmod g+s " + strings.Join([]string{dir, local, local + "/runs", local + "/spool"}, " ") // chmod g+rwX does not set it
+	closed := func(first, all string) string {
+		return first + " is closed to the group that may write the directory of the state, and so is what its members make beside it: run chmod -R g+rwX " + all + setgid
+	}
 	for _, c := range []struct {
 		dir, file, local, spool os.FileMode
 		want                    string
@@ -984,7 +988,34 @@ func TestCheckOfStateClosedToItsGroup(t *testing.T) {
 	require.NoError(t, os.Chown(w.cfg.State, -1, testhost.Nobody))
 	group := hostlocal.SharedGroup(dir)
 	require.Contains(t, w.finding("state", bot.Warn), local+" is closed to the group that may write the directory of the state, and so is what its members "+
-		"make beside it: run chgrp -R "+group+" "+local+" && chmod -R g+rwX "+local)
+		"make beside it: run chgrp -R "+group+" "+local+" && chmod -R g+rwX "+local+setgid)
+	// Earlier versions let a member keep its own group where the setgid bit is missing.
+	for _, path := range []string{local, local + "/runs", local + "/spool"} {
+		require.NoError(t, os.Chmod(path, 0o770|os.ModeSetgid))
+	}
+	require.NoError(t, exec.Command("chgrp", "-R", group, local).Run())
+	require.NoError(t, exec.Command("chmod", "-R", "g+rwX", local).Run())
+	for _, file := range []string{local + "/runs/1.lock", local + "/spool/000001-r.json"} {
+		require.NoError(t, os.WriteFile(file, []byte("{}"), 0o660))
+		require.NoError(t, os.Chmod(file, 0o660))
+		require.NoError(t, os.Chown(file, 4711, 4711))
+		require.Contains(t, w.finding("state", bot.Warn), file+" is closed to the group that may write the directory of the state, so not everybody who runs adfbot "+
+			"can read it: run chgrp -R "+group+" "+local+" && chmod -R g+rwX "+local+" && chmod g+s "+dir)
+		w.Remove(file)
+	}
+}
+
+// The state is in PostgreSQL: what its group may not write is in local_dir.
+func TestCheckOfLocalDirClosedToItsGroup(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.cfg.LocalDir = w.Path("local")
+	w.fail("odilo", 1)
+	local := w.cfg.LocalDir
+	require.NoError(t, os.Chmod(local, 0o770|os.ModeSetgid))
+	require.Equal(t, local+"/locks is closed to the group that may write local_dir, so its members cannot record results: run chmod -R g+rwX "+
+		strings.Join([]string{local + "/locks", local + "/runs", local + "/spool"}, " ")+" && chmod g+s "+local+"/runs "+local+"/spool",
+		w.finding("local_dir", bot.Warn))
 }
 
 // The state, which knows whether flags were written, cannot be read. The copy of the sentinel tells that the pause directory was there once.
@@ -998,8 +1029,15 @@ func TestCheckOfLostPauseDirBesideLostState(t *testing.T) {
 		_ = os.Remove(w.cfg.State + suffix)
 	}
 	require.Contains(t, w.finding("pause_dir", bot.Fail), "mount the file system it is on")
+	require.Contains(t, w.finding("pause_dir", bot.Fail), "the flags of all paused projects again")
+	v := bot.Gate(ctx, w.cfg, "odilo")
 	w.Remove(w.cfg.State)
+	const lost = "the state, which knows what was paused, is missing, too: "
 	require.Contains(t, w.finding("pause_dir", bot.Fail), "mount the file system it is on")
+	require.Contains(t, w.finding("pause_dir", bot.Fail), lost+w.cfg.State+"; if both are lost, adfbot restore makes them again "+
+		"without any flag, so pause what must not run afterwards")
+	require.ErrorContains(t, bot.AdviseRestore(ctx, w.cfg, w.env(), v.Err, time.Minute), lost)
+	require.Contains(t, w.finding("state", bot.Warn), w.cfg.State+" is missing, although "+w.cfg.LocalDir+" belongs to an installation")
 	require.NoError(t, os.Mkdir(w.cfg.PauseDir, 0o755))
 	require.Contains(t, w.finding("pause_dir", bot.Fail), "may be unmounted or emptied")
 	require.NoError(t, os.Remove(w.cfg.PauseDir))
@@ -1032,4 +1070,42 @@ func TestCheckKnownProjectsClosed(t *testing.T) {
 	found := fmt.Sprint(bot.Check(ctx, w.cfg, true, w.env()))
 	require.Contains(t, found, "permission denied")
 	require.Contains(t, found, "so gate reports every project of a pattern as unknown: run chmod a+rx "+known+" as its owner, or remove it and run `adfbot sweep`")
+}
+
+// Agents are in the group that may write the state: they must not have the token, too.
+func TestCheckOfSecretsOpenToAgents(t *testing.T) {
+	testhost.NeedRoot(t, "to give files away")
+	t.Parallel()
+	w := newWorld(t)
+	token, secret := w.Path("token"), w.Path("secret")
+	w.cfg.Gitea.TokenFile, w.cfg.HTTP.WebhookSecretFile = token, secret
+	state := filepath.Dir(w.cfg.State)
+	require.NoError(t, os.MkdirAll(state, 0o755))
+	require.NoError(t, os.Chown(state, testhost.Nobody, testhost.Nobody))
+	for _, file := range []string{token, secret} {
+		require.NoError(t, os.WriteFile(file, []byte("0123456789abcdef0123456789abcdef01234567"), 0o640))
+		require.NoError(t, os.Chown(file, testhost.Nobody, testhost.Nobody))
+	}
+	warned := func(what string) (list []string) {
+		for _, f := range bot.Check(ctx, w.cfg, true, w.env()) {
+			if f.What == what && f.Level == bot.Warn && strings.Contains(f.Text, "may read") {
+				list = append(list, f.Text)
+			}
+		}
+		return list
+	}
+	require.Empty(t, warned("token"), "only the bot is in its group")
+	require.NoError(t, os.Chmod(state, 0o770|os.ModeSetgid))
+	group := hostlocal.SharedGroup(state)
+	const wanted = "%s: the members of the group %s may read %s, also the agents that are in it: run %s, and replace the secret if they should not know it"
+	require.Equal(t, []string{fmt.Sprintf(wanted, "gitea.token_file", group, token, "chmod 600 "+token)}, warned("token"))
+	require.NoError(t, os.Chown(secret, 0, -1))
+	require.Equal(t, []string{fmt.Sprintf(wanted, "http.webhook_secret_file", group, secret, "chown nobody "+secret+" && chmod 600 "+secret)}, warned("http"))
+	require.NoError(t, os.Chmod(state, 0o750))
+	require.NoError(t, os.MkdirAll(w.cfg.PauseDir, 0o755))
+	require.NoError(t, os.Chown(w.cfg.PauseDir, testhost.Nobody, testhost.Nobody))
+	require.NoError(t, os.Chmod(w.cfg.PauseDir, 0o775))
+	require.Len(t, warned("token"), 1, "members may resume")
+	require.NoError(t, os.Chmod(token, 0o600))
+	require.Empty(t, warned("token"))
 }

@@ -44,7 +44,8 @@ func (c *checker) http(ctx context.Context) {
 		c.add(Warn, "http", "%s", w)
 	}
 	if h.WebhookSecretFile != "" {
-		secret, err := config.ReadSecret(h.WebhookSecretFile, c.env.Getenv)
+		c.openToAgents("http", "http.webhook_secret_file", h.WebhookSecretFile)
+		secret, err := config.ReadBotSecret(h.WebhookSecretFile, c.env.Getenv)
 		if err != nil {
 			c.failed("http", fmt.Errorf("http.webhook_secret_file: %w", err))
 		} else if given("http.webhook_secret_file", secret); secret == tokens.Admin {

@@ -20,6 +20,7 @@ import (
 
 // sharedState checks a state in PostgreSQL, and what belongs to this host.
 func (c *checker) sharedState(ctx context.Context) {
+	c.closedToGroup()
 	c.localDir(ctx)
 	c.spool()
 	report, err := postgres.Inspect(ctx, c.cfg.State, sharedOptions(c.cfg, c.env))
@@ -29,6 +30,7 @@ func (c *checker) sharedState(ctx context.Context) {
 	b, err := Open(ctx, c.cfg, ReadOnly, c.env)
 	switch {
 	case store.NoState(err):
+		c.noState = true
 		c.noSchema(ctx, report)
 		return
 	case err == nil:

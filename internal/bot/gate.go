@@ -231,6 +231,9 @@ func adviseRestore(ctx context.Context, cfg *config.Config, env Env, err error) 
 		return fmt.Errorf("%w\ncannot tell which projects were paused: a mistake in the configuration leaves open where the state is", status.AdviseRestore(cfg, err))
 	}
 	b, openErr := Open(ctx, cfg, ReadOnly, env)
+	if store.NoState(openErr) && hostlocal.At(cfg.LocalDir).Sentinel().Installation != "" {
+		return status.WithoutState(cfg, err)
+	}
 	if store.NoState(openErr) {
 		return fmt.Errorf("%w\nthere is no state at %s yet: adfbot serve, the first result or adfbot pause creates both%s", err, cfg.State, status.InContainer(cfg))
 	}

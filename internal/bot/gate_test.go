@@ -148,6 +148,10 @@ func TestGateErrorExplained(t *testing.T) {
 	w.Remove(w.cfg.State)
 	explained = bot.AdviseRestore(ctx, w.cfg, w.env(), err, time.Minute)
 	require.ErrorIs(t, explained, pause.ErrNoSentinel)
+	require.ErrorContains(t, explained, "the state, which knows what was paused, is missing, too: "+w.cfg.State)
+	w.Remove(w.cfg.LocalDir)
+	explained = bot.AdviseRestore(ctx, w.cfg, w.env(), err, time.Minute)
+	require.ErrorIs(t, explained, pause.ErrNoSentinel)
 	require.ErrorContains(t, explained, "there is no state at")
 	require.NoFileExists(t, w.cfg.State)
 	other := bot.Gate(ctx, w.cfg, "../x").Err

@@ -3,19 +3,25 @@ package bot
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/terraphim/adfbot/internal/store"
+	"github.com/terraphim/adfbot/internal/text"
 )
 
 // RecordLost records a failure for every run whose process is gone without a result, because it was killed together
 // with adfbot, and for every one that was reported to begin and hung. One that only an old copy of the state knows is ignored. It
-// returns how many.
+// returns how many. A run of which it cannot tell whether it goes on is an error.
 func (b *Bot) RecordLost(ctx context.Context) (int, error) {
 	runs, err := b.store.Running(ctx)
 	errs := []error{err}
 	n := 0
+	var unknown []error
 	for _, run := range runs {
 		if !b.local.Gone(run) {
+			if err := b.local.CheckRun(run); err != nil {
+				unknown = append(unknown, err)
+			}
 			continue
 		}
 		recorded, err := b.recordLost(ctx, run)
@@ -23,6 +29,11 @@ func (b *Bot) RecordLost(ctx context.Context) (int, error) {
 		if recorded {
 			n++
 		}
+	}
+	if more := len(unknown) - 1; more > 0 {
+		errs = append(errs, fmt.Errorf("%w; so it is with %s", unknown[0], text.Plural(more, "other run")))
+	} else {
+		errs = append(errs, unknown...)
 	}
 	hung, err := b.recordHung(ctx)
 	return n + hung, errors.Join(append(errs, err)...)

@@ -20,18 +20,19 @@ func escalation(c config.Escalation) plan.Escalation {
 
 // newPager returns what calls the webhooks of steps. It trusts gitea.ca_file, too: they often are in the same house.
 func (b *Bot) newPager() *pager.Client {
-	read := func(file string) (string, error) { return config.ReadSecret(file, b.env.Getenv) }
+	read := func(file string) (string, error) { return config.ReadBotSecret(file, b.env.Getenv) }
 	return pager.New(read, b.roots, func(ok bool) { b.env.observe(func(o Observer) { o.WebhookCalled(ok) }) })
 }
 
 // steps checks the webhooks of the escalation, without calling them.
 func (c *checker) steps() {
-	read := func(file string) (string, error) { return config.ReadSecret(file, c.env.Getenv) }
+	read := func(file string) (string, error) { return config.ReadBotSecret(file, c.env.Getenv) }
 	steps, good := c.cfg.Escalation.Steps, true
 	for n, s := range steps {
 		if s.WebhookFile == "" {
 			continue
 		}
+		c.openToAgents("steps", fmt.Sprintf("escalation.steps[%d].webhook_file", n), s.WebhookFile)
 		if err := pager.New(read, nil, nil).Check(s.WebhookFile); err != nil {
 			c.failed("steps", fmt.Errorf("escalation.steps[%d].webhook_file: %w", n, err))
 			good = false

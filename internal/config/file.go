@@ -160,12 +160,16 @@ func checkText(path string, data []byte) error {
 	return nil
 }
 
+// alphabetic is what the parser wants after * or &, as a part of its message.
+const alphabetic = "did not find expected alphabetic or numeric character"
+
 // yamlErrors are parts of the messages of the YAML parser, which has no types for them, and what is said in their place.
 var yamlErrors = []struct{ parser, plain string }{
 	{"expected ',' or ']'", "a list in [ ] is not closed, or lacks a comma"},
 	{"expected ',' or '}'", "a mapping in { } is not closed, or lacks a comma"},
 	{"mapping values are not allowed", "a colon stands where no key can be"},
 	{"unknown anchor", "an alias, which begins with *, has no anchor"},
+	{alphabetic, "a value begins with * or &"},
 	{"tab character", "a tab indents the line"},
 	{"cannot start any token", "here is a tab, or a character with which no value begins"},
 	{"could not find expected ':'", "a key has no colon after it"},
@@ -185,7 +189,7 @@ func syntaxError(path string, data []byte, err error) error {
 	line := 1
 	if _, err := fmt.Sscanf(what, "line %d: ", &line); err == nil {
 		_, what, _ = strings.Cut(what, ": ")
-		if strings.HasPrefix(what, "did not find") {
+		if strings.HasPrefix(what, "did not find") && what != alphabetic {
 			line++
 		}
 	}
@@ -202,7 +206,9 @@ func syntaxError(path string, data []byte, err error) error {
 		anchor, _, _ = strings.Cut(anchor, "'")
 		before, _, _ := bytes.Cut(data, []byte("*"+anchor))
 		line = 1 + bytes.Count(before, []byte("\n"))
-		fix = "write the value out: aliases are not supported"
+		fix = `write the value out, since aliases are not supported; put one that begins with * in "quotes"`
+	case what == alphabetic:
+		fix = `put it in "quotes"`
 	case strings.Contains(what, "tab character"), strings.Contains(what, "cannot start any token"):
 		fix = `indent with spaces, not tabs, and put a value that begins with @, % or a backquote in "quotes"`
 	case strings.Contains(what, "mapping values are not allowed"):

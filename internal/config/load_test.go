@@ -67,6 +67,8 @@ func TestNotAConfiguration(t *testing.T) {
 		{"two colons on the first line", "a: b: c\n", "config.yaml:1: is not YAML: a colon stands "},
 		{"a tab", "a: 1\nb:\n\tc: 2\n", "config.yaml:3: is not YAML: here is a tab, or a character with which no value begins: indent with spaces"},
 		{"an unknown anchor", "a: 1\nb: *nobody\n", "config.yaml:2: is not YAML: an alias, which begins with *, has no anchor: write the value out"},
+		{"a pattern without quotes", "a: 1\nb: *\nc: 2\n", `config.yaml:2: is not YAML: a value begins with * or &: put it in "quotes"`},
+		{"a pattern that looks like an alias", "a: 1\nb: *-bot\n", `; put one that begins with * in "quotes"`},
 		{"a control character", "a: 1\nb: \x00\n", "config.yaml:2: contains the control character 0x00: remove it"},
 		{"a delete character", "a: \x7f\n", "config.yaml:1: contains the control character 0x7f: remove it"},
 		{"Latin-1", "a: 1\nb: M\xfcller\n", "config.yaml:2: is not UTF-8: "},

@@ -70,6 +70,37 @@ func ReadSecret(path string, getenv func(string) string) (string, error) {
 	return secret, err
 }
 
+// ReadBotSecret is [ReadSecret] for a secret that is nobody's but the bot's. Agents may be in the group of its file.
+func ReadBotSecret(path string, getenv func(string) string) (string, error) {
+	secret, err := ReadSecret(path, getenv)
+	if e, ok := errors.AsType[*exposedError](err); ok {
+		if info, statErr := os.Stat(e.path); statErr == nil {
+			e.closeToGroup(info, os.Geteuid())
+		}
+	}
+	return secret, err
+}
+
+// exposedError reports a secret that every user may read or write.
+type exposedError struct {
+	path   string
+	mode   fs.FileMode
+	change string // of the mode
+}
+
+// closeToGroup has the fix take the file from its group, too, if it belongs to the bot's user, who is this one. Root may not be that, and then the
+// bot may read a file of root's as a member of its group.
+func (e *exposedError) closeToGroup(file fs.FileInfo, me int) {
+	if st, ok := file.Sys().(*syscall.Stat_t); ok && int(st.Uid) == me && me != 0 {
+		e.change = "600"
+	}
+}
+
+func (e *exposedError) Error() string {
+	return fmt.Sprintf("%s is open to every user (mode %04o): run chmod %s %s, and replace the secret if others could read it",
+		e.path, e.mode, e.change, text.ShellQuote(e.path))
+}
+
 // ReadSecretFile returns the content of a file without the line end and the space at its end. It refuses anything but a
 // regular file of at most 64 KiB that only its owner and group may read and write, and content that is empty or
 // contains white space or control characters. Errors name the file and the fix and never show the content.
@@ -89,8 +120,7 @@ func ReadSecretFile(path string) (string, error) {
 	case mode.Perm()&0o006 != 0 && mountedReadOnly(path):
 		return "", fmt.Errorf("%s is open to every user (mode %04o) on a read-only mount: %s", path, mode.Perm(), mountFix())
 	case mode.Perm()&0o006 != 0:
-		return "", fmt.Errorf("%s is open to every user (mode %04o): run chmod o-rw %s, and replace the secret if others could read it",
-			path, mode.Perm(), text.ShellQuote(path))
+		return "", &exposedError{path, mode.Perm(), "o-rw"}
 	}
 	data, err := io.ReadAll(io.LimitReader(f, maxSecret+1))
 	if err != nil {

@@ -110,6 +110,24 @@ func TestReadSecretFileRefuses(t *testing.T) {
 	})
 }
 
+// Agents may be in the group of the bot's user, and need the password of a state that they report to, but not the token.
+func TestReadBotSecret(t *testing.T) {
+	path := secretFileWith(t, "hunter2", 0o644)
+	_, err := ReadSecret(path, os.Getenv)
+	require.ErrorContains(t, err, "is open to every user (mode 0644): run chmod o-rw "+path)
+	testhost.NeedRoot(t, "to give files away")
+	_, err = ReadBotSecret(path, os.Getenv)
+	require.ErrorContains(t, err, "run chmod o-rw "+path, "root's: the bot may read it by its group")
+	require.NoError(t, os.Chown(path, 4711, 4711))
+	for me, want := range map[int]string{4711: "run chmod 600 " + path, 4712: "run chmod o-rw " + path} {
+		info, err := os.Stat(path)
+		require.NoError(t, err)
+		e := &exposedError{path, 0o644, "o-rw"}
+		e.closeToGroup(info, me)
+		require.ErrorContains(t, e, want)
+	}
+}
+
 // In a container nobody can chmod what was mounted.
 func TestSecretOnAReadOnlyMount(t *testing.T) {
 	testhost.NeedRoot(t, "to mount")

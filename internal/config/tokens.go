@@ -94,7 +94,7 @@ func (t *TokenSource) Reload() (changed bool, err error) {
 func (t *TokenSource) read() (token string, err error) {
 	switch {
 	case t.file != "":
-		if token, err = ReadSecret(t.file, t.getenv); err != nil {
+		if token, err = ReadBotSecret(t.file, t.getenv); err != nil {
 			return "", fmt.Errorf("gitea.token_file: %w", err)
 		}
 	case t.env != "":

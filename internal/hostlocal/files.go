@@ -74,15 +74,18 @@ func createIn(dir *os.Root, name string, content []byte) error {
 }
 
 // inherit gives a new file or directory the owner and group of its directory, and the group the rights that it has on the
-// directory. Then a command that root or another member of the group runs does not lock the others out. What this user may
-// not change stays as it is; `adfbot check` reports it.
+// directory. Then a command that root or another member of the group runs does not lock the others out, whether or not the directory
+// has the setgid bit. What this user may not change stays as it is; `adfbot check` reports it.
 func inherit(f *os.File) {
 	parent, err := os.Stat(filepath.Dir(f.Name()))
 	if err != nil {
 		return
 	}
-	if st, ok := parent.Sys().(*syscall.Stat_t); ok && os.Geteuid() == 0 {
+	switch st, ok := sys(parent); {
+	case ok && os.Geteuid() == 0:
 		_ = f.Chown(int(st.Uid), int(st.Gid))
+	case ok && parent.Mode()&0o020 != 0:
+		_ = f.Chown(-1, int(st.Gid))
 	}
 	info, err := f.Stat()
 	if err != nil {
@@ -93,6 +96,24 @@ func inherit(f *os.File) {
 		mode |= parent.Mode() & fs.ModeSetgid
 	}
 	_ = f.Chmod(mode)
+}
+
+// ShareFile gives a file of this user, which another library has made, to the group of its directory if that may write the directory.
+// The file is not opened: closing it would release the locks that this process has on it.
+func ShareFile(path string) {
+	parent, err := os.Stat(filepath.Dir(path))
+	if err != nil || parent.Mode()&0o020 == 0 {
+		return
+	}
+	info, err := os.Lstat(path)
+	if err != nil || !info.Mode().IsRegular() || SameGroup(info, parent) {
+		return
+	}
+	own, ok := sys(info)
+	// With a second name, it may be a file from elsewhere.
+	if dir, ok2 := sys(parent); ok && ok2 && int(own.Uid) == os.Geteuid() && own.Nlink == 1 {
+		_ = os.Lchown(path, -1, int(dir.Gid))
+	}
 }
 
 // groupMode adds the owner's rights for the group, if the group may write the directory.

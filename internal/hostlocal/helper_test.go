@@ -49,6 +49,17 @@ var tasks = map[string]func(self testhost.Self, dir, arg string) error{
 		fmt.Println(hostlocal.JoinedSince(dir))
 		return nil
 	},
+	"use as a member": func(_ testhost.Self, state, _ string) error {
+		if err := errors.Join(syscall.Setgroups([]int{groupOfMember}), syscall.Setresgid(4711, 4711, 4711), syscall.Setresuid(4711, 4711, 4711)); err != nil {
+			return err
+		}
+		syscall.Umask(0o077)
+		d := hostlocal.Beside(state)
+		err := errors.Join(d.Create(ctx), d.KeepReady(ctx), hostlocal.CreateFile(state))
+		_, err2 := d.LockRun("1", store.Settings{})
+		_, err3 := d.Spool().Add(spooledResult("r", noon))
+		return errors.Join(err, err2, err3)
+	},
 	"hold": func(self testhost.Self, dir, name string) error {
 		_, err := hostlocal.NewLocks(dir).LockHere(ctx, name, 0)
 		return hold(self, err)
@@ -87,6 +98,9 @@ var tasks = map[string]func(self testhost.Self, dir, arg string) error{
 	"upgrade": func(self testhost.Self, dir, _ string) error {
 		self.Ready()
 		return hostlocal.NewLocks(dir).Upgrade(ctx, time.Minute)
+	},
+	"check run": func(_ testhost.Self, state, id string) error {
+		return hostlocal.Beside(state).CheckRun(store.Run{ID: id, Project: "odilo"})
 	},
 	"run": func(self testhost.Self, dir, id string) error {
 		_, err := hostlocal.Beside(dir).LockRun(id, store.Settings{})

@@ -7,10 +7,12 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 
 	"github.com/terraphim/adfbot/internal/store"
+	"github.com/terraphim/adfbot/internal/text"
 )
 
 const (
@@ -106,6 +108,25 @@ func (d *Dir) Gone(r store.Run) bool {
 	}
 	start, err := ProcessStart(r.ChildPID)
 	return err != nil || start != r.ChildStart
+}
+
+// CheckRun returns why this user cannot tell whether a run goes on, with the fix: its file may not be opened. [Dir.Gone] takes it for one that does.
+func (d *Dir) CheckRun(r store.Run) error {
+	runs := d.folder("runs")
+	file, fix := filepath.Join(runs, r.ID+runSuffix), "see `adfbot check`"
+	folder, err := openFolder(runs)
+	if err == nil {
+		defer func() { _ = folder.Close() }()
+		var f *os.File
+		if f, err = folder.OpenFile(r.ID+runSuffix, os.O_RDWR|noLink, 0); err == nil {
+			return f.Close()
+		}
+		fix = fmt.Sprintf("run chown -R --reference=%s %[1]s as root", text.ShellQuote(runs))
+	}
+	if errors.Is(err, fs.ErrPermission) {
+		return fmt.Errorf("cannot tell whether a run of %s goes on, so it is taken for one that does: open %s: %w: %s", r.Project, file, syscall.EACCES, fix)
+	}
+	return nil
 }
 
 // ProcessStart returns what distinguishes a process that lives from a later one with the same pid: the boot id of the

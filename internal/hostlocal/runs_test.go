@@ -2,9 +2,11 @@ package hostlocal_test
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -154,4 +156,25 @@ func TestTidyFollowsNoLink(t *testing.T) {
 
 func running(runs ...store.Run) func(context.Context) ([]store.Run, error) {
 	return func(context.Context) ([]store.Run, error) { return runs, nil }
+}
+
+// Nothing tells whether the run whose file cannot be opened goes on. Without a word it would be shown as running for ever.
+func TestCheckRun(t *testing.T) {
+	testhost.NeedRoot(t, "to become another user")
+	path := filepath.Join(testhost.PublicDir(t), "adfbot.db.d")
+	runs := filepath.Join(path, "runs")
+	require.NoError(t, os.MkdirAll(runs, 0o755))
+	require.NoError(t, os.WriteFile(filepath.Join(runs, "1.lock"), nil, 0o600))
+	check := func(id string) string {
+		cmd := testhost.Command(t, "check run", stateOf(path), id)
+		cmd.Env = append(cmd.Env, fmt.Sprint(testhost.UIDVar, "=", testhost.Nobody))
+		out, _ := cmd.Output()
+		return strings.TrimSpace(string(out))
+	}
+	require.Empty(t, check("2"))
+	const taken = "cannot tell whether a run of odilo goes on, so it is taken for one that does: open "
+	require.Equal(t, taken+runs+"/1.lock: permission denied: run chown -R --reference="+runs+" "+runs+" as root", check("1"))
+	require.NoError(t, os.Chmod(runs, 0o700))
+	require.Equal(t, taken+runs+"/1.lock: permission denied: see `adfbot check`", check("1"))
+	require.NoError(t, hostlocal.At(path).CheckRun(store.Run{ID: "1", Project: "odilo"}))
 }

@@ -136,6 +136,15 @@ func AdviseRestore(cfg *config.Config, err error) error {
 	return fmt.Errorf("%w\n%s creates the sentinel and the flags of all paused projects again%s", err, restore(err), runRestore(cfg, err))
 }
 
+// WithoutState adds what to do to an error about lost flags if there is no state, either, which would know them.
+func WithoutState(cfg *config.Config, err error) error {
+	if !FlagsLost(err) || errors.Is(err, pause.ErrDeadLink) || errors.Is(err, pause.ErrOtherDirectory) {
+		return AdviseRestore(cfg, err)
+	}
+	return fmt.Errorf("%w\nthe state, which knows what was paused, is missing, too: %s; if both are lost, adfbot restore makes them again without any flag, "+
+		"so pause what must not run afterwards%s", err, cfg.State, runRestore(cfg, err))
+}
+
 // byRoot reports whether the pause directory is missing where its bot's user may not make it. Root makes it for them.
 func byRoot(cfg *config.Config, err error) bool {
 	return errors.Is(err, pause.ErrNoDir) && hostlocal.Owner(cfg.PauseDir).UID != hostlocal.BotUser(cfg.OwnPath()).UID

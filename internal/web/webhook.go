@@ -86,7 +86,7 @@ func (s *Server) postWorkflowEvent(w http.ResponseWriter, r *request, body []byt
 // signedBody checks the body's signature. It reads the secret each time, so that the secret can be replaced without
 // a reload, and registers it for masking.
 func (s *Server) signedBody(r *request) ([]byte, error) {
-	secret, err := config.ReadSecret(r.cfg.HTTP.WebhookSecretFile, s.getenv)
+	secret, err := config.ReadBotSecret(r.cfg.HTTP.WebhookSecretFile, s.getenv)
 	if err != nil {
 		s.log.Error("http.webhook_secret_file cannot be read, events are refused", "err", err)
 		return nil, refused(http.StatusServiceUnavailable, "Secret not readable", "the bot cannot read its webhook secret; its log says more")

@@ -161,6 +161,9 @@ func checkRuns(ctx context.Context, s *sqlite.Store, local *hostlocal.Dir) error
 		return err
 	}
 	for _, run := range runs {
+		if err := local.CheckRun(run); err != nil {
+			return fmt.Errorf("%w; nothing was moved", err)
+		}
 		if !local.Gone(run) {
 			return fmt.Errorf("a run of %s goes on (agent %s, process %d): wait for its end; nothing was moved", run.Project, run.Agent, run.ChildPID)
 		}

@@ -102,12 +102,20 @@ func TestMain(m *testing.M) {
 	})
 }
 
-const umaskVar = "ADFBOT_TEST_UMASK"
+const (
+	umaskVar  = "ADFBOT_TEST_UMASK"
+	memberVar = "ADFBOT_TEST_MEMBER" // the id of the group of which a child becomes a member, as a user who has another one
+)
 
 func child(do func(ctx context.Context, s *sqlite.Store, arg string, out *said) error) func(testhost.Self) int {
 	return func(self testhost.Self) int {
 		if umask, err := strconv.ParseInt(os.Getenv(umaskVar), 8, 0); err == nil {
 			syscall.Umask(int(umask))
+		}
+		if group, err := strconv.Atoi(os.Getenv(memberVar)); err == nil {
+			if err := errors.Join(syscall.Setgroups([]int{group}), syscall.Setresgid(4711, 4711, 4711), syscall.Setresuid(4711, 4711, 4711)); err != nil {
+				panic(err)
+			}
 		}
 		self.Ready()
 		out := said{}

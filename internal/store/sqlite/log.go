@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/terraphim/adfbot/internal/hostlocal"
 	"github.com/terraphim/adfbot/internal/store"
 )
 
@@ -19,9 +20,11 @@ var logSuffixes = [2]string{"-wal", "-shm"}
 // errLogInUse is worth a retry: see [Store.checkLogInUse].
 var errLogInUse = errors.New("the latest results are only in that process")
 
-// statLog saves the identity of the log and its index for [Store.logMoved].
+// statLog saves the identity of the log and its index for [Store.logMoved], and has the group of the directory use them: SQLite gives them the
+// rights of the file, and its group only if it runs as root.
 func (s *Store) statLog() {
 	for n, suffix := range logSuffixes {
+		hostlocal.ShareFile(s.path + suffix)
 		s.log[n], _ = os.Lstat(s.path + suffix)
 	}
 }

@@ -128,22 +128,37 @@ func sharedDir(t *testing.T, uid, gid int) string {
 	return dir
 }
 
-// A command that root runs must not lock out the bot's own user, nor one member of the group another.
+// A command that root runs must not lock out the bot's own user, nor one member of the group another, with or without the setgid bit.
 func TestOwnerOfNewFiles(t *testing.T) {
 	testhost.NeedRoot(t, "to give files to another user")
-	path := filepath.Join(sharedDir(t, 31234, 31235), "adfbot.db")
-	// Killed, so that -wal and -shm are still there.
-	flood := testhost.Command(t, "flood", path, "r")
-	flood.Env = append(flood.Env, umaskVar+"=077")
-	out, err := flood.StdoutPipe()
-	require.NoError(t, err)
-	require.NoError(t, flood.Start())
-	require.True(t, bufio.NewScanner(out).Scan())
-	require.Error(t, flood.Kill())
-	for _, suffix := range []string{"", "-wal", "-shm"} {
-		var st syscall.Stat_t
-		require.NoError(t, syscall.Lstat(path+suffix, &st))
-		require.Equal(t, [3]uint32{31234, 31235, 0o660}, [3]uint32{st.Uid, st.Gid, st.Mode & 0o7777}, suffix)
+	const uid, gid = 31234, 31235
+	for who, c := range map[string]struct {
+		owner  uint32
+		member string
+		mode   fs.FileMode
+	}{
+		"root":                  {uid, "", fs.ModeSetgid | 0o770},
+		"member":                {4711, fmt.Sprint(gid), fs.ModeSetgid | 0o770},
+		"member without setgid": {4711, fmt.Sprint(gid), 0o770},
+	} {
+		t.Run(who, func(t *testing.T) {
+			dir := sharedDir(t, uid, gid)
+			require.NoError(t, os.Chmod(dir, c.mode))
+			path := filepath.Join(dir, "adfbot.db")
+			// Killed, so that -wal and -shm are still there.
+			flood := testhost.Command(t, "flood", path, "r")
+			flood.Env = append(flood.Env, umaskVar+"=077", memberVar+"="+c.member)
+			out, err := flood.StdoutPipe()
+			require.NoError(t, err)
+			require.NoError(t, flood.Start())
+			require.True(t, bufio.NewScanner(out).Scan())
+			require.Error(t, flood.Kill())
+			for _, suffix := range []string{"", "-wal", "-shm"} {
+				var st syscall.Stat_t
+				require.NoError(t, syscall.Lstat(path+suffix, &st))
+				require.Equal(t, [3]uint32{c.owner, gid, 0o660}, [3]uint32{st.Uid, st.Gid, st.Mode & 0o7777}, suffix)
+			}
+		})
 	}
 }
 
