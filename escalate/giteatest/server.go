@@ -24,6 +24,7 @@ type Server struct {
 	tokens      map[string]*token      // by secret
 	repos       map[string]*repository // by lower-case "owner/name"
 	redirects   map[string]moved       // by former path, likewise
+	renamed     map[string]*user       // by former login, likewise
 	requests    []*Request
 
 	// faultMu is separate because a fault's Match may use the server.
@@ -62,6 +63,7 @@ func New(now func() time.Time) *Server {
 		tokens:    map[string]*token{},
 		repos:     map[string]*repository{},
 		redirects: map[string]moved{},
+		renamed:   map[string]*user{},
 	}
 	s.idle = sync.NewCond(&s.busyMu)
 	return s

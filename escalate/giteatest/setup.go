@@ -212,8 +212,8 @@ func (r *repository) dropLabels(which func(*label) bool) {
 	}
 }
 
-// RenameUser changes the login of a user or an organisation. The old login is free at once. (Gitea redirects look-ups of it until
-// somebody takes it.) The old paths of its repositories answer 307.
+// RenameUser changes the login of a user or an organisation. The old login is free at once; look-ups of it, and the old paths of the
+// repositories, answer 307 until somebody takes it.
 func (s *Server) RenameUser(login, to string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -224,6 +224,8 @@ func (s *Server) RenameUser(login, to string) {
 	delete(s.users, strings.ToLower(login))
 	u.login = to
 	s.users[strings.ToLower(to)] = u
+	s.renamed[strings.ToLower(login)] = u
+	delete(s.renamed, strings.ToLower(to))
 	for old, r := range maps.Clone(s.repos) {
 		if r.owner == u {
 			delete(s.repos, old)
