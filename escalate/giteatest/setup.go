@@ -3,7 +3,6 @@ package giteatest
 import (
 	"fmt"
 	"maps"
-	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -160,7 +159,7 @@ func (s *Server) Rename(repo, to string) {
 		panic(fmt.Sprintf("giteatest: the repository %s/%s exists", owner, name))
 	}
 	delete(s.repos, key(repo))
-	s.redirects[key(repo)] = moved{r, http.StatusMovedPermanently}
+	s.redirects[key(repo)] = r
 	r.owner, r.name = s.mustUser(owner), name
 	s.repos[k] = r
 	delete(s.redirects, k)
@@ -230,7 +229,12 @@ func (s *Server) RenameUser(login, to string) {
 		if r.owner == u {
 			delete(s.repos, old)
 			s.repos[key(r.path())] = r
-			s.redirects[old] = moved{r, http.StatusTemporaryRedirect}
+		}
+	}
+	for old, r := range maps.Clone(s.redirects) {
+		if name, of := strings.CutPrefix(old, strings.ToLower(login)+"/"); of {
+			delete(s.redirects, old)
+			s.redirects[key(to+"/"+name)] = r
 		}
 	}
 }
