@@ -79,11 +79,14 @@ func (r *Reconciler) hasLeft(ctx context.Context, c *sweepCache, id int64) bool 
 // failure is an error, and the next sweep asks again.
 func (r *Reconciler) resolveOperator(ctx context.Context, op *incident.Operator) error {
 	a, err := r.opt.Tracker.User(ctx, op.Login)
-	switch {
+	switch renamed, nobody := tracker.IsNobody(err, op.Login); {
 	case err == nil && strings.EqualFold(a.Login, op.Login):
 		op.ID, op.Problem = a.ID, ""
 		r.opt.Log.Info("operator found", "login", op.Login, "user_id", a.ID)
-	case err == nil, tracker.IsStatus(err, http.StatusNotFound), tracker.IsStatus(err, http.StatusMovedPermanently), tracker.IsStatus(err, http.StatusTemporaryRedirect):
+	case renamed != "":
+		op.Problem = fmt.Sprintf("operator %q: this login was changed to %s: set operators in the configuration to that", op.Login, renamed)
+		r.opt.Log.Warn("operator has another login now", "login", op.Login, "now", renamed)
+	case err == nil, nobody:
 		op.Problem = fmt.Sprintf("operator %q: nobody at %s has this login, or the profile is private: correct operators in the configuration, "+
 			"or let the operator write a command, which tells the account", op.Login, r.opt.Server)
 		r.opt.Log.Warn("operator not found", "login", op.Login)

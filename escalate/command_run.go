@@ -483,7 +483,10 @@ func (run *commandRun) ackStep(ctx context.Context, n int) (result, error) {
 		return result{answer: answer}, nil
 	}
 	// An assignee whom people have set answers for all that the issue carries, also for what joins it later. This one answers by the ack alone.
-	_, err := run.opt.State.Change(ctx, run.cmd.Incident, func(i *incident.Incident) { i.Escalation.AddAssigned(by.Login) })
+	_, err := run.opt.State.Change(ctx, run.cmd.Incident, func(i *incident.Incident) {
+		i.Escalation.AddAssigned(by.Login)
+		i.Escalation.AddAccounts(by)
+	})
 	if err != nil {
 		return result{}, err
 	}

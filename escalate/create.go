@@ -147,6 +147,7 @@ func (r *Reconciler) saveIssue(ctx context.Context, s *step, issue tracker.Issue
 		i.HeadedNotPaused, i.NamedFlag = flagError != "", ""
 		i.Incomplete = r.lacksParts(*i, issue)
 		i.Escalation.AddAssigned(r.opt.Target(i.Project).Assignees...)
+		i.Escalation.AddAccounts(issue.Assignees...)
 		r.setShown(i, listed)
 		clearRetry(i)
 	})

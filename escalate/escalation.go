@@ -22,11 +22,12 @@ func (r *Reconciler) observeAssignees(o *plan.Observation, c *sweepCache) {
 	if o.Escalation = r.opt.Escalation; len(o.Escalation.Steps) == 0 {
 		return
 	}
-	o.Assignees = map[string]tracker.Account{}
+	o.Assignees, o.Unnoted = map[string]tracker.Account{}, map[string]bool{}
 	for i := range inAll(o.Incidents) {
 		for _, issue := range o.Open {
 			if issue.ID == i.Issue.ID && issue.Number == i.Issue.Number {
-				o.Assignees[i.ID] = r.assignee(c, issue, o.Carried(i))
+				others, bots := r.assignees(c, issue, o.Carried(i))
+				o.Assignees[i.ID], o.Unnoted[i.ID] = first(others), len(unnoted(*i, bots)) > 0
 			}
 		}
 	}
@@ -46,16 +47,37 @@ func (r *Reconciler) assigned(carried []incident.Incident) []string {
 	return bots
 }
 
-// assignee returns somebody who is assigned to an issue and not by the bot, zero if nobody is.
-func (r *Reconciler) assignee(c *sweepCache, issue tracker.Issue, carried []incident.Incident) tracker.Account {
-	bots := r.assigned(carried)
+// assignees returns who is assigned to an issue and not by the bot, and who by it. These are known by their accounts once they were seen there.
+func (r *Reconciler) assignees(c *sweepCache, issue tracker.Issue, carried []incident.Incident) (others, bots []tracker.Account) {
+	logins := r.assigned(carried)
+	isBots := func(a tracker.Account) bool {
+		return slices.Contains(carried[0].Escalation.AssignedIDs, a.ID) ||
+			slices.ContainsFunc(logins, func(login string) bool { return strings.EqualFold(login, a.Login) })
+	}
 	ours, _ := c.identity()
 	for _, a := range issue.Assignees {
-		if !ours.has(a) && !slices.ContainsFunc(bots, func(login string) bool { return strings.EqualFold(login, a.Login) }) {
-			return a
+		switch {
+		case ours.has(a):
+		case isBots(a):
+			bots = append(bots, a)
+		default:
+			others = append(others, a)
 		}
 	}
-	return tracker.Account{}
+	return others, bots
+}
+
+// first returns the first of the accounts, zero if there is none.
+func first(accounts []tracker.Account) tracker.Account {
+	if len(accounts) == 0 {
+		return tracker.Account{}
+	}
+	return accounts[0]
+}
+
+// unnoted returns those of the accounts that the incident does not know yet.
+func unnoted(i incident.Incident, accounts []tracker.Account) []tracker.Account {
+	return slices.DeleteFunc(slices.Clone(accounts), func(a tracker.Account) bool { return slices.Contains(i.Escalation.AssignedIDs, a.ID) })
 }
 
 // noteAssignee stores whom people have assigned, as the issue is now.
@@ -73,7 +95,13 @@ func (r *Reconciler) noteAssignee(ctx context.Context, s *step) (progress, error
 
 // saveAssignee reports whether somebody is assigned, if that was not known.
 func (r *Reconciler) saveAssignee(ctx context.Context, s *step, issue tracker.Issue) (isNew bool, err error) {
-	by := r.assignee(s.cache, issue, s.carried)
+	others, bots := r.assignees(s.cache, issue, s.carried)
+	if add := unnoted(s.incident, bots); len(add) > 0 {
+		if s.incident, err = r.opt.State.Change(ctx, s.incident.ID, func(i *incident.Incident) { i.Escalation.AddAccounts(add...) }); err != nil {
+			return false, err
+		}
+	}
+	by := first(others)
 	was := s.incident.Escalation.Assignee
 	if was == nil && by.ID == 0 || was != nil && was.By.ID == by.ID {
 		return false, nil
@@ -112,7 +140,10 @@ func (r *Reconciler) assignedBefore(ctx context.Context, s *step, by tracker.Acc
 	if _, key, err = r.findOwnOf(ctx, s.cache, s.incident.Issue, keys, time.Time{}); key == "" || err != nil {
 		return "", err
 	}
-	_, err = r.opt.State.Change(ctx, s.incident.ID, func(i *incident.Incident) { i.Escalation.AddAssigned(by.Login) })
+	_, err = r.opt.State.Change(ctx, s.incident.ID, func(i *incident.Incident) {
+		i.Escalation.AddAssigned(by.Login)
+		i.Escalation.AddAccounts(by)
+	})
 	if err == nil {
 		err = r.saveComment(ctx, s.incident.ID, key, r.newComment(true))
 	}

@@ -196,6 +196,69 @@ func TestStepsWithAssigneesOfTheBot(t *testing.T) {
 	})
 }
 
+// Whom the bot has assigned has not answered by taking another login.
+func TestStepsWithRenamedAssignee(t *testing.T) {
+	renamed := func(w *world, id, login string) {
+		w.Gitea.RenameUser(login, login+"-2")
+		w.pass(48 * time.Hour)
+		i := w.incident(id)
+		require.Equal(w, []string{login + "-2"}, w.issue().Assignees)
+		require.Nil(w, i.Escalation.Assignee)
+		require.Equal(w, 3, i.Escalation.Step.Number)
+	}
+	t.Run("of a step", func(t *testing.T) {
+		inSteps(t, func(w *world, p *pager, id string) {
+			w.pass(5 * time.Hour)
+			renamed(w, id, "lead")
+			require.Len(w, p.got, 1)
+		})
+	})
+	t.Run("of a step, by an earlier version", func(t *testing.T) {
+		inSteps(t, func(w *world, p *pager, id string) {
+			w.pass(5 * time.Hour)
+			_, err := w.store.Change(w.Context(), id, func(i *incident.Incident) { i.Escalation.AssignedIDs = nil })
+			require.NoError(w, err)
+			w.sweep()
+			renamed(w, id, "lead")
+		})
+	})
+	t.Run("of the configuration", func(t *testing.T) {
+		play(t, func(w *world) {
+			w.assigned("alex")
+			w.steps(&pager{})
+			id := w.trip(project)
+			w.rec.Options().Escalation.Steps[1].Assign = nil
+			renamed(w, id, "alex")
+		})
+	})
+	t.Run("by ack, of one that joins afterwards", func(t *testing.T) {
+		inStorm(t, func(w *world) {
+			w.operated("alex")
+			w.steps(&pager{})
+			w.rec.Options().Escalation.Steps[1].Assign = nil
+			ids := w.hits("atlas")
+			w.sweepFor(3 * time.Minute)
+			w.says("alex", "/adf ack")
+			w.sweep()
+			w.hits("carol")
+			w.sweepFor(20 * time.Minute)
+			renamed(w, ids[0], "alex")
+		})
+	})
+}
+
+// Who that is, is asked once.
+func TestRequestsOfStepsWithAssignees(t *testing.T) {
+	inSteps(t, func(w *world, p *pager, id string) {
+		w.pass(5 * time.Hour)
+		w.asked()
+		w.sweepFor(3 * time.Minute)
+		for _, r := range w.asked() {
+			require.NotContains(w, r.Path, "/issues/1", "it is known")
+		}
+	})
+}
+
 // Somebody is assigned after the list of open issues was read.
 func TestStepsAnsweredMeanwhile(t *testing.T) {
 	inSteps(t, func(w *world, p *pager, id string) {

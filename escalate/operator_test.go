@@ -175,6 +175,18 @@ func TestRenamedOperator(t *testing.T) {
 	})
 }
 
+// One who had changed it before they became one is to be named by the login that they have.
+func TestOperatorByAFormerLogin(t *testing.T) {
+	play(t, func(w *world) {
+		w.Gitea.RenameUser("alex", "alexandra")
+		w.operated("alex")
+		w.sweep()
+		ops, err := w.store.Operators(w.Context(), server)
+		require.NoError(t, err)
+		require.Equal(t, `operator "alex": this login was changed to alexandra: set operators in the configuration to that`, ops[0].Problem)
+	})
+}
+
 // Whoever takes it is no operator.
 func TestOldLoginOfOperator(t *testing.T) {
 	playOperated(t, func(w *world, id string) {

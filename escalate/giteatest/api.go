@@ -149,17 +149,24 @@ func (c *call) findRepo() *response {
 		}
 		return nil
 	}
-	if moved, ok := c.s.redirects[k]; ok && !moved.to.deleted {
-		// Gitea redirects before it checks any permission.
-		old := url.PathEscape(owner) + "/" + url.PathEscape(name)
-		to := url.PathEscape(moved.to.owner.login) + "/" + url.PathEscape(moved.to.name)
-		location := strings.Replace(c.r.URL.EscapedPath(), old, to, 1)
-		if c.r.URL.RawQuery != "" {
-			location += "?" + c.r.URL.RawQuery
-		}
-		return redirect(c.r, location, moved.status)
+	// Gitea redirects before it checks any permission: first to the owner's new login, whatever repository is asked for.
+	if u := c.s.renamed[strings.ToLower(owner)]; u != nil && c.s.userNamed(owner) == nil {
+		return c.movedRepo(owner, name, u.login, name, http.StatusTemporaryRedirect)
+	}
+	if to := c.s.redirects[k]; to != nil && !to.deleted {
+		return c.movedRepo(owner, name, to.owner.login, to.name, http.StatusMovedPermanently)
 	}
 	return c.s.notFound()
+}
+
+// movedRepo redirects to the same in another repository.
+func (c *call) movedRepo(owner, name, toOwner, toName string, status int) *response {
+	old, to := url.PathEscape(owner)+"/"+url.PathEscape(name), url.PathEscape(toOwner)+"/"+url.PathEscape(toName)
+	location := strings.Replace(c.r.URL.EscapedPath(), old, to, 1)
+	if c.r.URL.RawQuery != "" {
+		location += "?" + c.r.URL.RawQuery
+	}
+	return redirect(c.r, location, status)
 }
 
 // redirect uses net/http, as Gitea does: only a GET gets a body.

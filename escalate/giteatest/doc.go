@@ -20,7 +20,7 @@
 //     access.
 //   - The comments of an issue are never paged. All other lists are; a timeline's X-Total-Count is that of the page.
 //   - A renamed repository answers 301 to every method until another repository takes the name. Where its owner was renamed,
-//     it is 307.
+//     it is 307, as for a look-up of the owner's former login. Lists and assignees know that login no more.
 //   - An archived repository refuses new issues and comments with 423 but lets clients edit and close issues.
 //   - A token's scopes are checked before the repository is looked up.
 //   - POST dependencies answers 201 with an empty body and has no effect, so "blocked" issues can be closed.

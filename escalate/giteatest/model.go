@@ -43,12 +43,6 @@ type repository struct {
 	runs       []*workflowRun // in order of their ids
 }
 
-// moved is what a former path of a repository answers.
-type moved struct {
-	to     *repository
-	status int
-}
-
 func (r *repository) path() string { return r.owner.login + "/" + r.name }
 
 type label struct {

@@ -165,6 +165,32 @@ func TestRenamedRepo(t *testing.T) {
 	require.Equal(t, 404, s.ask("bot", "GET", "/repos/terraphim/moved/issues", "").Code)
 }
 
+func TestRenamedRepoOfARenamedUser(t *testing.T) {
+	s := withFirst(t)
+	s.Rename(rec, "moved")
+	s.RenameUser("terraphim", "terra")
+	path := "/repos/" + rec + "/issues"
+	for _, status := range []int{307, 301} {
+		g := s.ask("bot", "GET", path, "")
+		require.Equal(t, status, g.Code)
+		path = strings.TrimPrefix(g.Header().Get("Location"), "/api/v1")
+	}
+	require.Equal(t, "/repos/terra/moved/issues", path)
+	require.Equal(t, 200, s.ask("bot", "GET", path, "").Code)
+}
+
+func TestRenamedUser(t *testing.T) {
+	s := withFirst(t)
+	s.RenameUser("reader", "again")
+	g := s.ask("bot", "GET", "/users/Reader", "")
+	require.Equal(t, 307, g.Code)
+	require.Equal(t, "/api/v1/users/again", g.Header().Get("Location"))
+	require.Equal(t, 404, s.ask("bot", "GET", "issues?created_by=reader", "").Code)
+	require.Equal(t, 500, s.ask("bot", "PATCH", "issues/1", `{"assignees":["reader"]}`).Code)
+	s.AddUser("reader", giteatest.UserOptions{})
+	require.Equal(t, 200, s.ask("bot", "GET", "/users/reader", "").Code)
+}
+
 func TestArchivedRepo(t *testing.T) {
 	s := withFirst(t)
 	s.Archive(rec)

@@ -3,6 +3,8 @@ package giteatest
 import (
 	"maps"
 	"net/http"
+	"net/url"
+	"strings"
 	"time"
 )
 
@@ -30,6 +32,9 @@ func currentUser(c *call) *response {
 func namedUser(c *call) *response {
 	u := c.s.userNamed(c.args[0])
 	if u == nil {
+		if now := c.s.renamed[strings.ToLower(c.args[0])]; now != nil {
+			return redirect(c.r, "/api/v1/users/"+url.PathEscape(now.login), http.StatusTemporaryRedirect)
+		}
 		return c.s.notFound(noUser(c.args[0]))
 	}
 	return reply(http.StatusOK, c.s.userJSON(u, c.doer))

@@ -23,7 +23,8 @@ type Server struct {
 	users       map[string]*user       // by lower-case login
 	tokens      map[string]*token      // by secret
 	repos       map[string]*repository // by lower-case "owner/name"
-	redirects   map[string]moved       // by former path, likewise
+	redirects   map[string]*repository // by former path, likewise
+	renamed     map[string]*user       // by former login, likewise
 	requests    []*Request
 
 	// faultMu is separate because a fault's Match may use the server.
@@ -61,7 +62,8 @@ func New(now func() time.Time) *Server {
 		users:     map[string]*user{},
 		tokens:    map[string]*token{},
 		repos:     map[string]*repository{},
-		redirects: map[string]moved{},
+		redirects: map[string]*repository{},
+		renamed:   map[string]*user{},
 	}
 	s.idle = sync.NewCond(&s.busyMu)
 	return s

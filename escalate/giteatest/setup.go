@@ -3,7 +3,6 @@ package giteatest
 import (
 	"fmt"
 	"maps"
-	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -160,7 +159,7 @@ func (s *Server) Rename(repo, to string) {
 		panic(fmt.Sprintf("giteatest: the repository %s/%s exists", owner, name))
 	}
 	delete(s.repos, key(repo))
-	s.redirects[key(repo)] = moved{r, http.StatusMovedPermanently}
+	s.redirects[key(repo)] = r
 	r.owner, r.name = s.mustUser(owner), name
 	s.repos[k] = r
 	delete(s.redirects, k)
@@ -212,8 +211,8 @@ func (r *repository) dropLabels(which func(*label) bool) {
 	}
 }
 
-// RenameUser changes the login of a user or an organisation. The old login is free at once. (Gitea redirects look-ups of it until
-// somebody takes it.) The old paths of its repositories answer 307.
+// RenameUser changes the login of a user or an organisation. The old login is free at once; look-ups of it, and the old paths of the
+// repositories, answer 307 until somebody takes it.
 func (s *Server) RenameUser(login, to string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -224,11 +223,18 @@ func (s *Server) RenameUser(login, to string) {
 	delete(s.users, strings.ToLower(login))
 	u.login = to
 	s.users[strings.ToLower(to)] = u
+	s.renamed[strings.ToLower(login)] = u
+	delete(s.renamed, strings.ToLower(to))
 	for old, r := range maps.Clone(s.repos) {
 		if r.owner == u {
 			delete(s.repos, old)
 			s.repos[key(r.path())] = r
-			s.redirects[old] = moved{r, http.StatusTemporaryRedirect}
+		}
+	}
+	for old, r := range maps.Clone(s.redirects) {
+		if name, of := strings.CutPrefix(old, strings.ToLower(login)+"/"); of {
+			delete(s.redirects, old)
+			s.redirects[key(to+"/"+name)] = r
 		}
 	}
 }

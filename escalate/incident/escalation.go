@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/terraphim/adfbot/escalate/tracker"
 )
 
 // Escalation is what was done to have somebody answer for a pause, and who has. Of an issue that carries several incidents, the one that
@@ -15,8 +17,10 @@ type Escalation struct {
 	Earlier  []StepProblem `json:"earlier,omitempty"`  // of the steps before the last one
 	Webhooks []Delivery    `json:"webhooks,omitempty"` // that are not delivered yet
 	Assigned []string      `json:"assigned,omitempty"` // logins that the bot has assigned to the issue
-	Assignee *Ack          `json:"assignee,omitempty"` // somebody else who is assigned, and since when that is known; nil: nobody
-	Snoozes  []Snooze      `json:"snoozes,omitempty"`  // in their order; they do not overlap
+	// AssignedIDs are their accounts, as far as they were seen on the issue: a login may change.
+	AssignedIDs []int64  `json:"assigned_ids,omitempty"`
+	Assignee    *Ack     `json:"assignee,omitempty"` // somebody else who is assigned, and since when that is known; nil: nobody
+	Snoozes     []Snooze `json:"snoozes,omitempty"`  // in their order; they do not overlap
 }
 
 // StepBegun is a step of the escalation as it was configured when it was begun. It is stored before anybody is told.
@@ -164,6 +168,17 @@ func (e *Escalation) AddAssigned(logins ...string) {
 		}
 	}
 	e.Assigned = list
+}
+
+// AddAccounts notes the accounts of those whom the bot has assigned.
+func (e *Escalation) AddAccounts(accounts ...tracker.Account) {
+	ids := slices.Clone(e.AssignedIDs)
+	for _, a := range accounts {
+		if a.ID != 0 && !slices.Contains(ids, a.ID) {
+			ids = append(ids, a.ID)
+		}
+	}
+	e.AssignedIDs = ids
 }
 
 // Clone returns a copy that shares nothing which is changed in place.

@@ -41,7 +41,7 @@ const (
 	Complete            Kind = "complete"           // add to the incident's issue what its creation left out
 	ShowMembers         Kind = "show-members"       // write into the issue whom it carries, and how it is with them
 	TellJoined          Kind = "tell-joined"        // comment on whom the issue carries since the last comment
-	NoteAssignee        Kind = "note-assignee"      // store that somebody is assigned to the issue, which is an answer, or nobody any more
+	NoteAssignee        Kind = "note-assignee"      // store who is assigned: somebody, which is an answer; nobody any more; whom the bot has assigned
 	Escalate            Kind = "escalate"           // take a step of the escalation, because nobody has answered
 	Remind              Kind = "remind"             // comment that the project is still paused
 	AnnouncePaused      Kind = "tell-paused"        // comment on an issue headed NOT PAUSED that the flag was written

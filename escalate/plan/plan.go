@@ -51,6 +51,7 @@ type Observation struct {
 
 	Escalation Escalation
 	Assignees  map[string]tracker.Account // by incident id, of the issues in Open: somebody whom the bot has not assigned, zero if there is nobody
+	Unnoted    map[string]bool            // likewise: the bot has assigned somebody whose account is not stored
 
 	byState bool // see [Observation.ByState]
 }

@@ -138,6 +138,10 @@ func (p *planner) escalation(i *incident.Incident) {
 		p.add(NoteAssignee, i, why)
 		return // what follows from that is planned next
 	}
+	if p.o.Unnoted[i.ID] {
+		p.add(NoteAssignee, i, "whom the bot has assigned may take another login")
+		return
+	}
 	if due, ok := p.o.Escalation.Due(carried, p.o.Now); ok {
 		p.add(Escalate, i, fmt.Sprintf("%s has been paused for %s, and nobody has answered", due.Of.Name(), text.Age(p.o.Now.Sub(due.Of.Opened))))
 	} else if _, waits := Unanswered(carried); waits && i.Escalation.Step != nil && len(i.Escalation.Step.Left) > 0 {

@@ -158,6 +158,7 @@ func TestPlanOfSteps(t *testing.T) {
 		"that is known":                         {openIncident(assignedTo(kim)), map[string]tracker.Account{idA: kim}, plan.IssueOpen, []string{}},
 		"nobody is":                             {openIncident(told), map[string]tracker.Account{idA: {}}, plan.IssueOpen, []string{}},
 		"nobody is any more":                    {openIncident(assignedTo(kim)), map[string]tracker.Account{idA: {}}, plan.IssueOpen, []string{"note-assignee #1"}},
+		"an account is not noted":               {openIncident(told), map[string]tracker.Account{idA: {}}, plan.IssueOpen, []string{"note-assignee #1"}},
 		"a reminder is due, too":                {openIncident(openedAgo(48 * time.Hour)), nil, plan.IssueOpen, []string{"escalate #1", "remind #1"}},
 		"a reminder was begun": {openIncident(acked, func(i *incident.Incident) {
 			i.Escalation.Reminder = &incident.Reminder{Of: idA, After: time.Hour, Begun: ago(time.Minute)}
@@ -167,6 +168,7 @@ func TestPlanOfSteps(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			o := seen{flag: incident.FlagThere, note: idA, incidents: []incident.Incident{c.i}, state: c.state}.observation()
 			o.Escalation, o.Assignees = threeTold, c.assignees
+			o.Unnoted = map[string]bool{idA: name == "an account is not noted"}
 			require.Equal(t, c.want, steps(plan.Next(o)))
 		})
 	}

@@ -80,6 +80,23 @@ func IsStatus(err error, status int) bool {
 	return errors.As(err, &te) && te.Status == status && te.Outcome != NotSent
 }
 
+// IsNobody reports whether the server answers a look-up of a login with that nobody has it. If whoever had it has another one now, that is
+// renamed; else it is "".
+func IsNobody(err error, login string) (renamed string, is bool) {
+	var te *Error
+	switch {
+	case IsStatus(err, http.StatusNotFound):
+		return "", true
+	case !IsStatus(err, http.StatusMovedPermanently) && !IsStatus(err, http.StatusTemporaryRedirect) || !errors.As(err, &te):
+		return "", false
+	}
+	_, now, _ := strings.Cut(te.Location, "/api/v1/users/")
+	if now, _, _ = strings.Cut(now, "/"); !strings.EqualFold(now, login) {
+		renamed = now
+	}
+	return renamed, true
+}
+
 // LacksScope reports whether the token lacks the scope for a request.
 func LacksScope(err error) bool {
 	var te *Error

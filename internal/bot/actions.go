@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"math/rand/v2"
 	"net/http"
 	"slices"
@@ -178,8 +177,12 @@ func (b *Bot) otherReaders(ctx context.Context) (map[string]bool, error) {
 	return others, nil
 }
 
-func (b *Bot) workflowRepo(a config.Actions) tracker.Repo {
-	return tracker.Repo{Server: b.cfg.Gitea.URL, Owner: a.Owner, Name: a.Repo}
+func (b *Bot) workflowRepo(a config.Actions) tracker.Repo { return b.repoOf(a.Path()) }
+
+// repoOf returns the repository of a path, owner/name.
+func (b *Bot) repoOf(path string) tracker.Repo {
+	owner, name, _ := strings.Cut(path, "/")
+	return tracker.Repo{Server: b.cfg.Gitea.URL, Owner: owner, Name: name}
 }
 
 // read records the runs of a project's workflow that have ended since it was read last, and returns how many, and when the oldest one began
@@ -284,10 +287,34 @@ func (r *runsRead) trim() {
 // the project's does not count.
 func (b *Bot) runsRead(ctx context.Context, p config.Project) (was runsRead, begun bool, err error) {
 	doc, err := b.store.Meta(ctx, runsKey+p.ID)
-	if err != nil || doc == "" || json.Unmarshal([]byte(doc), &was) != nil || was.Repo != p.Actions.Path() || was.Workflow != p.Actions.Workflow {
+	if err != nil || doc == "" || json.Unmarshal([]byte(doc), &was) != nil || !strings.EqualFold(was.Workflow, p.Actions.Workflow) {
+		return runsRead{}, false, err
+	}
+	if same, err := b.sameRepo(ctx, was.Repo, p.Actions.Path()); !same || err != nil {
 		return runsRead{}, false, err
 	}
 	return was, true, nil
+}
+
+// maxRenames is how many redirects lead from a former path of a repository to its path: of the owner, and then of the repository.
+const maxRenames = 2
+
+// sameRepo reports whether the path of a repository is the new one of what was read under an old path. The ids of runs are the same there.
+func (b *Bot) sameRepo(ctx context.Context, old, path string) (bool, error) {
+	for range maxRenames {
+		if strings.EqualFold(old, path) {
+			break
+		}
+		_, _, err := b.gitea.WorkflowRuns(ctx, b.repoOf(old), 1)
+		if moved := movedTo(err); moved != "" {
+			old = moved
+		} else if err == nil || tracker.IsPermanent(err) {
+			return false, nil
+		} else {
+			return false, err
+		}
+	}
+	return strings.EqualFold(old, path), nil
 }
 
 // list returns the runs of the workflow that may have ended since: those on the first page, which may have been started again, those that
@@ -535,7 +562,15 @@ func (b *Bot) changeWorkflow(ctx context.Context, project string) error {
 			return err // this host's configuration says nothing of it, and that of another one may have it disabled
 		}
 	}
-	if isOurs && (!want || own.Repo != p.Actions.Path() || own.Workflow != p.Actions.Workflow) {
+	another := isOurs && !own.Same(p.Actions.Path(), p.Actions.Workflow)
+	if want && another && own.Workflow == p.Actions.Workflow {
+		renamed, err := b.sameRepo(ctx, p.Actions.Path(), own.Repo)
+		if err != nil {
+			return err
+		}
+		another = !renamed // another host's configuration has the new name already
+	}
+	if isOurs && !want || another {
 		return b.enableWorkflow(ctx, project, own, all)
 	}
 	if !want {
@@ -547,8 +582,8 @@ func (b *Bot) changeWorkflow(ctx context.Context, project string) error {
 		return err
 	}
 	this := status.Workflow{Repo: p.Actions.Path(), Workflow: p.Actions.Workflow}
-	others := slices.Contains(slices.Collect(maps.Values(all)), this) // it was disabled for another project
-	if !active && (isOurs || !others) {                               // if it is not ours, a person has disabled it
+	others := status.DisabledFor(project, this, all) != "" // of another project, if it is not ours
+	if !active && (isOurs || !others) {                    // if it is not ours, a person has disabled it
 		return nil
 	}
 	if !isOurs {
@@ -576,10 +611,9 @@ func (b *Bot) changeWorkflow(ctx context.Context, project string) error {
 
 // enableWorkflow enables a workflow that was disabled for a project.
 func (b *Bot) enableWorkflow(ctx context.Context, project string, own status.Workflow, all map[string]status.Workflow) error {
-	owner, name, _ := strings.Cut(own.Repo, "/")
-	repo := tracker.Repo{Server: b.cfg.Gitea.URL, Owner: owner, Name: name}
+	repo := b.repoOf(own.Repo)
 	for id, other := range all {
-		if id != project && other == own { // the pause of another project, which has the same workflow
+		if id != project && other.Same(own.Repo, own.Workflow) { // the pause of another project, which has the same workflow
 			delete(all, project)
 			return b.storeDisabled(ctx, all)
 		}
@@ -590,7 +624,7 @@ func (b *Bot) enableWorkflow(ctx context.Context, project string, own status.Wor
 		all[project] = status.Workflow{Repo: path, Workflow: own.Workflow}
 		return errors.Join(b.storeDisabled(ctx, all), errWorkflowMoved)
 	}
-	if p, _ := b.cfg.Project(project); errors.Is(err, errWorkflowHidden) && (p.Actions.Path() != own.Repo || p.Actions.Workflow != own.Workflow) {
+	if p, _ := b.cfg.Project(project); errors.Is(err, errWorkflowHidden) && !own.Same(p.Actions.Path(), p.Actions.Workflow) {
 		removed, err = true, nil // an operator has taken it out of the configuration: nobody waits for it any more
 	}
 	if err != nil {
@@ -724,8 +758,7 @@ func (b *Bot) enableAtOnce(ctx context.Context, project string, gitea bool) (tex
 	case other != "":
 		return fmt.Sprintf("; its workflow is enabled when %s is resumed, too: %s", other, own), nil
 	}
-	owner, name, _ := strings.Cut(own.Repo, "/")
-	repo := tracker.Repo{Server: b.cfg.Gitea.URL, Owner: owner, Name: name}
+	repo := b.repoOf(own.Repo)
 	if _, err := b.gitea.WorkflowActive(ctx, repo, own.Workflow); tracker.IsStatus(err, http.StatusNotFound) {
 		return "; Gitea shows its workflow no more, so adfbot leaves it as it is: " + own.String(), nil
 	}

@@ -509,6 +509,7 @@ func TestWorkflowOfARenamedRepository(t *testing.T) {
 		paused bool
 	}{
 		"configured by its new name": {func(w *world) { w.change(agents, renamed) }, true},
+		"in another spelling":        {func(w *world) { w.change(agents, "Terraphim/Agents-2") }, true},
 		"resumed before that": {func(w *world) {
 			w.Remove(w.flag("odilo"))
 			_, err := w.sweep()
@@ -542,6 +543,110 @@ func TestWorkflowOfARenamedRepository(t *testing.T) {
 			require.Equal(t, 1, enabled(w))
 		})
 	}
+}
+
+// What ended between the renaming of a repository and the change of the key is read then, from where reading had come to under the old name.
+func TestRunsOfARenamedRepository(t *testing.T) {
+	t.Parallel()
+	for what, rename := range map[string]func(s *giteatest.Server){
+		"repository":  func(s *giteatest.Server) { s.Rename("factory/agents", "agents-2") },
+		"owner":       func(s *giteatest.Server) { s.RenameUser("factory", "works") },
+		"transferred": func(s *giteatest.Server) { s.Rename("factory/agents", "terraphim/agents") },
+		"both": func(s *giteatest.Server) {
+			s.Rename("factory/agents", "agents-2")
+			s.RenameUser("factory", "works")
+		},
+		"case": func(*giteatest.Server) {}, // Gitea takes either
+	} {
+		now := map[string]string{
+			"repository": "factory/agents-2", "owner": "works/agents", "transferred": agents, "both": "works/agents-2", "case": "factory/Agents",
+		}[what]
+		t.Run(what, func(t *testing.T) {
+			w := newWorld(t)
+			w.Gitea.AddRepo("factory", "agents")
+			w.Gitea.AddToken(testworld.Bot, token, "write:issue", "read:user", "read:repository")
+			w.Gitea.AddWorkflow("factory/agents", workflow, "agent")
+			w.change("  - id: odilo\n", "  - id: odilo\n    actions: {repo: factory/agents, workflow: "+workflow+"}\n")
+			w.with(bot.Daemon, func(*bot.Bot) {})
+			run := func(repo string) {
+				id := w.Gitea.StartWorkflowRun(repo, workflow)
+				w.pass(2 * time.Minute)
+				w.Gitea.EndWorkflowRun(repo, id, "failure")
+			}
+			w.sweepWell()
+			run("factory/agents")
+			w.sweepWell()
+			rename(w.Gitea)
+			run(now)
+			if what != "case" {
+				_, err := w.sweep()
+				require.ErrorContains(t, err, "set `actions` of the project to it")
+				require.Equal(t, 1, w.project("odilo").Failures)
+			}
+			w.change("factory/agents", now)
+			remove := w.Gitea.Inject(giteatest.Fault{Do: giteatest.Status(502, ""), Match: giteatest.PathHas("factory/agents/actions")})
+			_, err := w.sweep()
+			remove()
+			require.Equal(t, what != "case", err != nil, "whether it was renamed is not known")
+			w.sweepWell()
+			w.Gitea.ResetRequests()
+			w.sweepWell()
+			for _, r := range w.Gitea.Requests() {
+				require.NotContains(t, r.Path, "factory/agents/", "it is asked once")
+			}
+			require.Equal(t, 2, w.project("odilo").Failures)
+			run(now)
+			w.sweepWell()
+			require.True(t, w.paused("odilo"))
+		})
+	}
+}
+
+// The hosts of a fleet get the new name one after the other, whichever sweeps meanwhile.
+func TestRunsOfARenamedRepositoryInAFleet(t *testing.T) {
+	t.Parallel()
+	a, b, _ := workflowFleet(t, "")
+	a.Gitea.Rename(agents, "agents-2")
+	for n := range 2 {
+		id := a.Gitea.StartWorkflowRun(agents+"-2", workflow)
+		a.pass(2 * time.Minute)
+		b.pass(a.now().Sub(b.now()))
+		a.Gitea.EndWorkflowRun(agents+"-2", id, "failure")
+		if n == 0 {
+			a.change(agents, agents+"-2")
+		}
+		_, err := b.sweep()
+		require.ErrorContains(t, err, "moved to terraphim/agents-2")
+		a.sweepWell()
+		require.Equal(t, n+1, a.project("odilo").Failures)
+	}
+	b.change(agents, agents+"-2")
+	id := a.Gitea.StartWorkflowRun(agents+"-2", workflow)
+	a.pass(2 * time.Minute)
+	b.pass(a.now().Sub(b.now()))
+	a.Gitea.EndWorkflowRun(agents+"-2", id, "failure")
+	b.sweepWell()
+	require.True(t, b.paused("odilo"))
+}
+
+// A host that has the old name still does not enable the workflow of a paused project, which another one has followed to the new name.
+func TestDisabledWorkflowOfARenamedRepositoryInAFleet(t *testing.T) {
+	t.Parallel()
+	a, b, _ := workflowFleet(t, ", disable: true")
+	a.fail("odilo", 3)
+	a.sweepWell()
+	a.Gitea.Rename(agents, "agents-2")
+	a.change(agents, agents+"-2")
+	a.sweepWell()
+	_, err := b.sweep()
+	require.ErrorContains(t, err, "moved to terraphim/agents-2")
+	require.False(t, a.Gitea.WorkflowActive(agents+"-2", workflow))
+	require.True(t, a.project("odilo").Workflow.Disabled)
+	b.change(agents, agents+"-2")
+	b.sweepWell()
+	a.Remove(a.flag("odilo"))
+	a.sweepWell()
+	require.True(t, a.Gitea.WorkflowActive(agents+"-2", workflow))
 }
 
 func TestWorkflowMayNotBeDisabled(t *testing.T) {

@@ -147,6 +147,11 @@ func TestCheckFindings(t *testing.T) {
 			"operators", bot.Warn, []string{"adf-bot is the bot's own account, whose comments and closings never count: give the bot an account of its own"}},
 		"an operator whom nobody knows": {func(w *world) { w.change("projects:", "operators: [ops-nigth]\nprojects:") },
 			"operators", bot.Warn, []string{"ops-nigth: nobody has this login, or the profile is private: correct operators if the login is wrong"}},
+		"a renamed operator": {func(w *world) {
+			w.change("projects:", "operators: [Alex]\nprojects:")
+			w.Gitea.RenameUser("alex", "alexandra")
+		},
+			"operators", bot.Warn, []string{"Alex: this login was changed to alexandra: set operators to that"}},
 		"an organisation as operator": {func(w *world) { w.change("projects:", "operators: [terraphim]\nprojects:") },
 			"operators", bot.Warn, []string{"terraphim seems to be an organisation, which never comments: list its members instead"}},
 		"a missing repository": {func(w *world) { w.Gitea.DeleteRepo(repo) },

@@ -142,8 +142,11 @@ func (c *checker) account(ctx context.Context, client *gitea.Client) (login stri
 // operators reports operators who will not be able to act. It reports nothing if the token lacks the scope read:user.
 func (c *checker) operators(ctx context.Context, client *gitea.Client) {
 	for _, login := range c.cfg.Operators {
-		switch person, err := client.IsPerson(ctx, login); {
-		case tracker.IsStatus(err, http.StatusNotFound):
+		person, err := client.IsPerson(ctx, login)
+		switch renamed, nobody := tracker.IsNobody(err, login); {
+		case renamed != "":
+			c.add(Warn, "operators", "%s: this login was changed to %s: set operators to that", login, renamed)
+		case nobody:
 			c.add(Warn, "operators", "%s: nobody has this login, or the profile is private: correct operators if the login is wrong", login)
 		case err == nil && !person:
 			c.add(Warn, "operators", "%s seems to be an organisation, which never comments: list its members instead", login)
@@ -200,8 +203,11 @@ func (c *checker) mentions(ctx context.Context, client *gitea.Client, what, key 
 // addressed reports logins that are nobody's, or an organisation's.
 func (c *checker) addressed(ctx context.Context, client *gitea.Client, what, key string, logins []string, organisation string) {
 	for _, login := range logins {
-		switch person, err := client.IsPerson(ctx, login); {
-		case tracker.IsStatus(err, http.StatusNotFound):
+		person, err := client.IsPerson(ctx, login)
+		switch renamed, nobody := tracker.IsNobody(err, login); {
+		case renamed != "":
+			c.doubt(what, "%s: the login %s was changed to %s: correct it", key, login, renamed)
+		case nobody:
 			c.doubt(what, "%s: nobody has the login %s, or the profile is private: correct it if it is wrong", key, login)
 		case err == nil && !person:
 			c.doubt(what, "%s: %s seems to be an organisation, which %s", key, login, organisation)

@@ -153,6 +153,9 @@ func TestCheckOfSteps(t *testing.T) {
 	for _, f := range bot.Check(ctx, w.cfg, false, w.env()) {
 		require.False(t, f.What == "steps" && f.Level == bot.OK, f.Text)
 	}
+	w.Gitea.AddUser("nobody", giteatest.UserOptions{})
+	w.Gitea.RenameUser("nobody", "somebody")
+	require.Contains(t, w.finding("steps", bot.Warn), "escalation.steps[0].assign: the login nobody was changed to somebody: correct it")
 	w.change("[nobody]", "[terraphim]")
 	require.Contains(t, w.finding("steps", bot.Warn), "terraphim seems to be an organisation, which cannot be assigned")
 	w.change("assign: [terraphim]", "assign: [alex]", "mention: [alex]", "mention: [ops/on-call]")

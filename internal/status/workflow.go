@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/terraphim/adfbot/internal/config"
 	"github.com/terraphim/adfbot/internal/store"
@@ -32,6 +33,11 @@ func (w Workflow) String() string {
 	return text
 }
 
+// Same reports whether it is the workflow of this name in the repository of this path, of which Gitea takes any spelling.
+func (w Workflow) Same(repo, workflow string) bool {
+	return strings.EqualFold(w.Repo, repo) && w.Workflow == workflow
+}
+
 // WorkflowsKey is the key of [DisabledWorkflows] in the state's meta table, as JSON.
 const WorkflowsKey = "disabled_workflows"
 
@@ -48,7 +54,7 @@ func DisabledFor(project string, w Workflow, disabled map[string]Workflow) strin
 	}
 	first := ""
 	for id, other := range disabled {
-		if other.Repo == w.Repo && other.Workflow == w.Workflow && (first == "" || id < first) {
+		if other.Same(w.Repo, w.Workflow) && (first == "" || id < first) {
 			first = id
 		}
 	}
