@@ -483,6 +483,7 @@ func (c *checker) pauseDir(ctx context.Context) {
 	if c.bot != nil {
 		err = c.bot.AdviseRestore(ctx, c.bot.rec.CheckPause(ctx))
 		written, _ = c.bot.store.FlagsWritten(ctx)
+		written = written || c.bot.isSecondState()
 	} else if err = answers(ctx, dir.Path()); err == nil {
 		_, err = dir.Sentinel()
 		if c.noState {

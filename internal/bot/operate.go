@@ -231,7 +231,7 @@ func (b *Bot) Restore(ctx context.Context) (Done, error) {
 	case s.Installation != "" && b.rec.CheckPause(ctx) == nil:
 		return Done{Text: fmt.Sprintf("nothing to restore: %s has its sentinel, so a flag that is missing there was removed by hand", dir.Path())}, nil
 	}
-	was := b.rec.CheckPause(ctx)
+	was, isNew := b.rec.CheckPause(ctx), b.store.created || b.isSecondState()
 	projects, err := b.writeFlags(ctx)
 	if err != nil {
 		return Done{}, err
@@ -241,7 +241,7 @@ func (b *Bot) Restore(ctx context.Context) (Done, error) {
 	}
 	b.log.Info("pause directory restored", "dir", dir.Path(), "paused", projects)
 	switch {
-	case len(projects) == 0 && b.store.created:
+	case len(projects) == 0 && isNew:
 		return Done{Text: fmt.Sprintf("%s is ready; the state is new and knows of no paused project: pause what must not run", dir.Path())}, nil
 	case len(projects) == 0:
 		return Done{Text: fmt.Sprintf("%s is ready; the state knows of no paused project", dir.Path())}, nil

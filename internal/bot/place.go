@@ -85,7 +85,7 @@ func (b *Bot) dirStep(ctx context.Context, mode Mode) (func(context.Context) err
 	}
 	written, writtenErr := b.store.FlagsWritten(ctx)
 	waiting, _ := b.spooled(everyProject)
-	written = written || slices.ContainsFunc(waiting, func(e hostlocal.Spooled) bool { return !e.PausedAt.IsZero() })
+	written = written || slices.ContainsFunc(waiting, func(e hostlocal.Spooled) bool { return !e.PausedAt.IsZero() }) || b.isSecondState()
 	switch {
 	case writtenErr != nil:
 		return nil, writtenErr
@@ -96,6 +96,9 @@ func (b *Bot) dirStep(ctx context.Context, mode Mode) (func(context.Context) err
 	}
 	return accept, nil
 }
+
+// isSecondState reports whether the state was made in the place of one that is lost, and which may have had flags.
+func (b *Bot) isSecondState() bool { return status.IsSecondState(b.cfg, b.store.Installation()) }
 
 // usedLast reports whether this host of a fleet has used the pause directory last, by what is on its own disks. The state does not know the
 // directory if it has gone back in time, or if somebody has run restore while its address led to another one.

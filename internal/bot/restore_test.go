@@ -123,6 +123,7 @@ func TestRestoreAsRoot(t *testing.T) {
 
 		require.NoError(t, os.RemoveAll(w.cfg.PauseDir))
 		require.NoError(t, os.Remove(w.cfg.State))
+		require.NoError(t, os.RemoveAll(w.cfg.LocalDir))
 		w.fail("odilo", 1) // the first result creates it, too
 		check(w.cfg.PauseDir, w.sentinel())
 	}
@@ -693,6 +694,33 @@ func TestRestoreIntoARemovedDirectory(t *testing.T) {
 		require.ErrorContains(t, err, "then restart the container")
 		require.ErrorContains(t, err, "adfbot restore pauses these again: odilo")
 	})
+}
+
+// Where the state and the pause directory are lost, a run or a daemon that comes before anybody looks makes a new state, and no new pause
+// directory: what was paused would run.
+func TestNewStateBesideALostPauseDir(t *testing.T) {
+	t.Parallel()
+	for _, mode := range []bot.Mode{bot.Results, bot.Daemon} {
+		w := newWorld(t)
+		w.fail("odilo", 3)
+		for _, path := range []string{w.cfg.PauseDir, w.cfg.State, w.cfg.State + "-wal", w.cfg.State + "-shm"} {
+			require.NoError(t, os.RemoveAll(path))
+		}
+		w.with(mode, func(*bot.Bot) {})
+		ran := w.exec("odilo", "true")
+		require.Equal(t, 125, ran.code, ran.stderr)
+		require.NoDirExists(t, w.cfg.PauseDir)
+		const lost = "the state is new, and nobody knows what was paused before: adfbot restore makes the directory again without any flag, so pause what must not run afterwards"
+		require.Contains(t, ran.stderr, lost)
+		require.Contains(t, w.finding("pause_dir", bot.Fail), lost)
+		_, err := w.sweep()
+		require.ErrorContains(t, err, lost)
+		d, err := w.restore()
+		require.NoError(t, err)
+		require.Equal(t, w.cfg.PauseDir+" is ready; the state is new and knows of no paused project: pause what must not run", d.Text)
+		require.Zero(t, w.exec("odilo", "true").code)
+		require.Contains(t, w.finding("pause_dir", bot.OK), "0 projects paused")
+	}
 }
 
 // Where the state and the pause directory are lost, restore cannot know what was paused.

@@ -145,6 +145,14 @@ func WithoutState(cfg *config.Config, err error) error {
 		"so pause what must not run afterwards%s", err, cfg.State, runRestore(cfg, err))
 }
 
+// IsSecondState reports whether a state was made in the place of one that is lost, with its pause directory: the copy of the sentinel beside it
+// is of another installation.
+func IsSecondState(cfg *config.Config, installation string) bool {
+	beside := hostlocal.Beside(cfg.State)
+	id := beside.Sentinel().Installation
+	return !cfg.Shared() && cfg.LocalDir == beside.Path() && id != "" && id != installation
+}
+
 // byRoot reports whether the pause directory is missing where its bot's user may not make it. Root makes it for them.
 func byRoot(cfg *config.Config, err error) bool {
 	return errors.Is(err, pause.ErrNoDir) && hostlocal.Owner(cfg.PauseDir).UID != hostlocal.BotUser(cfg.OwnPath()).UID
@@ -271,6 +279,9 @@ func (r *Reader) AdviseRestore(ctx context.Context, err error) error {
 		return err
 	case errors.Is(err, pause.ErrDeadLink):
 		return fmt.Errorf("%w\npaused: %s", err, strings.Join(projects, ", "))
+	case len(projects) == 0 && IsSecondState(r.from.Config, r.from.State.Installation()):
+		return fmt.Errorf("%w\nthe state is new, and nobody knows what was paused before: adfbot restore makes the directory again without any flag, "+
+			"so pause what must not run afterwards%s", err, runRestore(r.from.Config, err))
 	case len(projects) == 0 && !everPaused && !errors.Is(err, pause.ErrBadSentinel):
 		makes := "adfbot serve creates the directory when it starts, and so does adfbot restore"
 		if byRoot(r.from.Config, err) {
