@@ -256,6 +256,25 @@ func TestSeparatedDaemonAway(t *testing.T) {
 	require.Equal(t, 1, s.issues("open"))
 }
 
+// A project that the kept failures have paused may be the user's only one. So what waits is sent by a run that is refused, too.
+func TestSeparatedKeptResultsOfAPausedProject(t *testing.T) {
+	t.Parallel()
+	s := newSeparated(t)
+	s.start()
+	s.stop()
+	for range 3 {
+		s.run(agentUser, "exec", "--project", "odilo", "--", "sh", "-c", "echo no room; exit 1")
+	}
+	require.NoError(t, os.WriteFile(s.path("pause/odilo"), nil, 0o644)) // these users may not write it
+	s.start()
+	_, stderr, code := s.run(agentUser, "exec", "--project", "odilo", "--", "true")
+	require.Equal(t, 75, code)
+	require.Contains(t, stderr, "odilo is paused")
+	require.Contains(t, stderr, "sent 3 kept results")
+	stdout, _, _ := s.run(daemonUser, "runs", "odilo", "--output", "3")
+	require.Equal(t, 3, strings.Count(stdout, "| no room"), stdout)
+}
+
 // Results that an agent has kept for the daemon are recorded by its next command if it may write the state by then.
 func TestKeptResultsOnceStateIsWritable(t *testing.T) {
 	t.Parallel()
@@ -320,6 +339,10 @@ func TestStateInStoppedContainer(t *testing.T) {
 	}
 	s.stop()
 	s.change(s.path("state"), s.path("nothing"))
+	for _, args := range [][]string{{"status"}, {"check", "--offline"}, {"incidents"}, {"resume", "odilo"}} {
+		stdout, stderr, _ := s.run(agentUser, args...)
+		require.Contains(t, stdout+stderr, "if the daemon runs in a container, its state is there: start it, and use `docker exec`; if its disk", "%q", args)
+	}
 	require.NoError(t, os.Rename(s.path("pause"), s.path("unmounted")))
 	const start = "if the daemon runs in a container, "
 	for _, args := range [][]string{{"gate", "odilo"}, {"exec", "--project", "odilo", "--", "true"}, {"status"}, {"check", "--offline"}, {"pause", "odilo"}, {"restore"}} {

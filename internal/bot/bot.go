@@ -218,7 +218,11 @@ func whereItIs(cfg *config.Config) string {
 	if cfg.Shared() {
 		return "it is in another database, correct `state`"
 	}
-	return "its disk is not mounted, mount it; if it is elsewhere, correct `state`; if another installation uses the pause directory, set `pause_dir` to another one"
+	where := "its disk is not mounted, mount it; if it is elsewhere, correct `state`; if another installation uses the pause directory, set `pause_dir` to another one"
+	if hostlocal.NoDaemonHere(cfg.HTTP.Socket, cfg.OwnPath()) {
+		where = "the daemon runs in a container, its state is there: start it, and use `docker exec`; if " + where
+	}
+	return where
 }
 
 // connect makes the reconciler and the reader of an open state, and gets the pause directory ready.

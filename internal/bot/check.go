@@ -44,6 +44,7 @@ type checker struct {
 	bot *Bot // nil if the state cannot be opened
 
 	noState bool // there is none
+	dirRead bool // the pause directory answers
 
 	stepsOK string // what is added at the end, unless Gitea speaks against it
 }
@@ -493,6 +494,7 @@ func (c *checker) pauseDir(ctx context.Context) {
 		}
 		written = hostlocal.At(c.cfg.LocalDir).Sentinel().Installation != "" // perhaps: the state, which knows, cannot be read or is lost, too
 	}
+	c.dirRead = err == nil || notReady(err)
 	if notReady(err) && !written {
 		if why := c.notCreatable(dir.Path()); why != "" {
 			c.add(Fail, "pause_dir", "cannot create %s: %s", dir.Path(), why)
@@ -630,7 +632,11 @@ func (c *checker) openToAgents(what, key, path string) {
 	if owner := hostlocal.Owner(path).UID; info.Mode()&0o006 != 0 && owner == os.Geteuid() && owner != 0 {
 		return // what is said about other users has the same fix
 	}
-	for _, dir := range []string{c.cfg.OwnDir(), c.cfg.PauseDir} {
+	dirs := []string{c.cfg.OwnDir()}
+	if c.dirRead {
+		dirs = append(dirs, c.cfg.PauseDir)
+	}
+	for _, dir := range dirs {
 		shared, err := os.Stat(dir)
 		group := hostlocal.SharedGroup(dir)
 		if err != nil || group == "" || !hostlocal.SameGroup(info, shared) {

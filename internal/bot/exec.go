@@ -57,6 +57,8 @@ type Reporter interface {
 	Paused(ctx context.Context, project string) (why string, err error)
 	// Report reports a result with a run id. It keeps a result that it cannot report now.
 	Report(ctx context.Context, r store.Result) status.Reported
+	// SendKept reports the results that are kept, as Report does first. It returns sentences for the user.
+	SendKept(ctx context.Context) []string
 }
 
 // Exec runs the command unless the project is paused, and records how it ended. It returns the exit code: the command's
@@ -272,6 +274,11 @@ func (x *execution) endRun(ctx context.Context, run store.Run) {
 // refuse prints why nothing is run, and does what is due for the project: Gitea may be back.
 func (x *execution) refuse(ctx context.Context, why string) int {
 	x.printf("%s", status.PausedBecause(x.q.Project, why))
+	if x.bot == nil && x.q.Reporter != nil { // a paused project may be the user's only one, and its failures may wait here
+		for _, m := range x.q.Reporter.SendKept(ctx) {
+			x.printf("%s", m)
+		}
+	}
 	if b := x.bot; b != nil && b.rec.Tracks() {
 		if err := b.escalate(ctx, x.q.Project); err != nil {
 			b.log.Warn("left to the next sweep", "project", x.q.Project, "err", err)

@@ -238,6 +238,8 @@ type daemonAway struct{ hostlocal.OwnSpools }
 
 func (daemonAway) Paused(context.Context, string) (string, error) { return "", nil }
 
+func (daemonAway) SendKept(context.Context) []string { return nil }
+
 func (d daemonAway) Report(_ context.Context, r store.Result) status.Reported {
 	file, err := d.Add(r)
 	return status.Reported{Messages: []string{fmt.Sprintf("the result is kept in %s (%v)", file, err)}}

@@ -102,6 +102,13 @@ func (c *Client) Report(ctx context.Context, r store.Result) status.Reported {
 	return status.Reported{Result: recorded, Messages: m}
 }
 
+// SendKept sends the kept results. It returns sentences for the user.
+func (c *Client) SendKept(ctx context.Context) []string {
+	var m messages
+	_, _ = c.sendKept(ctx, &m)
+	return m
+}
+
 // sendInTurn is send, but waits for a daemon that takes no more results of this user now. Meanwhile r is kept: this process may end,
 // and the user's next result must not overtake it.
 func (c *Client) sendInTurn(ctx context.Context, r store.Result, keep func() (string, error)) (recorded *status.ResultView, spooled string, err error) {
