@@ -110,8 +110,10 @@ func (r *Reconciler) readSilentClosing(ctx context.Context, c *sweepCache, i inc
 func (r *Reconciler) silentByOthers(c *sweepCache, s snapshot) (ids []string) {
 	closed := map[issueKey]bool{}
 	for _, state := range s.states {
-		for _, i := range c.closedSilent(state.Silent) {
-			closed[keyOf(i)] = true
+		for _, i := range state.Silent {
+			l, listed := c.open.get(i.Issue.Repo)
+			_, open := l.ofNumber[i.Issue.Number]
+			closed[keyOf(i)] = i.IsOpen() && (!listed || l.err != nil || !open) // this sweep may not have listed its repository
 		}
 	}
 	r.byOthers.deleteFunc(func(k issueKey) bool { return !closed[k] })

@@ -86,6 +86,35 @@ func TestSilentIssueClosedByHand(t *testing.T) {
 	})
 }
 
+// Who has closed the issue is asked once, whatever else is swept in between.
+func TestSilentIssueClosedByHandIsAskedOnce(t *testing.T) {
+	play(t, func(w *world) {
+		target := w.rec.Options().Target
+		w.rec.Options().Projects = []string{project, "bravo"}
+		w.rec.Options().Target = func(id string) escalate.Target {
+			of := target(id)
+			if id == "bravo" {
+				of.Repo = repoOf(other)
+			}
+			return of
+		}
+		i := w.falls()
+		w.Gitea.As("alex").Close(fleet, 1)
+		w.sweepFor(2 * time.Minute)
+		for range 2 {
+			w.Gitea.ResetRequests()
+			_, err := w.sweepAnd(escalate.SweepOptions{Project: "bravo"})
+			require.NoError(w, err)
+			rep, err := w.sweepAnd(escalate.SweepOptions{})
+			require.NoError(w, err)
+			require.Equal(w, []string{i.ID}, rep.SilentClosed)
+			for _, asked := range w.Gitea.Requests() {
+				require.NotContains(w, asked.Path, "/issues/1")
+			}
+		}
+	})
+}
+
 func TestSilentIssueDeleted(t *testing.T) {
 	play(t, func(w *world) {
 		i := w.falls()
