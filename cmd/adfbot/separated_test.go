@@ -361,6 +361,12 @@ func TestStateInStoppedContainer(t *testing.T) {
 	require.NoDirExists(t, s.path("nothing"))
 	require.NoDirExists(t, s.path("pause"))
 
+	// Who may not look whether there is a state is told to start the daemon first.
+	require.NoError(t, os.Mkdir(s.path("nothing"), 0o700))
+	_, stderr, _ := s.run(agentUser, "gate", "odilo")
+	require.Contains(t, stderr, "no daemon answers: start it first; if that does not mend it, run: ")
+	require.NoError(t, os.Remove(s.path("nothing")))
+
 	// It was none: the daemon makes what is missing.
 	require.NoError(t, os.Mkdir(s.path("nothing"), 0o700))
 	require.NoError(t, os.Chown(s.path("nothing"), daemonUser, daemonUser))

@@ -174,6 +174,15 @@ func NoDaemonHere(socket, path string) bool {
 	return err != nil && !errors.Is(err, fs.ErrPermission)
 }
 
+// MayHaveNoDaemon reports whether no daemon answers at a socket, and this user may not look whether there is a state at path.
+func MayHaveNoDaemon(socket, path string) bool {
+	if _, err := os.Lstat(path); socket == "" || !errors.Is(err, fs.ErrPermission) {
+		return false
+	}
+	err := answersAt(socket)
+	return err != nil && !errors.Is(err, fs.ErrPermission)
+}
+
 // OtherOwner returns the bot's user if this process is another user's, who may neither write nor create the path: a person's, or a
 // service's where the bot's user is one of a service, too. The bot's own files may by mistake belong to a person or to root.
 func OtherOwner(path string) (owner Account, other bool) {

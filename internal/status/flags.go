@@ -169,8 +169,11 @@ func runRestore(cfg *config.Config, err error) string {
 			"else start it here first", cfg.OwnPath())
 	}
 	command := RunRestoreAs(cfg, os.Getenv("PATH"), err) + name + cfg.ShellFlag()
-	if command == name {
+	switch {
+	case command == name:
 		return ""
+	case hostlocal.MayHaveNoDaemon(cfg.HTTP.Socket, cfg.OwnPath()): // without a state, restore refuses: the daemon makes the first one
+		return "\nno daemon answers: start it first; if that does not mend it, run: " + command
 	}
 	return "\nrun: " + command
 }
