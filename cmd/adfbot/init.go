@@ -22,6 +22,7 @@ import (
 	"github.com/terraphim/adfbot/internal/config"
 	"github.com/terraphim/adfbot/internal/hostlocal"
 	"github.com/terraphim/adfbot/internal/setup"
+	"github.com/terraphim/adfbot/internal/status"
 	"github.com/terraphim/adfbot/internal/text"
 )
 
@@ -315,6 +316,9 @@ func (a *app) followConfig(o initOptions, p *setup.Places, cfg *config.Config) e
 	if !filepath.IsAbs(p.Token) { // a variable, or a credential of systemd
 		p.Token = ""
 	}
+	if err := containersOwn(cfg, *p); err != nil {
+		return err
+	}
 	// The configuration does not name the service's user. Another one could do nothing with what is there.
 	owner, err := user.LookupId(strconv.Itoa(hostlocal.Owner(p.OwnDir()).UID))
 	_, missing := os.Stat(p.OwnDir())
@@ -331,6 +335,22 @@ func (a *app) followConfig(o initOptions, p *setup.Places, cfg *config.Config) e
 		p.User = owner.Username
 	}
 	return nil
+}
+
+// containersOwn returns an error if the daemon of a configuration seems to run in a container. A second one beside it would begin anew, and its
+// user take the token, the socket and the pause directory away from the first one.
+func containersOwn(cfg *config.Config, p setup.Places) error {
+	if err := status.Elsewhere(cfg); err != nil {
+		return err
+	}
+	_, stateErr := os.Lstat(cfg.OwnPath())
+	_, tokenErr := os.Stat(p.Token)
+	owner := hostlocal.Owner(p.Token)
+	if p.Token == "" || tokenErr != nil || !errors.Is(stateErr, fs.ErrNotExist) || owner.UID == 0 || owner.IsListed() {
+		return nil
+	}
+	return usage("%s belongs to user %d, whom this machine does not have, and there is no %s: if the daemon runs in a container, init is not for it, see "+
+		"`adfbot help install`; if not, run chown root: %[1]s, and then init again", p.Token, owner.UID, cfg.OwnPath())
 }
 
 // answers takes what is needed from flags, and asks for what is missing.

@@ -251,6 +251,31 @@ func TestInitOnAStateFromAnotherMachine(t *testing.T) {
 	require.Contains(t, string(out), "run chown -R adfbot: "+w.path("lib")+" "+w.path("flags")+";")
 }
 
+// On the machine of a container, init would make a second installation, which knows of no pause, and take token and pause directory from the
+// first one.
+func TestInitBesideAContainer(t *testing.T) {
+	t.Parallel()
+	testhost.NeedRoot(t, "to give files to another user")
+	w := newWorld(t)
+	init := w.initHere()
+	init = append(init[:len(init)-2], "--url", w.url(), "--repo", theRepo, "--project", "odilo", "--token-file", w.path("token"))
+	require.NoError(t, os.WriteFile(w.path("token"), []byte(botToken+"\n"), 0o600))
+	w.ok(append(init, "--user", "root")...)
+	require.NoError(t, os.RemoveAll(w.path("lib")))
+	require.NoError(t, os.RemoveAll(w.path("flags")))
+	token := w.path("etc/gitea-token")
+	require.NoError(t, os.Chown(token, 65532, 65532))
+	out, err := w.child([]string{"init", "--config", w.path("etc/config.yaml"), "--unit", "none"}).CombinedOutput()
+	require.Equal(t, exitUsage, testhost.ExitCode(err), string(out))
+	require.Contains(t, string(out), token+" belongs to user 65532, whom this machine does not have")
+	require.Contains(t, string(out), "if not, run chown root: "+token)
+	require.NoDirExists(t, w.path("lib"))
+	require.NoDirExists(t, w.path("flags"))
+	require.NoError(t, os.Chown(token, 0, 0))
+	w.ok("init", "--config", w.path("etc/config.yaml"), "--unit", "none", "--user", "root")
+	require.DirExists(t, w.path("flags"))
+}
+
 // The service's user of an installation is the one to whom its state belongs. Another one, made because --user was not repeated, could not
 // use what is there.
 func TestInitKeepsTheUser(t *testing.T) {
