@@ -185,11 +185,11 @@ func (a *app) runAsOwner(ctx context.Context, name string, args []string, err er
 	if operates := name == "pause" || name == "resume"; me.IsBot(cfg.OwnPath()) || !me.IsPerson() && (me.UID == 0 || !operates) {
 		return ""
 	}
-	if owner.UID == me.UID {
-		var other bool
-		if owner, other = hostlocal.OtherOwner(cfg.PauseDir); !other {
-			return ""
+	if owner.UID == me.UID { // whatever another user wrote there now, the bot could not remove
+		if _, other := hostlocal.OtherOwner(cfg.PauseDir); other {
+			return "the pause directory has to belong to the bot's user: " + me.TakeOver(cfg.PauseDir)
 		}
+		return ""
 	}
 	if a.configPath == "" {
 		args = slices.Concat(cfg.Flag(), args)

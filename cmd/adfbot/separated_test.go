@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"html"
 	"net/http"
 	"os"
@@ -377,6 +378,24 @@ func TestStateInStoppedContainer(t *testing.T) {
 	stdout, stderr, code := s.run(daemonUser, "restore")
 	require.Zero(t, code, stderr)
 	require.Contains(t, stdout, "nothing to restore")
+}
+
+// A pause directory that root or Docker has made anew is not the bot's: what root restored there, the bot could not remove.
+func TestRestoreIntoRootsDirectory(t *testing.T) {
+	t.Parallel()
+	s := newSeparated(t)
+	s.start()
+	s.run(daemonUser, "pause", "odilo")
+	s.stop()
+	require.NoError(t, os.RemoveAll(s.path("pause")))
+	require.NoError(t, os.Mkdir(s.path("pause"), 0o755))
+	_, stderr, code := s.run(daemonUser, "restore")
+	require.NotZero(t, code)
+	require.Contains(t, stderr, fmt.Sprintf("the pause directory has to belong to the bot's user: run chown -R %d %s as root", daemonUser, s.path("pause")))
+	require.NoError(t, os.Chown(s.path("pause"), daemonUser, daemonUser))
+	_, stderr, code = s.run(daemonUser, "restore")
+	require.Zero(t, code, stderr)
+	require.FileExists(t, s.path("pause/odilo"))
 }
 
 // A daemon whose directory was removed seems to have its state elsewhere, too.
