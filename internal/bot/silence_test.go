@@ -10,9 +10,12 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/terraphim/adfbot/escalate/giteatest"
+	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/internal/store"
+	"github.com/terraphim/adfbot/internal/testpg"
 	"github.com/terraphim/adfbot/internal/testworld"
+	"github.com/terraphim/adfbot/pause"
 )
 
 func expecting(what string) func(w *world) {
@@ -443,4 +446,39 @@ func TestSilenceAfterRestoredBackup(t *testing.T) {
 	after(6 * time.Minute)
 	require.Len(t, w.issues("open"), 1)
 	require.Len(t, w.issues("closed"), 1)
+}
+
+// The same in a fleet, whose hosts read their flags by themselves.
+func TestSilenceAfterRestoredDatabase(t *testing.T) {
+	t.Parallel()
+	w := newFirstHost(t)
+	hourly(w)
+	w.fail("atlas", 1) // makes the pause directory
+	silent := incident.Incident{ID: pause.NewRandomID(), Kind: incident.Silent, Project: "odilo", Opened: w.now(), Since: w.now().Add(-time.Hour)}
+	w.inFleet(func(f store.Fleet) {
+		s := f.(store.State)
+		_, opened, err := s.OpenSilent(ctx, silent)
+		require.NoError(t, err)
+		require.True(t, opened)
+	})
+	w.sweepWell()
+	require.Len(t, w.issues("open"), 1)
+	testpg.Exec(t, w.cfg.State, `CREATE TABLE before AS SELECT * FROM adfbot.silence`)
+	w.inFleet(func(f store.Fleet) {
+		s := f.(store.State)
+		_, _, err := s.EndSilent(ctx, silent.ID, "it reported", w.now())
+		require.NoError(t, err)
+	})
+	w.sweepWell()
+	require.Empty(t, w.issues("open"))
+	testpg.Exec(t, w.cfg.State, `DELETE FROM adfbot.silence; INSERT INTO adfbot.silence SELECT * FROM before`)
+	w.pass(time.Minute)
+	w.sweepWell()
+	require.Len(t, w.issues("closed"), 1)
+	w.inFleet(func(f store.Fleet) {
+		s := f.(store.State)
+		found, err := s.Incidents(ctx, silent.ID)
+		require.NoError(t, err)
+		require.False(t, found[0].IsOpen())
+	})
 }

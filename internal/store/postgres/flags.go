@@ -41,6 +41,8 @@ const (
 			LATERAL (SELECT mtime, pause, kind, size FROM adfbot.host_flag WHERE host = ? AND project = wanted.project OFFSET 0) AS found
 		UNION ALL SELECT 4, project, found.generation, '', '', 0, NULL, NULL, '' FROM wanted,
 			LATERAL (SELECT generation FROM adfbot.project WHERE id = wanted.project OFFSET 0) AS found
+		UNION ALL SELECT 5, project, found.seq, '', found.doc, 0, NULL, NULL, '' FROM wanted,
+			LATERAL (SELECT seq, doc FROM adfbot.silence WHERE NOT settled AND project = wanted.project OFFSET 0) AS found
 		ORDER BY place, number`
 )
 

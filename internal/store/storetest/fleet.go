@@ -152,9 +152,15 @@ func testGivenFlags(t *testing.T, fleet Fleet) {
 	must(a.Record(t.Context(), store.Result{Project: "idle", Agent: "project-meta", Outcome: store.Failure}, limits))(t)
 	must(a.Confirm(t.Context(), "atlas", incident.Confirmation{Pause: h.ID, Identity: botFlag}, noon))(t)
 	must(a.Resume(t.Context(), incident.Resumption{Project: "atlas", Pause: h.ID, How: "h", At: noon, FlagRemoved: true}))(t)
-	states := flags(t, a, "atlas", "idle", "nobody", "idle", "it's \"so\"", "\x00\xff")
-	require.ElementsMatch(t, []string{"atlas", "idle"}, keys(states))
+	quiet := silent("a")
+	quiet.Project = "quiet"
+	_, opened, err := a.OpenSilent(t.Context(), quiet)
+	require.NoError(t, err)
+	require.True(t, opened)
+	states := flags(t, a, "atlas", "idle", "quiet", "nobody", "idle", "it's \"so\"", "\x00\xff")
+	require.ElementsMatch(t, []string{"atlas", "idle", "quiet"}, keys(states))
 	require.Equal(t, incident.RemovedFlag, states["atlas"].Confirmed.Identity.Kind)
+	require.Len(t, states["quiet"].Silent, 1)
 	require.Len(t, flags(t, a, "odilo", "odilo")["odilo"].Unsettled, 1)
 }
 
