@@ -1044,8 +1044,8 @@ func TestCheckOfLostPauseDirBesideLostState(t *testing.T) {
 	w.Remove(w.cfg.State)
 	const lost = "the state, which knows what was paused, is missing, too: "
 	require.Contains(t, w.finding("pause_dir", bot.Fail), "mount the file system it is on")
-	require.Contains(t, w.finding("pause_dir", bot.Fail), lost+w.cfg.State+"; if both are lost, adfbot restore makes them again "+
-		"without any flag, so pause what must not run afterwards")
+	require.Contains(t, w.finding("pause_dir", bot.Fail), lost+w.cfg.State+"; if both are lost, stop the jobs, run adfbot restore, which "+
+		"makes them again without any flag, then pause what must not run")
 	require.ErrorContains(t, bot.AdviseRestore(ctx, w.cfg, w.env(), v.Err, time.Minute), lost)
 	require.Contains(t, w.finding("state", bot.Warn), w.cfg.State+" is missing, although "+w.cfg.LocalDir+" belongs to an installation")
 	require.NoError(t, os.Mkdir(w.cfg.PauseDir, 0o755))

@@ -243,6 +243,9 @@ func (b *Bot) Restore(ctx context.Context) (Done, error) {
 	switch {
 	case len(projects) == 0 && isNew:
 		return Done{Text: fmt.Sprintf("%s is ready; the state is new and knows of no paused project: pause what must not run", dir.Path())}, nil
+	case isNew:
+		return Done{Text: fmt.Sprintf("%s is restored; paused again: %s; the state is new and knows of no others: pause what else must not run",
+			dir.Path(), strings.Join(projects, ", "))}, nil
 	case len(projects) == 0:
 		return Done{Text: fmt.Sprintf("%s is ready; the state knows of no paused project", dir.Path())}, nil
 	}

@@ -710,16 +710,18 @@ func TestNewStateBesideALostPauseDir(t *testing.T) {
 		ran := w.exec("odilo", "true")
 		require.Equal(t, 125, ran.code, ran.stderr)
 		require.NoDirExists(t, w.cfg.PauseDir)
-		const lost = "the state is new, and nobody knows what was paused before: adfbot restore makes the directory again without any flag, so pause what must not run afterwards"
+		const lost = "the state is new, and nobody knows what was paused before: stop the jobs, run adfbot restore, which makes the directory again, then pause what must not run"
 		require.Contains(t, ran.stderr, lost)
 		require.Contains(t, w.finding("pause_dir", bot.Fail), lost)
 		_, err := w.sweep()
 		require.ErrorContains(t, err, lost)
+		w.fail("atlas", 3) // what pauses one project tells nothing of others
+		require.Contains(t, w.finding("pause_dir", bot.Fail), lost)
 		d, err := w.restore()
 		require.NoError(t, err)
-		require.Equal(t, w.cfg.PauseDir+" is ready; the state is new and knows of no paused project: pause what must not run", d.Text)
+		require.Equal(t, w.cfg.PauseDir+" is restored; paused again: atlas; the state is new and knows of no others: pause what else must not run", d.Text)
 		require.Zero(t, w.exec("odilo", "true").code)
-		require.Contains(t, w.finding("pause_dir", bot.OK), "0 projects paused")
+		require.Contains(t, w.finding("pause_dir", bot.OK), "1 project paused")
 	}
 }
 

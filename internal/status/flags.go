@@ -141,8 +141,8 @@ func WithoutState(cfg *config.Config, err error) error {
 	if !FlagsLost(err) || errors.Is(err, pause.ErrDeadLink) || errors.Is(err, pause.ErrOtherDirectory) {
 		return AdviseRestore(cfg, err)
 	}
-	return fmt.Errorf("%w\nthe state, which knows what was paused, is missing, too: %s; if both are lost, adfbot restore makes them again without any flag, "+
-		"so pause what must not run afterwards%s", err, cfg.State, runRestore(cfg, err))
+	return fmt.Errorf("%w\nthe state, which knows what was paused, is missing, too: %s; if both are lost, stop the jobs, run adfbot restore, which makes them again "+
+		"without any flag, then pause what must not run%s", err, cfg.State, runRestore(cfg, err))
 }
 
 // IsSecondState reports whether a state was made in the place of one that is lost, with its pause directory: the copy of the sentinel beside it
@@ -278,13 +278,13 @@ func (r *Reader) AdviseRestore(ctx context.Context, err error) error {
 	switch readErr = errors.Join(readErr, readErr2); {
 	case readErr != nil:
 		return errors.Join(AdviseRestore(r.from.Config, err), readErr)
+	case IsSecondState(r.from.Config, r.from.State.Installation()) && !errors.Is(err, pause.ErrDeadLink):
+		return fmt.Errorf("%w\nthe state is new, and nobody knows what was paused before: stop the jobs, run adfbot restore, which makes the directory again, "+
+			"then pause what must not run%s", err, runRestore(r.from.Config, err))
 	case errors.Is(err, pause.ErrDeadLink) && len(projects) == 0:
 		return err
 	case errors.Is(err, pause.ErrDeadLink):
 		return fmt.Errorf("%w\npaused: %s", err, strings.Join(projects, ", "))
-	case len(projects) == 0 && IsSecondState(r.from.Config, r.from.State.Installation()):
-		return fmt.Errorf("%w\nthe state is new, and nobody knows what was paused before: adfbot restore makes the directory again without any flag, "+
-			"so pause what must not run afterwards%s", err, runRestore(r.from.Config, err))
 	case len(projects) == 0 && !everPaused && !errors.Is(err, pause.ErrBadSentinel):
 		makes := "adfbot serve creates the directory when it starts, and so does adfbot restore"
 		if byRoot(r.from.Config, err) {
