@@ -33,6 +33,10 @@ func (r *Reconciler) Stop(ctx context.Context, s incident.Stop) (out Stopped, er
 	if err := r.settleAll(ctx); err != nil {
 		return out, err
 	}
+	before, err := r.opt.State.Stops(ctx)
+	if err != nil {
+		return out, err
+	}
 	if err := r.opt.State.AddStop(ctx, s); err != nil {
 		return out, err
 	}
@@ -45,17 +49,13 @@ func (r *Reconciler) Stop(ctx context.Context, s incident.Stop) (out Stopped, er
 	if err != nil {
 		return out, err
 	}
-	stops, err := r.opt.State.Stops(ctx)
-	if err != nil {
-		return out, err
-	}
 	for _, project := range covered {
 		switch state := states[project]; {
 		case state.Open() == nil && state.Hold != nil && state.Hold.Stop == s.ID:
 			out.Held = append(out.Held, project)
 		case state.Pause().ID != "":
 			out.Others = append(out.Others, project)
-			if state.Open() == nil && endsWith(s, *state.Hold, stops) {
+			if state.Open() == nil && endsWith(s, *state.Hold, before) {
 				out.With = append(out.With, project)
 			}
 		}
