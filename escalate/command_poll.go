@@ -27,9 +27,9 @@ const (
 	awaitRebuild = time.Hour
 	// answerEdited is how long after it was written an edited comment is worth an answer.
 	answerEdited = 24 * time.Hour
-	// runLate is how long after it was written a command is run that was not read before. Nobody may have read the comments of its repository
-	// for weeks, because no project used that.
-	runLate = 24 * time.Hour
+	// runLate is the age up to which a command is run when it is read for the first time. Gitea or the bot may be down for a week, and what was
+	// ordered meanwhile still holds. The comments of a repository that no project uses may be read after months.
+	runLate = 7 * 24 * time.Hour
 )
 
 // commands reads what people wrote in the bot's issues since the last poll, one request per repository, and runs what

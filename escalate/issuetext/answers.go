@@ -39,7 +39,7 @@ func Edited(key string, by tracker.Account) string {
 
 // ReadLate is the reply to a command that was read long after it was written.
 func ReadLate(key string, by tracker.Account) string {
-	return reply(key, "%s, your comment was read more than a day after it was written, so its command was not run. "+
+	return reply(key, "%s, your comment was read more than a week after it was written, so its command was not run. "+
 		"If you still want that, please write it again.", markdown.CodeSpan(by.Login))
 }
 

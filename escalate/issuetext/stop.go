@@ -33,7 +33,7 @@ func StoppedAll(s incident.Stop, held, others, with int, failed error, end strin
 	}
 	answer += ", and any that becomes known from now on. "
 	if n := others - with; n > 0 {
-		answer += fmt.Sprintf("%d more were paused before, and stay as they are. ", n)
+		answer += text.Plural(n, "other project") + " had been paused before, and stay so. "
 	}
 	if failed != nil {
 		answer += "Not all have their pause flags yet, the bot keeps trying: " + ErrorText(failed.Error()) + ". "

@@ -155,7 +155,7 @@ func TestCheckFindings(t *testing.T) {
 			w.change("projects:", "operators: [Alex]\nprojects:")
 			w.Gitea.RenameUser("alex", "alexandra")
 		},
-			"operators", bot.Warn, []string{"Alex: this login was changed to alexandra: set operators to that"}},
+			"operators", bot.Warn, []string{"Alex: this login was changed to alexandra: name that one in operators"}},
 		"an organisation as operator": {func(w *world) { w.change("projects:", "operators: [terraphim]\nprojects:") },
 			"operators", bot.Warn, []string{"terraphim seems to be an organisation, which never comments: list its members instead"}},
 		"a missing repository": {func(w *world) { w.Gitea.DeleteRepo(repo) },

@@ -145,7 +145,7 @@ func (c *checker) operators(ctx context.Context, client *gitea.Client) {
 		person, err := client.IsPerson(ctx, login)
 		switch renamed, nobody := tracker.IsNobody(err, login); {
 		case renamed != "":
-			c.add(Warn, "operators", "%s: this login was changed to %s: set operators to that", login, renamed)
+			c.add(Warn, "operators", "%s: this login was changed to %s: name that one in operators", login, renamed)
 		case nobody:
 			c.add(Warn, "operators", "%s: nobody has this login, or the profile is private: correct operators if the login is wrong", login)
 		case err == nil && !person:

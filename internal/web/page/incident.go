@@ -82,7 +82,7 @@ func reason(i incident.Incident) string {
 	if i.Host != "" {
 		s += ", on " + i.Host
 	}
-	if i.Unstored {
+	if i.Unstored && i.Host != "" {
 		s += ", which could not store its results then and counted no others"
 	}
 	if c := knownClass(i.Class); c != "" {
