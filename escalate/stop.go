@@ -55,7 +55,7 @@ func (r *Reconciler) Stop(ctx context.Context, s incident.Stop) (out Stopped, er
 			out.Held = append(out.Held, project)
 		case state.Pause().ID != "":
 			out.Others = append(out.Others, project)
-			if state.Open() == nil && endsWith(s, *state.Hold, before) {
+			if state.Open() == nil && r.endsWith(s, *state.Hold, before) {
 				out.With = append(out.With, project)
 			}
 		}
@@ -65,11 +65,13 @@ func (r *Reconciler) Stop(ctx context.Context, s incident.Stop) (out Stopped, er
 	return out, nil
 }
 
-// endsWith reports whether what ends a stop also ends a hold. A resume of all projects ends the stops of all, and those that the state has lost;
-// one by a pattern resumes whatever a stop holds there.
-func endsWith(s incident.Stop, h incident.Hold, stops []incident.Stop) bool {
-	n := slices.IndexFunc(stops, func(other incident.Stop) bool { return other.ID == h.Stop })
-	return h.Stop != "" && (!s.All() || n < 0 || stops[n].All())
+// endsWith reports whether what ends a stop also resumes the project of a hold. A resume of all projects ends the stops of all, and those that
+// the state has lost, but none by a pattern; one by a pattern resumes whatever a stop holds there.
+func (r *Reconciler) endsWith(s incident.Stop, h incident.Hold, stops []incident.Stop) bool {
+	if h.Stop == "" || !s.All() {
+		return h.Stop != ""
+	}
+	return !slices.ContainsFunc(stops, func(other incident.Stop) bool { return !other.All() && r.covers(other, h.Project) })
 }
 
 // settleAll brings the state up to date with the flags before a person's command about many projects. What cannot be done for one of

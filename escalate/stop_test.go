@@ -603,6 +603,24 @@ func TestCommandPauseAllAgain(t *testing.T) {
 	})
 }
 
+// What another stop is about, too, stays paused at the end of all stops of all projects.
+func TestCommandPauseAllBesideAPattern(t *testing.T) {
+	playStopCommands(t, func(w *world) {
+		w.rm(project)
+		w.sweep()
+		w.stop(aStop(0))
+		w.stop(aStop(0, "odi*"))
+		w.says("alex", "/adf pause all for 1h")
+		w.sweep()
+		require.Contains(t, w.last(), "1 other project had been paused before")
+		require.Contains(t, w.last(), "That also resumes 3 projects that an earlier stop holds.")
+		w.says("alex", "/adf resume all")
+		w.sweepFor(2 * time.Minute)
+		require.Contains(t, w.last(), "3 projects resumed")
+		require.Equal(t, []string{project}, w.flags())
+	})
+}
+
 // A pause by hand outlasts a stop, or an earlier pause for a time, that pauses the project already, and the answer says so.
 func TestCommandPauseDuringStop(t *testing.T) {
 	for name, hold := range map[string]func(w *world){
