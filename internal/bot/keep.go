@@ -68,8 +68,11 @@ func Keep(ctx context.Context, cfg *config.Config, own hostlocal.OwnSpools, r st
 		}
 	}
 	var err error
-	if cfg.Shared() && len(own) > 0 && checkLocalDir(ctx, cfg) != nil { // e.g. its disk is not mounted: then nobody finds what is kept there
+	switch {
+	case cfg.Shared() && len(own) > 0 && checkLocalDir(ctx, cfg) != nil: // e.g. its disk is not mounted: then nobody finds what is kept there
 		k.File, _ = spoolsOffDisk(cfg, own).Add(r)
+	case slices.ContainsFunc(own.List(), func(e hostlocal.Spooled) bool { return e.Err == nil && e.Result.Project == r.Project }):
+		k.File, _ = own.Add(r) // else the daemon would record it before those
 	}
 	if k.own = k.File != ""; !k.own {
 		k.File, err = hostlocal.At(cfg.LocalDir).Spool().Add(r)

@@ -358,6 +358,34 @@ func TestOwnSpool(t *testing.T) {
 	}
 }
 
+// A run that ends once the disk is writable again is kept behind the results of its project that the user has kept before.
+func TestKeptBehindAnOwnSpool(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.fail("odilo", 1)
+	w.own = hostlocal.OwnSpools{w.Dir + "/own"}
+	for _, outcome := range []string{store.Failure, store.Success} {
+		w.pass(time.Minute)
+		_, err := w.own.Add(store.Result{Project: "odilo", Agent: "project-meta", RunID: outcome, Outcome: outcome, Finished: w.now()})
+		require.NoError(t, err)
+	}
+	for _, project := range []string{"odilo", "atlas"} {
+		w.pass(time.Minute)
+		k, err := bot.Keep(ctx, w.cfg, w.own, store.Result{Project: project, Agent: "project-meta", Outcome: store.Failure, Finished: w.now()}, w.now)
+		require.NoError(t, err)
+		require.Equal(t, project == "odilo", strings.HasPrefix(k.File, w.own[0]))
+	}
+	mine := w.own
+	w.own = nil // the daemon
+	w.sweepWell()
+	require.Equal(t, 1, w.project("odilo").Failures)
+	require.Equal(t, 1, w.project("atlas").Failures)
+	w.own = mine
+	w.sweepWell()
+	require.Equal(t, 1, w.project("odilo").Failures, "one since the success")
+	require.Empty(t, w.own.List())
+}
+
 // The daemon sweeps before the user in whose own spool the failures are, and who has paused the project for them, sends them: nothing was lost.
 func TestSweepBeforeAnOwnSpool(t *testing.T) {
 	t.Parallel()
