@@ -168,6 +168,11 @@ func Open(ctx context.Context, cfg *config.Config, mode Mode, env Env) (*Bot, er
 			return nil, err
 		}
 	}
+	if cfg.Shared() && mode != ReadOnly && hostlocal.NoDaemonHere(cfg.HTTP.Socket, cfg.LocalDir) {
+		if err := checkLocalDir(ctx, cfg); err != nil { // before it is made
+			return nil, err
+		}
+	}
 	if mode != ReadOnly {
 		err = b.local.Create(ctx)
 		if errors.Is(err, syscall.ELOOP) || errors.Is(err, syscall.ENOTDIR) { // it may take no more than the spool

@@ -994,3 +994,18 @@ func TestFlagOfASpooledPauseThatIsOver(t *testing.T) {
 		})
 	}
 }
+
+// The container of a host's daemon is stopped, and its local_dir is there. Nobody is sent to make another one, or to give the host another id.
+func TestLocalDirInStoppedContainer(t *testing.T) {
+	t.Parallel()
+	w := newFirstHost(t)
+	w.fail("odilo", 3)
+	w.change("projects:", "http:\n  socket: DIR/s\nprojects:")
+	require.NoError(t, os.Rename(w.cfg.LocalDir, w.Path("in-the-container")))
+	for _, mode := range []bot.Mode{bot.Operate, bot.Results, bot.Restore} {
+		_, err := bot.Open(ctx, w.cfg, mode, w.env())
+		require.ErrorContains(t, err, "if the daemon runs in a container, its local_dir is there: start it, and use `docker exec`; if its disk")
+		require.NoDirExists(t, w.cfg.LocalDir)
+	}
+	require.Contains(t, w.finding("local_dir", bot.Fail), "if the daemon runs in a container, its local_dir is there")
+}

@@ -145,8 +145,12 @@ func checkLocalDir(ctx context.Context, cfg *config.Config) error {
 	if err != nil || mark.Host == "" {
 		return nil // each pass reports what is wrong with the directory
 	}
-	return store.Unusable(cfg.LocalDir, fmt.Sprintf("if its disk is not mounted, mount it; else set local_dir to the directory whose file `host` "+
-		"holds that id; if that is lost, remove %s, and this host joins as a new one", filepath.Join(cfg.PauseDir, pause.MarkName)),
+	container := ""
+	if hostlocal.NoDaemonHere(cfg.HTTP.Socket, cfg.LocalDir) {
+		container = "if the daemon runs in a container, its local_dir is there: start it, and use `docker exec`; "
+	}
+	return store.Unusable(cfg.LocalDir, fmt.Sprintf("%sif its disk is not mounted, mount it; else set local_dir to the directory whose file `host` "+
+		"holds that id; if that is lost, remove %s, and this host joins as a new one", container, filepath.Join(cfg.PauseDir, pause.MarkName)),
 		fmt.Errorf("local_dir has no id of this host, and pause_dir is that of the host with the id %s", mark.Host))
 }
 
