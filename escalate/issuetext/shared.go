@@ -352,8 +352,9 @@ func OneProjectEach(v incident.Verb, project string) string {
 
 // ResumeWhom answers a resume of a project that the issue is not about. What was meant may have been one of them, or a reason.
 func ResumeWhom(name string, members []incident.Incident) string {
-	return fmt.Sprintf("Nothing was done: %s is none of the %s of this issue. Comment %s to resume one of them, or `/adf resume` without more to resume all.",
-		markdown.CodeSpan(maskLine(name, maxName)), text.Plural(len(members), "project"), resumeComment(members[0].Project))
+	of := max(slices.IndexFunc(members, incident.Incident.IsOpen), 0) // one that is still paused, if there is one
+	return fmt.Sprintf("Nothing was done: %s is none of this issue's projects. Comment %s to resume one of them, or `/adf resume` without more to resume all.",
+		markdown.CodeSpan(maskLine(name, maxName)), resumeComment(members[of].Project))
 }
 
 // WhichProject answers a pause in an issue that is about several projects.
@@ -392,8 +393,8 @@ func (r ResumedAll) String() string {
 		parts = append(parts, fmt.Sprintf("%s %s still paused, because that was after this was written, or not in the list yet. To resume all the same, give the command again.",
 			projectList(r.Later), is(n)))
 	}
-	if n := len(r.Held); n > 0 {
-		parts = append(parts, fmt.Sprintf("%s %s still paused, by hand. To resume one, name it: %s.", projectList(r.Held), is(n), resumeComment(r.Held[0].Project)))
+	if held := oncePerProject(r.Held); len(held) > 0 {
+		parts = append(parts, fmt.Sprintf("%s %s still paused, by hand. To resume one, name it: %s.", projectList(held), is(len(held)), resumeComment(held[0].Project)))
 	}
 	for n, f := range r.Failed {
 		if n == maxListed {

@@ -166,7 +166,10 @@ func TestSharedAgain(t *testing.T) {
 	require.Contains(t, JoinedComment("k", all[1:], all), "`twins` has failed, too. This issue is about 2 projects now")
 	require.Contains(t, AllResumedComment("k", all), "All 2 projects of this issue have been resumed, `")
 	require.Contains(t, WhichProject(all), "about 2 projects")
+	require.Contains(t, ResumeWhom("all", all), "`all` is none of this issue's projects. Comment `/adf resume twins` to resume one", "the one that is still paused")
+	require.Contains(t, ResumeWhom("all", all[:3]), "Comment `/adf resume odilo` to", "none is paused")
 	require.Contains(t, ResumedAll{Resumed: all[1:3]}.String(), "`twins` is resumed.")
+	require.Contains(t, ResumedAll{Held: all[1:3]}.String(), "`twins` is still paused, by hand.")
 	require.Contains(t, AllResumedComment("k", all[1:3]), "`twins` was resumed on ", "of one project")
 }
 

@@ -231,6 +231,7 @@ func (b *Bot) keepSentinel(s pause.Sentinel) {
 // made by hostKey.
 const (
 	metaURL           = "gitea_url"
+	metaMovedFrom     = "gitea_moved_from" // see noteMove
 	metaPauseDir      = "pause_dir"
 	metaDirectory     = "pause_dir_id"      // [pause.Sentinel].Directory
 	metaNextDirectory = "pause_dir_next_id" // the one that the sentinel gets next, or has got already
@@ -306,6 +307,11 @@ func (b *Bot) checkMoved(ctx context.Context, mode Mode) error {
 			p.refuse(fmt.Errorf("%s was changed from %s to %s while %s: %s", p.key, was, p.now, depend(n), fmt.Sprintf(p.fix, command)))
 			b.refused = append(b.refused, p)
 		case was != p.now && p.now != "" && mode != ReadOnly:
+			if p.meta == metaURL && was != "" {
+				if err := b.noteMove(ctx, was); err != nil {
+					return err
+				}
+			}
 			if err := b.store.SetMeta(ctx, p.meta, p.now); err != nil {
 				return err
 			}
@@ -323,23 +329,6 @@ func (b *Bot) accepted(ctx context.Context) string {
 		}
 	}
 	return ""
-}
-
-// ConfirmURL accepts a changed gitea.url: whatever is known at the old address is looked up at the new one.
-func (b *Bot) ConfirmURL(ctx context.Context) error {
-	was, err := b.store.Meta(ctx, metaURL)
-	if err != nil || was == b.cfg.Gitea.URL {
-		return err
-	}
-	if err := b.store.MoveServer(ctx, was, b.cfg.Gitea.URL); err != nil {
-		return err
-	}
-	if err := b.store.SetMeta(ctx, metaURL, b.cfg.Gitea.URL); err != nil {
-		return err
-	}
-	b.rec.SetTrackerError(b.accessError())
-	b.log.Info("gitea.url confirmed", "was", was, "is", b.cfg.Gitea.URL)
-	return nil
 }
 
 func depend(n int) string {

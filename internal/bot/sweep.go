@@ -46,7 +46,7 @@ func (b *Bot) Sweep(ctx context.Context, opt escalate.SweepOptions) (status.Swee
 	runs, errs := b.readRuns(held, opt.Project)
 	rep.Runs, own = runs, append(own, errs...)
 	var sweepErr error
-	rep.Report, sweepErr = b.rec.Sweep(held, opt)
+	rep.Report, sweepErr = b.sweepGitea(held, opt)
 	own = append(own, b.followKnown(ctx)) // of flags that people have made
 	own = append(own, b.keepWorkflows(held, opt.Project, opt.Force)...)
 	b.turns.swept(sweepErr, b.token)
@@ -124,7 +124,7 @@ func (b *Bot) sweepProject(ctx context.Context, project string, opt escalate.Swe
 	begun := b.now()
 	opt.Project = project
 	runs, own := b.readRuns(ctx, project)
-	rep, err := b.rec.Sweep(ctx, opt)
+	rep, err := b.sweepGitea(ctx, opt)
 	own = append(own, b.keepWorkflows(ctx, project, opt.Force)...)
 	err = errors.Join(b.AdviseRestore(ctx, err), errors.Join(own...))
 	logSweep(ctx, b.log.With("project", project), "sweep of one project", status.SweepReport{Report: rep, Runs: runs, Took: b.now().Sub(begun)}, err)

@@ -155,6 +155,9 @@ type MetaStore interface {
 
 	// MoveServer replaces the address of a server in everything that is known of it: the same Gitea has a new one.
 	MoveServer(ctx context.Context, from, to string) error
+
+	// MoveUnfinished replaces the address of a server in unfinished incidents alone: they get issues on another Gitea.
+	MoveUnfinished(ctx context.Context, from, to string) error
 }
 
 // HostKey returns the key of [MetaStore] for a fact about a host. The host of a state that no other one uses has no id.

@@ -175,9 +175,10 @@ func TestUpgradedWhileOpen(t *testing.T) {
 			_, err := s.ChangeCommand(ctx, command, &incident.Hold{Project: "atlas"}, func(c *incident.Command) error { c.Done = true; return nil })
 			return err
 		},
-		"SetMeta":    func() error { return s.SetMeta(ctx, "k", "v") },
-		"MoveServer": func() error { return s.MoveServer(ctx, "", "b") },
-		"Writable":   func() error { return s.Writable(ctx) },
+		"SetMeta":        func() error { return s.SetMeta(ctx, "k", "v") },
+		"MoveServer":     func() error { return s.MoveServer(ctx, "", "b") },
+		"MoveUnfinished": func() error { return s.MoveUnfinished(ctx, "", "b") },
+		"Writable":       func() error { return s.Writable(ctx) },
 	}
 	for what, write := range writes {
 		err := write()

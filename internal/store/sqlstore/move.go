@@ -15,7 +15,7 @@ func (s *State) MoveServer(ctx context.Context, from, to string) error {
 		return nil
 	}
 	return s.db.Tx(ctx, func(ctx context.Context, tx Tx) error {
-		if err := moveIncidents(ctx, tx, from, to); err != nil {
+		if err := moveIncidents(ctx, tx, "", from, to); err != nil {
 			return err
 		}
 		if err := moveEvidence(ctx, tx, from, to); err != nil {
@@ -40,12 +40,16 @@ func (s *State) MoveServer(ctx context.Context, from, to string) error {
 	})
 }
 
-func moveIncidents(ctx context.Context, tx Tx, from, to string) error {
-	incidents, err := List(ctx, tx, ScanDoc[incident.Incident], `SELECT doc FROM adfbot.incident FOR UPDATE`)
+func (s *State) MoveUnfinished(ctx context.Context, from, to string) error {
+	return s.db.Tx(ctx, func(ctx context.Context, tx Tx) error { return moveIncidents(ctx, tx, ` WHERE NOT settled`, from, to) })
+}
+
+func moveIncidents(ctx context.Context, tx Tx, where, from, to string) error {
+	incidents, err := List(ctx, tx, ScanDoc[incident.Incident], `SELECT doc FROM adfbot.incident`+where+` FOR UPDATE`)
 	if err != nil {
 		return err
 	}
-	silent, err := List(ctx, tx, ScanDoc[incident.Incident], `SELECT doc FROM adfbot.silence FOR UPDATE`)
+	silent, err := List(ctx, tx, ScanDoc[incident.Incident], `SELECT doc FROM adfbot.silence`+where+` FOR UPDATE`)
 	if err != nil {
 		return err
 	}

@@ -76,6 +76,7 @@ func RunMoves(t *testing.T, open Open) {
 	runOnStates(t, open, []test[*state]{
 		{"incidents and cache", testMoveIncidents},
 		{"commands", testMoveCommands},
+		{"unfinished incidents alone", testMoveUnfinished},
 	})
 }
 
@@ -106,6 +107,27 @@ func testMoveIncidents(t *testing.T, s *state) {
 	require.Equal(t, map[string]int64{"adf": 1}, must(s.Labels(t.Context(), issue(newServer, 1).Repo))(t))
 	require.Len(t, must(s.Accounts(t.Context(), newServer))(t), 1)
 	require.Empty(t, must(s.Accounts(t.Context(), server))(t))
+}
+
+func testMoveUnfinished(t *testing.T, s *state) {
+	first := s.trip("odilo")
+	must(s.Change(t.Context(), first.ID, func(i *incident.Incident) { i.Issue, i.Settled = issue(server, 1), true }))(t)
+	require.True(t, s.resume("odilo", first.ID, noon))
+	i := s.trip("odilo")
+	must(s.Change(t.Context(), i.ID, func(i *incident.Incident) { i.Issue, i.Target = issue(server, 3), repo }))(t)
+	quiet := silent("a")
+	quiet.Project = "twins"
+	quiet, _ = s.openSilent(quiet)
+	must(s.Change(t.Context(), quiet.ID, func(i *incident.Incident) { i.Issue = issue(server, 7) }))(t)
+	require.NoError(t, s.SetOperators(t.Context(), server, []incident.Operator{{Login: "alex", ID: 5}}))
+
+	require.NoError(t, s.MoveUnfinished(t.Context(), server, newServer))
+	require.Equal(t, issue(newServer, 3), s.incident(i.ID).Issue)
+	require.Equal(t, newServer, s.incident(i.ID).Target.Server)
+	require.Equal(t, issue(newServer, 7), s.incident(quiet.ID).Issue)
+	require.Equal(t, issue(server, 1), must(s.Evidence(t.Context(), i.ID))(t).Earlier[0].Issue)
+	require.Equal(t, issue(server, 1), s.incident(first.ID).Issue)
+	require.Empty(t, must(s.Operators(t.Context(), newServer))(t))
 }
 
 func testMoveCommands(t *testing.T, s *state) {

@@ -1,0 +1,143 @@
+package bot
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/terraphim/adfbot/escalate"
+	"github.com/terraphim/adfbot/escalate/tracker"
+	"github.com/terraphim/adfbot/internal/store"
+)
+
+// Where gitea.url has changed, what is known of the Gitea goes with it: which comments were read and carried out, and the ids of operators and
+// of the bot's accounts. At another Gitea the same ids are those of other people and comments.
+
+const (
+	// askIssues is how many issues are looked for at a new address: some may have been deleted.
+	askIssues = 5
+	// amongIncidents is among how many incidents they are looked for.
+	amongIncidents = 500
+)
+
+// sameGitea reports whether the Gitea at gitea.url is the one that had the address was: the issues there are the bot's, with the same numbers
+// and ids. A repository that another Gitea has taken over has issues with other ids, or of another author. It is an error if nobody answers.
+func (b *Bot) sameGitea(ctx context.Context, was string) (bool, error) {
+	accounts, err := b.store.Accounts(ctx, was)
+	if err != nil {
+		return false, err
+	}
+	list, err := b.store.IncidentPage(ctx, store.IncidentFilter{Limit: amongIncidents})
+	if err != nil {
+		return false, err
+	}
+	var asked []tracker.IssueRef
+	var errs []error
+	for _, i := range list {
+		if i.Issue.IsZero() || i.Issue.Repo.Server != was || slices.Contains(asked, i.Issue) || len(asked) == askIssues {
+			continue
+		}
+		asked = append(asked, i.Issue)
+		repo := i.Issue.Repo
+		repo.Server = b.cfg.Gitea.URL
+		issue, err := b.gitea.Get(ctx, repo, i.Issue.Number)
+		switch {
+		case err != nil && (!tracker.IsPermanent(err) || tracker.LacksScope(err)):
+			errs = append(errs, err)
+		case err == nil && issue.ID == i.Issue.ID && issue.Marker.Installation == b.store.Installation() &&
+			slices.ContainsFunc(accounts, func(a tracker.Account) bool { return a.ID == issue.AuthorID }):
+			return true, nil
+		}
+	}
+	if len(errs) > 0 && len(errs) == len(asked) {
+		return false, fmt.Errorf("gitea.url was changed, and it is not known yet whether %s is the same Gitea as %s: %w", b.cfg.Gitea.URL, was, errs[0])
+	}
+	return false, nil
+}
+
+// noteMove notes, when gitea.url has changed, where what is known of the Gitea has to be moved from.
+func (b *Bot) noteMove(ctx context.Context, was string) error {
+	from, err := b.store.Meta(ctx, metaMovedFrom)
+	if err != nil {
+		return err
+	}
+	if from == "" { // else no sweep has had an answer at the address between
+		from = was
+	}
+	if from == b.cfg.Gitea.URL {
+		from = ""
+	}
+	return b.store.SetMeta(ctx, metaMovedFrom, from)
+}
+
+// followMove does what noteMove has noted. With an error, nothing must be read at the address.
+func (b *Bot) followMove(ctx context.Context) error {
+	if b.gitea == nil || b.accessError() != nil || slices.ContainsFunc(b.refused, func(p place) bool { return p.meta == metaURL }) {
+		return nil // which is reported
+	}
+	used, err := b.store.Meta(ctx, metaURL)
+	if err == nil && used != b.cfg.Gitea.URL { // what is known may have been moved away from here
+		err = fmt.Errorf("gitea.url is %s here, but another process uses the state with %s now: correct the one that is wrong, and reload the daemon",
+			b.cfg.Gitea.URL, used)
+	}
+	if err != nil {
+		return err
+	}
+	from, err := b.store.Meta(ctx, metaMovedFrom)
+	if err != nil || from == "" {
+		return err
+	}
+	same, err := b.sameGitea(ctx, from)
+	if err != nil {
+		return err
+	}
+	if same {
+		if err := b.store.MoveServer(ctx, from, b.cfg.Gitea.URL); err != nil {
+			return err
+		}
+	}
+	b.log.Info("gitea.url was changed", "was", from, "is", b.cfg.Gitea.URL, "same_gitea", same)
+	return b.store.SetMeta(ctx, metaMovedFrom, "")
+}
+
+// sweepGitea has the reconciler sweep. As long as it is not known whose comments and issues those at a new gitea.url are, it leaves them.
+func (b *Bot) sweepGitea(ctx context.Context, opt escalate.SweepOptions) (escalate.Report, error) {
+	err := b.followMove(ctx)
+	if err == nil {
+		return b.rec.Sweep(ctx, opt)
+	}
+	rep, err2 := b.rec.SweepLocal(ctx)
+	rep.Errors = append(rep.Errors, err.Error())
+	return rep, errors.Join(err, err2)
+}
+
+// ConfirmURL accepts a changed gitea.url: whatever is known at the old address is looked up at the new one. Of another Gitea nothing is known:
+// unfinished incidents get new issues there.
+func (b *Bot) ConfirmURL(ctx context.Context) error {
+	was, err := b.store.Meta(ctx, metaURL)
+	if err != nil || was == b.cfg.Gitea.URL {
+		return err
+	}
+	if b.gitea == nil || b.accessError() != nil {
+		return b.accessError()
+	}
+	same, err := b.sameGitea(ctx, was)
+	if err != nil {
+		return fmt.Errorf("the new address is not confirmed: %w", err)
+	}
+	move := b.store.MoveUnfinished
+	if same {
+		move = b.store.MoveServer
+	}
+	if err := move(ctx, was, b.cfg.Gitea.URL); err != nil {
+		return err
+	}
+	if err := b.store.SetMeta(ctx, metaURL, b.cfg.Gitea.URL); err != nil {
+		return err
+	}
+	b.refused = slices.DeleteFunc(b.refused, func(p place) bool { return p.meta == metaURL })
+	b.rec.SetTrackerError(nil)
+	b.log.Info("gitea.url confirmed", "was", was, "is", b.cfg.Gitea.URL, "same_gitea", same)
+	return nil
+}

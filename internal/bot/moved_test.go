@@ -1,0 +1,168 @@
+package bot_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/terraphim/adfbot/escalate"
+	"github.com/terraphim/adfbot/escalate/giteatest"
+	"github.com/terraphim/adfbot/internal/bot"
+	"github.com/terraphim/adfbot/internal/testworld"
+)
+
+// resumed is a world where alex has resumed a project by a comment, so that nothing is unfinished.
+func resumed(t *testing.T) *world {
+	w := newWorld(t)
+	w.configure(plainConfig + "operators: [alex]\n")
+	w.fail("odilo", 3)
+	w.Gitea.As("alex").Comment(repo, 1, "/adf resume odilo")
+	w.sweepWell()
+	require.Equal(t, "closed", w.Gitea.Issues(repo)[0].State)
+	w.pass(10 * time.Minute)
+	return w
+}
+
+// moveGitea changes gitea.url. At the new address is the same Gitea.
+func (w *world) moveGitea() {
+	w.change("http://gitea.example", "http://new.example")
+	w.Gitea.SetBaseURL("http://new.example")
+}
+
+// anotherGitea changes gitea.url to that of another Gitea, where alex has another id, and the one that was alex's is a stranger's.
+func (w *world) anotherGitea() {
+	was := w.Gitea.AddUser("alex", giteatest.UserOptions{})
+	other := giteatest.New(w.now)
+	w.Cleanup(other.Close)
+	for n := range was - 1 {
+		other.AddUser(fmt.Sprint("user-", n), giteatest.UserOptions{})
+	}
+	require.Equal(w, was, other.AddUser("mallory", giteatest.UserOptions{}))
+	for _, login := range []string{testworld.Bot, "alex"} {
+		other.AddUser(login, giteatest.UserOptions{})
+	}
+	other.AddToken(testworld.Bot, token, testworld.Scopes()...)
+	other.AddRepo("terraphim", "adf-fleet")
+	for _, login := range []string{testworld.Bot, "alex", "mallory"} {
+		other.SetPermission("terraphim", "adf-fleet", login, giteatest.Write)
+	}
+	w.change("http://gitea.example", "http://new.example")
+	w.Gitea = other
+	w.Gitea.SetBaseURL("http://new.example")
+}
+
+func (w *world) comments(n int64) (bodies []string) {
+	i, ok := w.Gitea.Issue(repo, n)
+	require.True(w, ok)
+	for _, c := range i.Comments {
+		bodies = append(bodies, c.Body)
+	}
+	return bodies
+}
+
+// What is known of a Gitea goes with it to its new address, also where nothing depends on the old one.
+func TestMovedGitea(t *testing.T) {
+	t.Parallel()
+	w := resumed(t)
+	said := w.comments(1)
+	w.moveGitea()
+	w.sweepWell()
+	require.Equal(t, said, w.comments(1), "what was carried out is not carried out again")
+
+	w.Gitea.As("alex").Comment(repo, 1, "/adf pause all")
+	w.pass(3 * time.Hour)
+	w.Gitea.RenameUser("alex", "alexandra")
+	w.Gitea.AddUser("alex", giteatest.UserOptions{})
+	w.Gitea.SetPermission("terraphim", "adf-fleet", "alex", giteatest.Write)
+	w.Gitea.As("alex").Comment(repo, 1, "/adf status")
+	w.change("http://new.example", "https://gitea.example")
+	w.Gitea.SetBaseURL("https://gitea.example")
+	w.fail("atlas", 2) // before anybody sweeps
+	_, err := w.sweep()
+	require.ErrorContains(t, err, "who is no operator", "ids go with the Gitea")
+	require.Equal(t, "yes", w.project("odilo").Paused, "also what was written long before is read")
+	require.Len(t, w.comments(1), len(said)+4)
+}
+
+// At another Gitea, nothing is known of anybody, whatever the ids.
+func TestAnotherGitea(t *testing.T) {
+	t.Parallel()
+	w := resumed(t)
+	w.anotherGitea()
+	w.fail("odilo", 3)
+	w.Gitea.As("mallory").Comment(repo, 1, "/adf resume odilo")
+	w.sweepWell()
+	require.Equal(t, "yes", w.project("odilo").Paused)
+	w.Gitea.As("alex").Comment(repo, 1, "/adf resume odilo")
+	w.sweepWell()
+	require.Equal(t, "no", w.project("odilo").Paused)
+	w.Gitea.ResetRequests()
+	w.sweepWell()
+	for _, r := range w.Gitea.Requests() {
+		require.NotContains(t, r.Path, "/issues/1", "it is asked once")
+	}
+}
+
+// As long as the new address does not answer, nothing is read there.
+func TestMovedGiteaDoesNotAnswer(t *testing.T) {
+	t.Parallel()
+	w := resumed(t)
+	said := w.comments(1)
+	w.moveGitea()
+	down := w.Gitea.Inject(giteatest.Fault{Match: giteatest.GetIssue(), Do: giteatest.Status(503, "")})
+	rep, err := w.sweep()
+	require.ErrorContains(t, err, "whether http://new.example is the same Gitea as http://gitea.example")
+	require.Len(t, rep.Errors, 1)
+	require.Equal(t, said, w.comments(1))
+	w.with(bot.Operate, func(b *bot.Bot) {
+		_, err := b.SweepProject(ctx, "odilo")
+		require.ErrorContains(t, err, "whether http://new.example is the same Gitea")
+	})
+	down()
+	w.Gitea.AddToken(testworld.Bot, token, "read:user")
+	_, err = w.sweep()
+	require.ErrorContains(t, err, "whether http://new.example is the same Gitea", "nor as long as the token may not read it")
+	w.Gitea.AddToken(testworld.Bot, token, testworld.Scopes()...)
+	w.sweepWell()
+	require.Equal(t, said, w.comments(1))
+}
+
+// A daemon whose configuration is not read anew yet knows nothing of its address once that has been moved.
+func TestMovedGiteaMeanwhile(t *testing.T) {
+	t.Parallel()
+	w := resumed(t)
+	said := w.comments(1)
+	w.with(bot.Daemon, func(b *bot.Bot) {
+		w.moveGitea()
+		w.sweepWell()
+		_, err := b.Sweep(ctx, escalate.SweepOptions{})
+		require.ErrorContains(t, err, "gitea.url is http://gitea.example here, but another process uses the state with http://new.example now")
+	})
+	require.Equal(t, said, w.comments(1))
+	w.change("http://new.example", "http://gitea.example")
+	w.sweepWell()
+	require.Equal(t, said, w.comments(1))
+}
+
+// Who confirms another Gitea gets new issues there, and no operators by the ids of the old one.
+func TestConfirmAnotherGitea(t *testing.T) {
+	t.Parallel()
+	w := resumed(t)
+	w.fail("odilo", 3)
+	w.sweepWell()
+	w.anotherGitea()
+	remove := w.Gitea.Inject(giteatest.Fault{Do: giteatest.Status(503, "")})
+	w.with(bot.Operate, func(b *bot.Bot) { require.ErrorContains(t, b.ConfirmURL(ctx), "is not confirmed") })
+	remove()
+	w.with(bot.Operate, func(b *bot.Bot) { require.NoError(t, b.ConfirmURL(ctx)) })
+	w.sweepWell()
+	require.Len(t, w.issues("open"), 1)
+	w.Gitea.As("mallory").Comment(repo, 1, "/adf resume odilo")
+	w.sweepWell()
+	require.Equal(t, "yes", w.project("odilo").Paused)
+	w.Gitea.As("alex").Comment(repo, 1, "/adf resume odilo")
+	w.sweepWell()
+	require.Equal(t, "no", w.project("odilo").Paused)
+}
