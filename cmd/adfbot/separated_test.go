@@ -393,9 +393,14 @@ func TestRestoreIntoRootsDirectory(t *testing.T) {
 	require.NotZero(t, code)
 	require.Contains(t, stderr, fmt.Sprintf("the pause directory has to belong to the bot's user: run chown -R %d %s as root", daemonUser, s.path("pause")))
 	require.NoError(t, os.Chown(s.path("pause"), daemonUser, daemonUser))
-	_, stderr, code = s.run(daemonUser, "restore")
+	stdout, stderr, code := s.run(daemonUser, "restore")
 	require.Zero(t, code, stderr)
 	require.FileExists(t, s.path("pause/odilo"))
+	require.NotContains(t, stdout, "restart")
+	require.NoError(t, os.RemoveAll(s.path("pause")))
+	require.NoError(t, os.Chown(s.dir, daemonUser, daemonUser))
+	stdout, _, _ = s.run(daemonUser, "restore")
+	require.Contains(t, stdout, "restart the daemon if its unit is hardened: it cannot write a directory that was made since it started")
 }
 
 // A daemon whose directory was removed seems to have its state elsewhere, too.

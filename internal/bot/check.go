@@ -425,18 +425,21 @@ func (c *checker) writable(key string, paths ...string) bool {
 	return writable
 }
 
-// closedToOthers returns the directory, path or one above it, that keeps other users from path, and what chmod has to add.
+// closedToOthers returns the directory, path or one above it, that keeps other users from path, and what chmod has to add. The members of its
+// group have the rights of that alone.
 func closedToOthers(path string) (closed, fix string) {
-	need, fix := fs.FileMode(0o005), "o+rx"
+	need, add := fs.FileMode(0o005), "+rx"
 	for {
 		info, err := os.Stat(path)
-		if err == nil && info.Mode()&need != need {
-			return path, fix
-		}
-		if path == filepath.Dir(path) {
+		switch {
+		case err == nil && info.Mode()&(need<<3) != need<<3:
+			return path, "go" + add
+		case err == nil && info.Mode()&need != need:
+			return path, "o" + add
+		case path == filepath.Dir(path):
 			return "", ""
 		}
-		path, need, fix = filepath.Dir(path), 0o001, "o+x"
+		path, need, add = filepath.Dir(path), 0o001, "+x"
 	}
 }
 

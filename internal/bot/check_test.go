@@ -822,10 +822,12 @@ func TestCheckPauseDirectoryClosedToOthers(t *testing.T) {
 	require.NoError(t, os.Mkdir(above, 0o700))
 	require.NoError(t, os.Rename(w.cfg.PauseDir, above+"/pause"))
 	w.change("DIR/pause", "DIR/above it/pause")
-	require.Contains(t, w.finding("pause_dir", bot.Warn), "chmod o+x '"+above+"'")
+	require.Contains(t, w.finding("pause_dir", bot.Warn), "chmod go+x '"+above+"'")
 	require.NoError(t, os.Chmod(above, 0o711))
 	require.NoError(t, os.Chmod(above+"/pause", 0o750))
 	require.Contains(t, w.finding("pause_dir", bot.Warn), "chmod o+rx '"+above+"/pause'")
+	require.NoError(t, os.Chmod(above+"/pause", 0o705)) // to members of its group, such as agents
+	require.Contains(t, w.finding("pause_dir", bot.Warn), "chmod go+rx '"+above+"/pause'")
 }
 
 // No directory of the system is given to the bot: it needs one of its own.

@@ -240,16 +240,20 @@ func (b *Bot) Restore(ctx context.Context) (Done, error) {
 		b.log.Warn("the report of the last sweep still names the pause directory", "err", err)
 	}
 	b.log.Info("pause directory restored", "dir", dir.Path(), "paused", projects)
-	switch {
-	case len(projects) == 0 && isNew:
-		return Done{Text: fmt.Sprintf("%s is ready; the state is new and knows of no paused project: pause what must not run", dir.Path())}, nil
-	case isNew:
-		return Done{Text: fmt.Sprintf("%s is restored; paused again: %s; the state is new and knows of no others: pause what else must not run",
-			dir.Path(), strings.Join(projects, ", "))}, nil
-	case len(projects) == 0:
-		return Done{Text: fmt.Sprintf("%s is ready; the state knows of no paused project", dir.Path())}, nil
+	done := fmt.Sprintf("%s is restored; paused again: %s", dir.Path(), strings.Join(projects, ", "))
+	if len(projects) == 0 {
+		done = dir.Path() + " is ready; the state knows of no paused project"
 	}
-	return Done{Text: fmt.Sprintf("%s is restored; paused again: %s", dir.Path(), strings.Join(projects, ", "))}, nil
+	switch {
+	case isNew && len(projects) == 0:
+		done = dir.Path() + " is ready; the state is new and knows of no paused project: pause what must not run"
+	case isNew:
+		done += "; the state is new and knows of no others: pause what else must not run"
+	}
+	if errors.Is(was, pause.ErrNoDir) && b.cfg.HTTP.Socket != "" {
+		done += "\nrestart the daemon if its unit is hardened: it cannot write a directory that was made since it started"
+	}
+	return Done{Text: done}, nil
 }
 
 // forgetSwept removes an error that is over from the report of the last sweep, which status shows until the next one.
