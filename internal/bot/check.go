@@ -546,9 +546,9 @@ func (c *checker) pauseDir(ctx context.Context) {
 		}
 		return
 	}
-	if err == nil {
-		if err = hostlocal.DirWritable(dir.Path()); err != nil {
-			err = errors.New(c.forGroup(dir.Path(), err.Error()))
+	if err == nil || errors.Is(err, fs.ErrPermission) {
+		if why := hostlocal.DirWritable(dir.Path()); why != nil { // which says more than that it is denied
+			err = errors.New(c.forGroup(dir.Path(), why.Error()))
 		}
 	}
 	var paused []string

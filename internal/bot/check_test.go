@@ -592,7 +592,8 @@ func TestCheckAsAnotherUser(t *testing.T) {
 		require.NoError(t, os.Chmod(path, 0o777))
 	}
 	require.NoError(t, syscall.Chmod(w.cfg.PauseDir, 0o700))
-	require.Contains(t, run(), "FAIL pause_dir ")
+	require.Contains(t, run(), "FAIL pause_dir "+w.cfg.PauseDir+": nobody may not write it (drwx------, owner root): "+
+		"run install -d -g "+hostlocal.SharedGroup(state)+" -m 2775 -o nobody "+w.cfg.PauseDir)
 }
 
 // A project that was removed from the configuration and added again goes on with the count that it had.
@@ -762,6 +763,25 @@ func TestCheckOfADirectoryThatAPersonMade(t *testing.T) {
 		require.NoError(t, os.Chmod(c.other, c.mode))
 		require.Contains(t, w.checkAmong(bot), "FAIL "+c.key+" "+c.made+": adfbot may not write it (drwxr-xr-x, owner admin): run "+c.want+"\n")
 	}
+}
+
+// Docker makes a directory for root that is mounted into a container. The bot's user there could not restore the flags in it.
+func TestCheckOfALostPauseDirInAContainer(t *testing.T) {
+	t.Parallel()
+	testhost.NeedRoot(t, "to become other users")
+	w := worldIn(t, testhost.PublicDir(t))
+	w.fail("odilo", 3)
+	const image = 65532
+	require.NoError(t, os.Mkdir(w.Dir+"/etc", 0o755))
+	w.Write(w.Dir+"/etc/passwd", "root:x:0:0::/root:/bin/sh\nadfbot:x:65532:65532::/nonexistent:/bin/sh\n")
+	w.Write(w.Dir+"/etc/group", "root:x:0:\nadfbot:x:65532:\n")
+	require.NoError(t, filepath.WalkDir(filepath.Dir(w.cfg.State), func(p string, _ os.DirEntry, err error) error { return os.Chown(p, image, image) }))
+	require.NoError(t, os.RemoveAll(w.cfg.PauseDir))
+	require.NoError(t, os.Mkdir(w.cfg.PauseDir, 0o755))
+	const give = ": adfbot may not write it (drwxr-xr-x, owner root): chown -R it to uid 65532; for a container, where it is mounted from\n"
+	require.Contains(t, w.checkAmong(image), "; creating only the sentinel would resume them\n"+w.cfg.PauseDir+give)
+	require.NoError(t, os.Chown(w.cfg.PauseDir, image, image))
+	require.NotContains(t, w.checkAmong(image), "chown")
 }
 
 // Members of the group need both directories in the shared setup. In the separated one the directory of the state is closed to them.
@@ -1016,6 +1036,8 @@ func TestCheckMovedPauseDirThatRootMakes(t *testing.T) {
 	w.cfg.PauseDir = testhost.PublicDir(t) + "/pause"
 	require.Contains(t, w.finding("pause_dir", bot.Fail), "run `sudo adfbot restore")
 	require.NoError(t, os.Mkdir(w.cfg.PauseDir, 0o755))
+	require.Contains(t, w.finding("pause_dir", bot.Fail), " -m 755 "+w.cfg.PauseDir+" && sudo -u nobody adfbot restore")
+	require.NoError(t, os.Chown(w.cfg.PauseDir, testhost.Nobody, testhost.Nobody))
 	require.Contains(t, w.finding("pause_dir", bot.Fail), "run `sudo -u nobody adfbot restore")
 }
 
