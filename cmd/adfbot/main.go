@@ -180,6 +180,9 @@ func (a *app) runAsOwner(ctx context.Context, name string, args []string, err er
 	if status.Elsewhere(cfg) != nil {
 		return "" // the error says where
 	}
+	if advice := status.GiveAndRestore(cfg); advice != "" && name == "restore" {
+		return advice
+	}
 	// A member of the bot's group may write the state but may not read the token.
 	owner, me := hostlocal.BotUser(cfg.OwnPath()), hostlocal.Me()
 	if operates := name == "pause" || name == "resume"; me.IsBot(cfg.OwnPath()) || !me.IsPerson() && (me.UID == 0 || !operates) {

@@ -403,6 +403,46 @@ func TestRestoreIntoRootsDirectory(t *testing.T) {
 	require.Contains(t, stdout, "restart the daemon if its unit is hardened: it cannot write a directory that was made since it started")
 }
 
+// Where the pause directory was made again by root, as below a mount point, restore names the command that gives it to the service's user.
+func TestRestoreNamesWhoseTheDirectoryIs(t *testing.T) {
+	t.Parallel()
+	const service, group = 471, 472
+	s := newSeparated(t)
+	s.installSudo()
+	s.run(daemonUser, "pause", "odilo")
+	require.NoError(t, filepath.WalkDir(s.path("state"), func(path string, _ os.DirEntry, err error) error {
+		return errors.Join(err, os.Lchown(path, service, group))
+	}))
+	pause := s.path("pause")
+	for mode, command := range map[os.FileMode]string{
+		0o700:                 "sudo install -d -o 471 -m 755 " + pause,
+		0o770 | os.ModeSetgid: "sudo install -d -o 471 -g 472 -m 2775 " + pause,
+	} {
+		require.NoError(t, os.Chmod(s.path("state"), mode))
+		require.NoError(t, os.RemoveAll(pause))
+		require.NoError(t, os.Mkdir(pause, 0o755))
+		command += " && sudo adfbot restore --config " + s.path("config.yaml")
+		_, stderr, code := s.run(service, "restore")
+		require.NotZero(t, code)
+		require.Contains(t, stderr, "\nadfbot: run: "+command+"\n")
+		out, _, _ := s.run(service, "check", "--offline")
+		require.Contains(t, out, "\nrun: "+command+"\n")
+		_, stderr, _ = s.run(0, "gate", "odilo")
+		require.Contains(t, stderr, "\nadfbot: run: "+command+"\n")
+		if mode == 0o700 { // others may not see the state
+			_, stderr, _ = s.run(agentUser, "restore")
+			require.Contains(t, stderr, "run: "+command+"\n")
+			require.Equal(t, 1, strings.Count(stderr, " restore"))
+		}
+		require.NoError(t, os.Chown(pause, service, group))
+		out, _, _ = s.run(service, "check", "--offline")
+		require.NotContains(t, out, "install -d")
+		_, stderr, code = s.run(service, "restore")
+		require.Zero(t, code, stderr)
+		require.FileExists(t, pause+"/odilo")
+	}
+}
+
 // A daemon whose directory was removed seems to have its state elsewhere, too.
 func TestStateDirectoryIsLost(t *testing.T) {
 	t.Parallel()

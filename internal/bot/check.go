@@ -114,6 +114,7 @@ func Check(ctx context.Context, cfg *config.Config, offline bool, env Env) []Fin
 	c.runs(ctx)
 	c.sentinelCopy()
 	c.pauseDir(ctx)
+	c.closedToMembers()
 	c.patterns(ctx)
 	c.counts(ctx)
 	c.template()
@@ -253,17 +254,25 @@ func (c *checker) notCreatable(dir string) string {
 // forGroup has the command that makes one of these two directories, or gives it to the bot, make it for the group as well that may write the
 // other one, as in the shared setup: its members need both.
 func (c *checker) forGroup(dir, why string) string {
-	if c.moved(dir) {
-		return c.takeOver(dir, why)
-	}
 	other, mode := c.cfg.PauseDir, "2770"
 	if dir == other {
 		other, mode = c.cfg.OwnDir(), "2775"
 	}
-	if group := hostlocal.SharedGroup(other); group != "" {
-		if c.moved(other) {
-			group = hostlocal.Me().Group()
+	group, login := hostlocal.SharedGroup(other), hostlocal.Me().Group()
+	if group != "" && c.moved(other) {
+		group = login
+	}
+	switch taken := c.takeOver(dir, why); {
+	case c.moved(dir) && (group == "" || group == login && hostlocal.SharedGroup(dir) != ""):
+		return taken
+	case c.moved(dir):
+		if group == login {
+			group = ""
 		}
+		to := "run chown -R " + hostlocal.Me().Word() + ":"
+		path := " " + text.ShellQuote(dir)
+		return strings.Replace(taken, to+path, to+group+path+" && chmod "+mode+path, 1)
+	case group != "":
 		share := fmt.Sprintf("install -d -g %s -m %s ", group, mode)
 		why = strings.NewReplacer("install -d ", share, "run chown ", "run "+share+"-o ").Replace(why)
 	}
@@ -383,6 +392,40 @@ func (c *checker) closedTo(dir, key, name string, paths []string, local bool) {
 		command += " && chmod g+s " + strings.Join(folders, " ")
 	}
 	c.add(Warn, key, "%s is closed to the group that may write %s, %s: run %s", first, name, effect, command)
+}
+
+// closedToMembers warns if a group may write only one of the directory of the state and the pause directory: in the shared setup, its members
+// need both. A directory of another user is reported as such.
+func (c *checker) closedToMembers() {
+	own, flags := c.cfg.OwnDir(), c.cfg.PauseDir
+	owner := hostlocal.BotUser(c.cfg.OwnPath())
+	if !c.dirRead || owner.UID == 0 || owner.IsPerson() {
+		return
+	}
+	ofOwn, err := os.Stat(own)
+	ofFlags, err2 := os.Stat(flags)
+	if err != nil || err2 != nil || hostlocal.Owner(own).UID != owner.UID || hostlocal.Owner(flags).UID != owner.UID {
+		return
+	}
+	share := func(dir, group, mode string) string {
+		command := "run chmod " + mode + " " + text.ShellQuote(dir)
+		if !hostlocal.SameGroup(ofOwn, ofFlags) {
+			command = "run chgrp " + group + " " + text.ShellQuote(dir) + " && " + strings.TrimPrefix(command, "run ")
+		}
+		return command
+	}
+	key, name := "state", "the directory of the state"
+	if c.cfg.Shared() {
+		key, name = "local_dir", "local_dir"
+	}
+	switch reporting, pausing := hostlocal.SharedGroup(own), hostlocal.SharedGroup(flags); {
+	case reporting != "" && pausing == "":
+		c.add(Warn, "pause_dir", "%s is closed to the group that may write %s, so its members can write no flag, pause or resume: %s",
+			flags, name, share(flags, reporting, "2775"))
+	case reporting == "" && pausing != "" && pausing == owner.Group() && c.cfg.HTTP.Socket == "":
+		c.add(Warn, key, "%s is closed to the group that may write the pause directory, so its members cannot record results: %s; "+
+			"in the separated setup, run chmod 755 %s instead", own, share(own, pausing, "2770"), text.ShellQuote(flags))
+	}
 }
 
 // runs warns of runs whose files this user may not open.
@@ -506,9 +549,9 @@ func (c *checker) pauseDir(ctx context.Context) {
 		}
 		return
 	}
-	if err == nil {
-		if err = hostlocal.DirWritable(dir.Path()); err != nil {
-			err = errors.New(c.forGroup(dir.Path(), err.Error()))
+	if err == nil || errors.Is(err, fs.ErrPermission) {
+		if why := hostlocal.DirWritable(dir.Path()); why != nil { // which says more than that it is denied
+			err = errors.New(c.forGroup(dir.Path(), why.Error()))
 		}
 	}
 	var paused []string

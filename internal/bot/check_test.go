@@ -592,7 +592,8 @@ func TestCheckAsAnotherUser(t *testing.T) {
 		require.NoError(t, os.Chmod(path, 0o777))
 	}
 	require.NoError(t, syscall.Chmod(w.cfg.PauseDir, 0o700))
-	require.Contains(t, run(), "FAIL pause_dir ")
+	require.Contains(t, run(), "FAIL pause_dir "+w.cfg.PauseDir+": nobody may not write it (drwx------, owner root): "+
+		"run install -d -g "+hostlocal.SharedGroup(state)+" -m 2775 -o nobody "+w.cfg.PauseDir)
 }
 
 // A project that was removed from the configuration and added again goes on with the count that it had.
@@ -730,6 +731,93 @@ func TestCheckOfAStateFromAnotherMachine(t *testing.T) {
 		require.Contains(t, out, "FAIL pause_dir "+w.cfg.PauseDir+": adfbot may not write it (drwxrwxr-x, owner "+c.owner+"): run "+c.pause+"\n")
 		require.NotContains(t, out, "run it as")
 	}
+}
+
+// A person has made one of the two directories again, and gives it to the bot: members of the group need both where they may write the other one.
+func TestCheckOfADirectoryThatAPersonMade(t *testing.T) {
+	t.Parallel()
+	testhost.NeedRoot(t, "to become other users")
+	w := worldIn(t, testhost.PublicDir(t))
+	w.fail("odilo", 1)
+	const bot, admin = 990, 4993
+	require.NoError(t, os.Mkdir(w.Dir+"/etc", 0o755))
+	w.Write(w.Dir+"/etc/passwd", "root:x:0:0::/root:/bin/sh\nadfbot:x:990:990::/nonexistent:/bin/sh\nadmin:x:4993:4993::/nonexistent:/bin/sh\n")
+	w.Write(w.Dir+"/etc/group", "root:x:0:\nadfbot:x:990:\nshare:x:994:\nadmin:x:4993:\n")
+	state, flags := filepath.Dir(w.cfg.State), w.cfg.PauseDir
+	const shared = os.ModeSetgid | 0o770
+	for _, c := range []struct {
+		key, made, other string
+		group            int
+		mode             os.FileMode // of the other directory
+		want             string
+	}{
+		{"pause_dir", flags, state, bot, shared, "chown -R adfbot: " + flags + " && chmod 2775 " + flags},
+		{"pause_dir", flags, state, 994, shared, "chown -R adfbot:share " + flags + " && chmod 2775 " + flags},
+		{"pause_dir", flags, state, bot, 0o700, "chown -R adfbot: " + flags},
+		{"state", state, flags, bot, os.ModeSetgid | 0o775, "chown -R adfbot: " + state + " && chmod 2770 " + state},
+		{"state", state, flags, bot, 0o755, "chown -R adfbot: " + state},
+	} {
+		require.NoError(t, filepath.WalkDir(c.made, func(p string, _ os.DirEntry, err error) error { return os.Chown(p, admin, admin) }))
+		require.NoError(t, os.Chmod(c.made, 0o755))
+		require.NoError(t, filepath.WalkDir(c.other, func(p string, _ os.DirEntry, err error) error { return os.Chown(p, bot, c.group) }))
+		require.NoError(t, os.Chmod(c.other, c.mode))
+		require.Contains(t, w.checkAmong(bot), "FAIL "+c.key+" "+c.made+": adfbot may not write it (drwxr-xr-x, owner admin): run "+c.want+"\n")
+	}
+}
+
+// Docker makes a directory for root that is mounted into a container. The bot's user there could not restore the flags in it.
+func TestCheckOfALostPauseDirInAContainer(t *testing.T) {
+	t.Parallel()
+	testhost.NeedRoot(t, "to become other users")
+	w := worldIn(t, testhost.PublicDir(t))
+	w.fail("odilo", 3)
+	const image = 65532
+	require.NoError(t, os.Mkdir(w.Dir+"/etc", 0o755))
+	w.Write(w.Dir+"/etc/passwd", "root:x:0:0::/root:/bin/sh\nadfbot:x:65532:65532::/nonexistent:/bin/sh\n")
+	w.Write(w.Dir+"/etc/group", "root:x:0:\nadfbot:x:65532:\n")
+	require.NoError(t, filepath.WalkDir(filepath.Dir(w.cfg.State), func(p string, _ os.DirEntry, err error) error { return os.Chown(p, image, image) }))
+	require.NoError(t, os.RemoveAll(w.cfg.PauseDir))
+	require.NoError(t, os.Mkdir(w.cfg.PauseDir, 0o755))
+	const give = ": adfbot may not write it (drwxr-xr-x, owner root): chown -R it to uid 65532; for a container, where it is mounted from\n"
+	require.Contains(t, w.checkAmong(image), "; creating only the sentinel would resume them\n"+w.cfg.PauseDir+give)
+	require.NoError(t, os.Chown(w.cfg.PauseDir, image, image))
+	require.NotContains(t, w.checkAmong(image), "chown")
+}
+
+// Members of the group need both directories in the shared setup. In the separated one the directory of the state is closed to them.
+func TestCheckOfADirectoryClosedToMembers(t *testing.T) {
+	t.Parallel()
+	testhost.NeedRoot(t, "to become other users")
+	w := worldIn(t, testhost.PublicDir(t))
+	w.fail("odilo", 1)
+	const bot, person, share = 990, 4993, 994
+	require.NoError(t, os.Mkdir(w.Dir+"/etc", 0o755))
+	w.Write(w.Dir+"/etc/passwd", "root:x:0:0::/root:/bin/sh\nadfbot:x:990:990::/nonexistent:/bin/sh\nalex:x:4993:4993::/nonexistent:/bin/sh\n")
+	w.Write(w.Dir+"/etc/group", "root:x:0:\nadfbot:x:990:\nshare:x:994:\nalex:x:4993:\n")
+	state, flags := filepath.Dir(w.cfg.State), w.cfg.PauseDir
+	noFlag := "warn pause_dir " + flags + " is closed to the group that may write the directory of the state, so its members can write no flag, pause or resume: run "
+	noResult := "warn state " + state + " is closed to the group that may write the pause directory, so its members cannot record results: run "
+	check := func(user, stateGroup int, stateMode os.FileMode, flagsGroup int, flagsMode os.FileMode) string {
+		for dir, group := range map[string]int{state: stateGroup, flags: flagsGroup} {
+			require.NoError(t, filepath.WalkDir(dir, func(p string, _ os.DirEntry, err error) error { return os.Chown(p, user, group) }))
+		}
+		require.NoError(t, os.Chmod(state, stateMode))
+		require.NoError(t, os.Chmod(flags, flagsMode))
+		return w.checkAmong(user)
+	}
+	const open, openFlags, closed, closedFlags = os.ModeSetgid | 0o770, os.ModeSetgid | 0o775, 0o700, 0o755
+	require.Contains(t, check(bot, bot, open, bot, closedFlags), noFlag+"chmod 2775 "+flags+"\n")
+	require.Contains(t, check(bot, share, open, bot, closedFlags), noFlag+"chgrp share "+flags+" && chmod 2775 "+flags+"\n")
+	require.Contains(t, check(bot, bot, closed, bot, openFlags), noResult+"chmod 2770 "+state+"; in the separated setup, run chmod 755 "+flags+" instead\n")
+	const none = " is closed to the group that may write the "
+	require.NotContains(t, check(bot, bot, closed, share, openFlags), none, "who may remove flags need not be those who report")
+	require.NotContains(t, check(bot, bot, closed, bot, closedFlags), none, "the separated setup")
+	for _, user := range []int{0, person} {
+		require.NotContains(t, check(user, user, open, user, closedFlags), none+"directory of the state, so its members can write no flag")
+		require.NotContains(t, check(user, user, closed, user, openFlags), none)
+	}
+	w.change("projects:", "http:\n  socket: "+w.Dir+"/s\nprojects:")
+	require.NotContains(t, check(bot, bot, closed, bot, openFlags), none, "agents report through the daemon")
 }
 
 // A member of the bot's group who has recorded the first result owns local_dir, which tells whose the bot is once the state has moved. Whoever
@@ -950,6 +1038,8 @@ func TestCheckMovedPauseDirThatRootMakes(t *testing.T) {
 	w.cfg.PauseDir = testhost.PublicDir(t) + "/pause"
 	require.Contains(t, w.finding("pause_dir", bot.Fail), "run `sudo adfbot restore")
 	require.NoError(t, os.Mkdir(w.cfg.PauseDir, 0o755))
+	require.Contains(t, w.finding("pause_dir", bot.Fail), " -m 755 "+w.cfg.PauseDir+" && sudo -u nobody adfbot restore")
+	require.NoError(t, os.Chown(w.cfg.PauseDir, testhost.Nobody, testhost.Nobody))
 	require.Contains(t, w.finding("pause_dir", bot.Fail), "run `sudo -u nobody adfbot restore")
 }
 

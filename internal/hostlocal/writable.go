@@ -86,6 +86,20 @@ func NotWritable(path string) string {
 	return fmt.Sprintf("%s may not write it (%s, owner %s): %s", me.Name, info.Mode(), owner.Name, letWrite(path, me, owner, inGroup(info)))
 }
 
+// KeptFrom reports whether owner and mode of a directory keep a service's account from writing it.
+func (a Account) KeptFrom(dir string) bool {
+	info, err := os.Stat(dir)
+	st, ok := sys(info)
+	if err != nil || !ok || a.UID == 0 || a.IsPerson() || a.unmapped || int(st.Uid) == a.UID {
+		return false
+	}
+	write := fs.FileMode(0o003)
+	if c := a.Credential(dir); c.Gid == st.Gid || slices.Contains(c.Groups, st.Gid) {
+		write = 0o030
+	}
+	return info.Mode()&write != write && (a.UID != os.Geteuid() || NotWritable(dir) != "") // an access control list may let it
+}
+
 // letWrite says how an account that may not write a path comes to do so.
 func letWrite(path string, me, owner Account, inGroup bool) string {
 	quoted := text.ShellQuote(path)

@@ -168,14 +168,60 @@ func runRestore(cfg *config.Config, err error) string {
 		return fmt.Sprintf("\nno daemon answers, and there is no %s: if the daemon runs in a container, start it, and run that there: `docker exec`; "+
 			"else start it here first", cfg.OwnPath())
 	}
-	command := RunRestoreAs(cfg, os.Getenv("PATH"), err) + name + cfg.ShellFlag()
+	how, command := "run: ", RunRestoreAs(cfg, os.Getenv("PATH"), err)+name+cfg.ShellFlag()
+	if strings.HasPrefix(command, "install ") {
+		how = "run as root: "
+	}
 	switch {
 	case command == name:
-		return ""
+		return notOfImage(cfg)
 	case hostlocal.MayHaveNoDaemon(cfg.HTTP.Socket, cfg.OwnPath()): // without a state, restore refuses: the daemon makes the first one
-		return "\nno daemon answers: start it first; if that does not mend it, run: " + command
+		return "\nno daemon answers: start it first; if that does not mend it, " + how + command
 	}
-	return "\nrun: " + command
+	return notOfImage(cfg) + "\n" + how + command
+}
+
+// giveDir returns the command with which root gives the pause directory to the bot's user, or "" if there is none, or they may write it. One
+// that holds others, such as /srv, is not for the bot.
+func giveDir(cfg *config.Config) string {
+	bot := hostlocal.BotUser(cfg.OwnPath())
+	if me := hostlocal.Me(); me.IsBot(cfg.OwnPath()) {
+		bot = me
+	}
+	entries, _ := os.ReadDir(cfg.PauseDir)
+	foreign := func(e os.DirEntry) bool { return e.IsDir() && e.Name() != pause.KnownName && e.Name() != "lost+found" }
+	if !bot.KeptFrom(cfg.PauseDir) || slices.ContainsFunc(entries, foreign) {
+		return ""
+	}
+	group, mode := hostlocal.SharedGroup(cfg.OwnDir()), "2775"
+	if group == "" {
+		mode = "755"
+	}
+	if group == "" || bot.CameWithOwner(cfg.OwnDir()) {
+		group = bot.Group()
+	}
+	if group != "" {
+		group = "-g " + group + " "
+	}
+	return fmt.Sprintf("install -d -o %s %s-m %s %s", bot.Word(), group, mode, text.ShellQuote(cfg.PauseDir))
+}
+
+// notOfImage returns a line that says why the user of a container's image may not write the pause directory, or "". That belongs to the machine,
+// where it may have been made again for root.
+func notOfImage(cfg *config.Config) string {
+	me := hostlocal.Me()
+	if why := hostlocal.NotWritable(cfg.PauseDir); why != "" && me.IsPerson() && me.IsBot(cfg.OwnPath()) {
+		return fmt.Sprintf("\n%s: %s", cfg.PauseDir, why)
+	}
+	return ""
+}
+
+// GiveAndRestore says how to restore where the pause directory is one that the bot's user may not write, or returns "".
+func GiveAndRestore(cfg *config.Config) string {
+	if giveDir(cfg) == "" {
+		return strings.TrimPrefix(notOfImage(cfg), "\n")
+	}
+	return strings.TrimPrefix(runRestore(cfg, pause.ErrNoSentinel), "\n")
 }
 
 // Elsewhere returns an error if the daemon has its state where this process does not see it. Whatever is stored or written here then is not
@@ -220,12 +266,19 @@ func RunAs(cfg *config.Config, searchPath string) string {
 	return runAs(hostlocal.BotUser(cfg.OwnPath()), cfg.Credentials(), searchPath)
 }
 
-// RunRestoreAs is [RunAs] for restore after an error. Root makes a directory that is missing and that the bot's user may not make.
+// RunRestoreAs is [RunAs] for restore after an error, or into another directory. Root makes a directory that is missing and that the bot's user
+// may not make, and gives them one that they may not write.
 func RunRestoreAs(cfg *config.Config, searchPath string, err error) string {
+	root, as := hostlocal.Account{}.RunAs(searchPath), RunAs(cfg, searchPath)
 	if byRoot(cfg, err) && cfg.Credentials() == "" {
-		return hostlocal.Account{}.RunAs(searchPath)
+		as = root
 	}
-	return RunAs(cfg, searchPath)
+	if err == nil || FlagsLost(err) { // else it may hang
+		if give := giveDir(cfg); give != "" {
+			as = root + give + " && " + as
+		}
+	}
+	return as
 }
 
 // RunWithTokenAs is [RunAs] for a command that asks Gitea, too.

@@ -104,6 +104,44 @@ func TestAdviseRestoreNamesWhoMayMakeTheDirectory(t *testing.T) {
 	}
 }
 
+// A pause directory that root or a person has made again is the bot's only once it was given to it.
+func TestAdviseRestoreGivesTheDirectory(t *testing.T) {
+	testhost.NeedRoot(t, "to give directories away")
+	dir, bin := t.TempDir(), t.TempDir()
+	require.NoError(t, os.WriteFile(bin+"/sudo", nil, 0o755))
+	own, flags := dir+"/lib", dir+"/the flags"
+	for _, path := range []string{own, flags} {
+		require.NoError(t, os.Mkdir(path, 0o755))
+	}
+	cfg := &config.Config{Path: config.DefaultPath, State: own + "/adfbot.db", PauseDir: flags}
+	const bot, group, root, person, image = 471, 472, 0, 4711, 65532
+	for _, c := range []struct {
+		bot, owner, group int
+		ownMode, mode     os.FileMode
+		path, want        string
+	}{
+		{bot, root, root, 0o700, 0o755, bin, "run: sudo install -d -o 471 -m 755 '" + flags + "' && sudo adfbot restore"},
+		{bot, person, person, 0o770, 0o755, bin, "run: sudo install -d -o 471 -g 472 -m 2775 '" + flags + "' && sudo adfbot restore"},
+		{bot, root, root, 0o770, 0o755, "", "run as root: install -d -o 471 -g 472 -m 2775 '" + flags + "' && adfbot restore"},
+		{bot, bot, group, 0o770, 0o755, bin, "run: sudo adfbot restore"},
+		{bot, root, group, 0o770, 0o775, bin, "run: sudo adfbot restore"},
+		{bot, root, root, 0o770, 0o777, bin, "run: sudo adfbot restore"},
+		{root, person, person, 0o700, 0o755, bin, "run: sudo adfbot restore"},
+		{image, root, root, 0o700, 0o755, bin, "run: sudo adfbot restore"},
+	} {
+		t.Setenv("PATH", c.path)
+		require.NoError(t, os.Chown(own, c.bot, group))
+		require.NoError(t, os.Chmod(own, c.ownMode))
+		require.NoError(t, os.Chown(flags, c.owner, c.group))
+		require.NoError(t, os.Chmod(flags, c.mode))
+		said := AdviseRestore(cfg, pause.ErrNoSentinel)
+		require.True(t, strings.HasSuffix(said.Error(), "\n"+c.want), "%v of %v", said, c)
+	}
+	require.NoError(t, os.Chown(own, bot, group))
+	cfg.PauseDir = dir
+	require.NotContains(t, AdviseRestore(cfg, pause.ErrNoSentinel).Error(), "install", "it holds other directories")
+}
+
 // Where systemd hands the password of the state to the daemon, the bot's user can't read it: root runs commands that need it.
 func TestRunAs(t *testing.T) {
 	t.Parallel()
