@@ -213,7 +213,7 @@ func (a *app) runAsOwner(ctx context.Context, name string, args []string, err er
 	}
 	advice := status.Advice(owner, credentials, a.getenv("PATH"), command)
 	if hostlocal.NoDaemonHere(cfg.HTTP.Socket, cfg.OwnPath()) {
-		advice = "if the daemon runs in a container, start it, and run this there (`docker exec`); else " + advice
+		advice = status.IfInContainer("this") + advice
 	}
 	return advice
 }

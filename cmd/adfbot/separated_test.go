@@ -365,7 +365,7 @@ func TestStateInStoppedContainer(t *testing.T) {
 	// Who may not look whether there is a state is told to start the daemon first.
 	require.NoError(t, os.Mkdir(s.path("nothing"), 0o700))
 	_, stderr, _ := s.run(agentUser, "gate", "odilo")
-	require.Contains(t, stderr, "no daemon answers: start it first; if that does not mend it, run: ")
+	require.Contains(t, stderr, "no daemon answers: mount ")
 	require.NoError(t, os.Remove(s.path("nothing")))
 
 	// It was none: the daemon makes what is missing.
@@ -378,6 +378,40 @@ func TestStateInStoppedContainer(t *testing.T) {
 	stdout, stderr, code := s.run(daemonUser, "restore")
 	require.Zero(t, code, stderr)
 	require.Contains(t, stdout, "nothing to restore")
+}
+
+// A unit may not start without the pause directory, and Docker would make it for root: whoever is told to start the daemon is told to make that first.
+func TestStartNeedsPauseDirectory(t *testing.T) {
+	t.Parallel()
+	s := newSeparated(t)
+	s.installSudo()
+	s.start()
+	s.stop()
+	require.NoError(t, os.Rename(s.path("pause"), s.path("unmounted")))
+	makes := fmt.Sprintf("mount %[1]s, or if it is lost make it as root: install -d -o %[2]d %[1]s; after that, ", s.path("pause"), daemonUser)
+	_, stderr, _ := s.run(agentUser, "gate", "odilo")
+	require.Contains(t, stderr, "no daemon answers: "+makes+"start it; if that does not mend it, run: sudo")
+
+	require.NoError(t, os.Rename(s.path("state"), s.path("lost")))
+	_, stderr, _ = s.run(agentUser, "gate", "odilo")
+	require.Contains(t, stderr, makes+"adfbot serve, the first result or adfbot pause creates the rest")
+	_, stderr, _ = s.run(agentUser, "exec", "--project", "odilo", "--", "true")
+	require.Contains(t, stderr, makes+"if the daemon runs in a container, start it, and run that there (`docker exec`); else start it here first")
+	for _, uid := range []int{0, daemonUser} {
+		_, stderr, code := s.run(uid, "restore")
+		require.NotZero(t, code)
+		require.Contains(t, stderr, makes+"if the daemon runs in a container, start it, and run this there (`docker exec`); else start it here")
+	}
+
+	// Members of a group may have to write it.
+	require.NoError(t, os.Mkdir(s.path("state"), 0o700))
+	require.NoError(t, os.Chown(s.path("state"), daemonUser, daemonUser))
+	require.NoError(t, os.Chmod(s.path("state"), 0o770))
+	_, stderr, _ = s.run(daemonUser, "restore")
+	require.Contains(t, stderr, fmt.Sprintf("install -d -g %[1]d -m 2775 -o %[1]d ", daemonUser))
+	require.NoError(t, os.Mkdir(s.path("pause"), 0o755))
+	_, stderr, _ = s.run(daemonUser, "restore")
+	require.NotContains(t, stderr, "install -d", "it is there")
 }
 
 // A pause directory that root or Docker has made anew is not the bot's: what root restored there, the bot could not remove.

@@ -235,7 +235,12 @@ func adviseRestore(ctx context.Context, cfg *config.Config, env Env, err error) 
 		return status.WithoutState(cfg, err)
 	}
 	if store.NoState(openErr) {
-		return fmt.Errorf("%w\nthere is no state at %s yet: adfbot serve, the first result or adfbot pause creates both%s", err, cfg.State, status.InContainer(cfg))
+		first, rest := status.DirFirst(cfg), "both"
+		if first != "" {
+			rest = "the rest"
+		}
+		return fmt.Errorf("%w\nthere is no state at %s yet: %sadfbot serve, the first result or adfbot pause creates %s%s",
+			err, cfg.State, first, rest, status.InContainer(cfg))
 	}
 	if openErr != nil {
 		return fmt.Errorf("%w\ncannot tell which projects were paused: %w", status.AdviseRestore(cfg, err), openErr)

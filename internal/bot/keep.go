@@ -73,6 +73,7 @@ func Keep(ctx context.Context, cfg *config.Config, own hostlocal.OwnSpools, r st
 		k.File, _ = spoolsOffDisk(cfg, own).Add(r)
 	case slices.ContainsFunc(own.List(), func(e hostlocal.Spooled) bool { return e.Err == nil && e.Result.Project == r.Project }):
 		k.File, _ = own.Add(r) // else the daemon would record it before those
+		k.missing = MissingFile(ctx, cfg)
 	}
 	if k.own = k.File != ""; !k.own {
 		k.File, err = hostlocal.At(cfg.LocalDir).Spool().Add(r)

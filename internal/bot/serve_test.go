@@ -23,6 +23,7 @@ import (
 	"github.com/terraphim/adfbot/internal/config"
 	"github.com/terraphim/adfbot/internal/hostlocal"
 	"github.com/terraphim/adfbot/internal/store"
+	"github.com/terraphim/adfbot/internal/testhost"
 )
 
 // daemon is a running serve, in a synctest bubble: minutes pass at once, and only when everybody waits.
@@ -219,6 +220,27 @@ func TestServeReload(t *testing.T) {
 		d.reload <- struct{}{}
 		d.after(3*time.Minute + time.Second)
 		require.Equal(t, 4, d.sweeps(), "and again")
+	})
+}
+
+// A daemon that went on with a state opened for reading alone would store nothing even after the repair.
+func TestServeStateReadOnly(t *testing.T) {
+	t.Parallel()
+	testhost.NeedRoot(t, "to mount something over the state")
+	serving(t, nil, func(t *testing.T, d *daemon) {
+		writable := testhost.ReadOnly(t, d.cfg.State)
+		_, err := bot.Open(ctx, d.cfg, bot.Daemon, d.env())
+		require.ErrorIs(t, err, store.ErrUnusable, "systemd starts it again")
+		d.with(bot.Results, func(b *bot.Bot) { require.NoError(t, b.MayRun(ctx, "odilo").Err, "a run asks it all the same") })
+		d.reload <- struct{}{}
+		synctest.Wait()
+		require.Contains(t, d.Logged.String(), "cannot reload, the old configuration stays in force\" err=\"state not usable")
+		writable()
+		d.fail("odilo", 3)
+		d.after(2 * time.Minute)
+		require.Len(t, d.issues("open"), 1)
+		_, err = d.bot.Record(ctx, failure("odilo"))
+		require.NoError(t, err)
 	})
 }
 

@@ -47,7 +47,9 @@ func openState(ctx context.Context, cfg *config.Config, mode Mode, env Env) (*op
 		}
 	}
 	o := &openedState{claims: hostlocal.At(cfg.LocalDir), now: env.Now}
-	s, err := sqlite.Open(ctx, cfg.State, sqlite.Options{ReadOnly: mode == ReadOnly, Now: env.Now, Sentinel: o.sentinel(ctx, cfg)})
+	s, err := sqlite.Open(ctx, cfg.State, sqlite.Options{
+		ReadOnly: mode == ReadOnly, MustWrite: mode == Daemon, Now: env.Now, Sentinel: o.sentinel(ctx, cfg),
+	})
 	if err != nil {
 		return nil, err // not a nil *sqlite.Store
 	}

@@ -51,7 +51,7 @@ type Client struct {
 	now    func() time.Time
 	uptime func() incident.Uptime
 
-	gateTimeout time.Duration // the constant of that name, except in tests
+	gateTimeout, briefly time.Duration // the constants of these names, except in tests
 }
 
 // New returns a client for the daemon at a socket. It keeps results in the first writable directory of spools; see [SpoolDirs].
@@ -62,7 +62,7 @@ func New(socket string, lost func(store.Result, error) string, spools hostlocal.
 	}
 	return &Client{
 		http:   &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: dial}},
-		socket: socket, lost: lost, spools: spools, now: now, uptime: hostlocal.MachineUptime(), gateTimeout: gateTimeout,
+		socket: socket, lost: lost, spools: spools, now: now, uptime: hostlocal.MachineUptime(), gateTimeout: gateTimeout, briefly: briefly,
 	}
 }
 
@@ -102,8 +102,10 @@ func (c *Client) Report(ctx context.Context, r store.Result) status.Reported {
 	return status.Reported{Result: recorded, Messages: m}
 }
 
-// SendKept sends the kept results. It returns sentences for the user.
+// SendKept sends the kept results, and leaves what a daemon that hangs does not take. It returns sentences for the user.
 func (c *Client) SendKept(ctx context.Context) []string {
+	ctx, cancel := context.WithTimeout(ctx, c.briefly)
+	defer cancel()
 	var m messages
 	_, _ = c.sendKept(ctx, &m)
 	return m

@@ -187,6 +187,21 @@ func TestToldToEnd(t *testing.T) {
 	require.Len(t, files(t, spool), 1)
 }
 
+// A command that runs nothing does not wait long for a daemon that hangs.
+func TestSendKeptToDaemonThatHangs(t *testing.T) {
+	socket := filepath.Join(t.TempDir(), "s")
+	l, err := net.Listen("unix", socket) // it accepts nothing
+	require.NoError(t, err)
+	defer func() { _ = l.Close() }()
+	c, spool := newClient(t, socket)
+	keep(t, c, result("odilo", "one"))
+	c.briefly = 50 * time.Millisecond
+	begin := time.Now()
+	require.Empty(t, c.SendKept(t.Context()))
+	require.Less(t, time.Since(begin), keptTimeout/2)
+	require.Len(t, files(t, spool), 1)
+}
+
 func TestKeptAndSentLater(t *testing.T) {
 	c, spool := newClient(t, "/nonexistent/socket")
 	for _, run := range []string{"one", "two"} {

@@ -19,7 +19,10 @@ import (
 	"github.com/terraphim/adfbot/internal/text"
 )
 
-const keptTimeout = 20 * time.Second // for sending kept results before a new one
+const (
+	keptTimeout = 20 * time.Second // for sending kept results before a new one
+	briefly     = 5 * time.Second  // for sending them alone: whoever waits has nothing to run
+)
 
 // SpoolDirs returns the directories for kept results of this user under a configuration, since other installations may have projects of
 // the same name: below $XDG_STATE_HOME or ~/.local/state; and below /var/tmp, which survives a reboot, for users without a usable home,

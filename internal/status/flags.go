@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
+	"os/user"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -165,8 +167,7 @@ func runRestore(cfg *config.Config, err error) string {
 		return "\nif the daemon runs in a container, run it there: `docker exec`"
 	}
 	if hostlocal.NoDaemonHere(cfg.HTTP.Socket, cfg.OwnPath()) {
-		return fmt.Sprintf("\nno daemon answers, and there is no %s: if the daemon runs in a container, start it, and run that there: `docker exec`; "+
-			"else start it here first", cfg.OwnPath())
+		return fmt.Sprintf("\nno daemon answers, and there is no %s: %sstart it here first", cfg.OwnPath(), DirFirst(cfg)+IfInContainer("that"))
 	}
 	how, command := "run: ", RunRestoreAs(cfg, os.Getenv("PATH"), err)+name+cfg.ShellFlag()
 	if strings.HasPrefix(command, "install ") {
@@ -176,7 +177,7 @@ func runRestore(cfg *config.Config, err error) string {
 	case command == name:
 		return notOfImage(cfg)
 	case hostlocal.MayHaveNoDaemon(cfg.HTTP.Socket, cfg.OwnPath()): // without a state, restore refuses: the daemon makes the first one
-		return "\nno daemon answers: start it first; if that does not mend it, " + how + command
+		return "\nno daemon answers: " + DirFirst(cfg) + "start it; if that does not mend it, " + how + command
 	}
 	return notOfImage(cfg) + "\n" + how + command
 }
@@ -256,8 +257,45 @@ func NothingToRestore(cfg *config.Config) error {
 	if !hostlocal.NoDaemonHere(cfg.HTTP.Socket, cfg.OwnPath()) {
 		return nil
 	}
-	return store.Unusable(cfg.OwnPath(), "if the daemon runs in a container, start it, and run this there (`docker exec`); else start it here, "+
-		"which makes it", fmt.Errorf("it does not exist, and no daemon answers at %s", cfg.HTTP.Socket))
+	return store.Unusable(cfg.OwnPath(), DirFirst(cfg)+IfInContainer("this")+"start it here, which makes it",
+		fmt.Errorf("it does not exist, and no daemon answers at %s", cfg.HTTP.Socket))
+}
+
+// IfInContainer says what to do where neither the daemon nor its state is here, and it may be in a container that is stopped. What has to be
+// done else comes after it.
+func IfInContainer(what string) string {
+	return "if the daemon runs in a container, start it, and run " + what + " there (`docker exec`); else "
+}
+
+// DirFirst says what to do before anybody starts a daemon whose pause directory is missing, or "" if it is there or the daemon may run. A unit
+// with ReadWritePaths= does not start without it, and Docker makes it for root.
+func DirFirst(cfg *config.Config) string {
+	socket, path := cfg.HTTP.Socket, cfg.OwnPath()
+	if _, err := os.Lstat(cfg.PauseDir); !errors.Is(err, fs.ErrNotExist) {
+		return ""
+	}
+	if !hostlocal.NoDaemonHere(socket, path) && !hostlocal.MayHaveNoDaemon(socket, path) {
+		return ""
+	}
+	share := ""
+	if group := hostlocal.SharedGroup(cfg.OwnDir()); group != "" {
+		share = "-g " + group + " -m 2775 "
+	}
+	return fmt.Sprintf("mount %s, or if it is lost make it as root: install -d %s-o %s %s; after that, ",
+		cfg.PauseDir, share, daemonUser(cfg), text.ShellQuote(cfg.PauseDir))
+}
+
+// daemonUser returns the daemon's user as install takes it. The directory of the state tells, and that of the socket where the first is lost.
+func daemonUser(cfg *config.Config) string {
+	for _, owner := range []hostlocal.Account{hostlocal.BotUser(cfg.OwnPath()), hostlocal.Owner(filepath.Dir(cfg.HTTP.Socket))} {
+		if owner.UID != 0 {
+			return owner.Word()
+		}
+	}
+	if _, err := user.Lookup("adfbot"); err == nil {
+		return "adfbot"
+	}
+	return "USER"
 }
 
 // RunAs returns what somebody who is logged in to this machine writes before a command of adfbot that needs the state, e.g. "sudo -u adfbot ".

@@ -1,6 +1,7 @@
 package sqlite_test
 
 import (
+	"context"
 	"errors"
 	"io/fs"
 	"os"
@@ -123,4 +124,69 @@ func TestReadOnlyFileSystem(t *testing.T) {
 	}
 	_, err := sqlite.Open(ctx, path, sqlite.Options{ReadOnly: true})
 	require.ErrorContains(t, err, "is mounted read-only")
+}
+
+// crashed makes a state with one failure in dir as a crash leaves it, with its log.
+func crashed(t *testing.T, dir string) (path string) {
+	t.Helper()
+	running := filepath.Join(t.TempDir(), "adfbot.db")
+	record(t, open(t, running, sqlite.Options{}), result(store.Failure))
+	path = filepath.Join(dir, "adfbot.db")
+	for _, suffix := range []string{"", "-wal", "-shm"} {
+		content, err := os.ReadFile(running + suffix)
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(path+suffix, content, 0o644))
+	}
+	return path
+}
+
+// SQLite opens a state that cannot be written for reading alone, and never tries again.
+func TestMustWrite(t *testing.T) {
+	for what, tt := range map[string]struct {
+		suffix string
+		closed bool // before, so that there is no log
+	}{
+		"the state":               {"", false},
+		"its log":                 {"-wal", false},
+		"the index of its log":    {"-shm", false},
+		"a state without its log": {"", true},
+	} {
+		t.Run(what, func(t *testing.T) {
+			path := crashed(t, t.TempDir())
+			if tt.closed {
+				require.NoError(t, open(t, path, sqlite.Options{}).Close())
+			}
+			writable := testhost.ReadOnly(t, path+tt.suffix)
+			_, err := sqlite.Open(ctx, path, sqlite.Options{MustWrite: true})
+			require.ErrorIs(t, err, store.ErrUnusable)
+			require.ErrorIs(t, err, store.ErrDenied)
+			writable()
+			s := open(t, path, sqlite.Options{MustWrite: true})
+			require.Equal(t, 2, record(t, s, result(store.Failure)).Failures)
+		})
+	}
+}
+
+func TestReadOnlyFileSystemAfterCrash(t *testing.T) {
+	dir := testhost.NewDisk(t, "size=2m")
+	path := crashed(t, dir)
+	testhost.RemountReadOnly(t, dir)
+	_, err := sqlite.Open(ctx, path, sqlite.Options{MustWrite: true})
+	require.ErrorIs(t, err, store.ErrUnusable)
+	require.ErrorContains(t, err, "is mounted read-only")
+	s := open(t, path, sqlite.Options{})
+	require.Equal(t, 1, failures(t, s, "odilo"), "a run learns from it whether its project is paused")
+}
+
+// Neither a process that writes at the moment nor a full disk keeps a daemon from starting.
+func TestMustWriteBesideAWriter(t *testing.T) {
+	dir := testhost.NewDisk(t, "size=2m")
+	path := filepath.Join(dir, "adfbot.db")
+	s := open(t, path, sqlite.Options{})
+	record(t, s, result(store.Failure))
+	require.NoError(t, s.Do(ctx, func(context.Context) error {
+		return open(t, path, sqlite.Options{MustWrite: true}).Close()
+	}, `UPDATE meta SET value = value`))
+	testhost.Fill(t, dir)
+	require.NoError(t, open(t, path, sqlite.Options{MustWrite: true}).Close())
 }

@@ -44,6 +44,9 @@ type Store struct {
 type Options struct {
 	// ReadOnly opens an existing state without writing to it. A missing state is fs.ErrNotExist.
 	ReadOnly bool
+	// MustWrite makes Open fail if the state cannot be written now. SQLite opens it for reading alone then if its log is there, and a process
+	// that goes on with it stores nothing even after a repair.
+	MustWrite bool
 	// Sentinel returns the installation id in the sentinel of the pause directory, "" if there is none. Open calls it only
 	// to create a state: a state that was lost gets its id back. If it fails, no state is created, because nobody knows then
 	// whose flags are in the directory.
@@ -251,8 +254,18 @@ func (s *Store) start(ctx context.Context, o Options) error {
 	if _, err = s.db.writer.conn.ExecContext(ctx, `PRAGMA journal_mode = WAL`); err != nil {
 		return err
 	}
-	_, err = s.Meta(ctx, pathKey) // creates the log of a new state
-	return err
+	if _, err = s.Meta(ctx, pathKey); err != nil || !o.MustWrite { // it creates the log of a new state
+		return err
+	}
+	return s.checkWritable(ctx)
+}
+
+// checkWritable returns an error if the state was opened for reading alone. It changes nothing, needs no room on the disk, and waits for nobody.
+func (s *Store) checkWritable(ctx context.Context) error {
+	if _, err := s.db.writer.conn.ExecContext(ctx, `DELETE FROM meta WHERE false`); !isBusy(err) { // else somebody writes: so it can be written
+		return err
+	}
+	return nil
 }
 
 // Close closes the state and folds in its write-ahead log.
