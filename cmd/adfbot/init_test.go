@@ -251,6 +251,32 @@ func TestInitOnAStateFromAnotherMachine(t *testing.T) {
 	require.Contains(t, string(out), "run chown -R adfbot: "+w.path("lib")+" "+w.path("flags")+";")
 }
 
+// Nothing tells any more that the set-up was shared. Without the socket agents can report as members of the bot's own group alone, so the
+// directories are made for that.
+func TestCheckNamesTheGroupWhereBothDirectoriesAreLost(t *testing.T) {
+	t.Parallel()
+	testhost.NeedRoot(t, "to become another user")
+	w := newWorld(t)
+	init := w.initHere()
+	init = append(init[:len(init)-2], "--url", w.url(), "--repo", theRepo, "--project", "odilo", "--token-file", w.path("token"))
+	require.NoError(t, os.WriteFile(w.path("token"), []byte(botToken+"\n"), 0o600))
+	w.ok(append(init, "--user", "root")...)
+	require.NoError(t, os.RemoveAll(w.path("lib")))
+	require.NoError(t, os.RemoveAll(w.path("flags")))
+	require.NoError(t, os.Mkdir(w.path("users"), 0o755))
+	require.NoError(t, os.WriteFile(w.path("users/passwd"), []byte("root:x:0:0::/root:/bin/sh\nadfbot:x:990:990::/nonexistent:/bin/sh\n"), 0o644))
+	require.NoError(t, os.WriteFile(w.path("users/group"), []byte("root:x:0:\nadfbot:x:990:agents\n"), 0o644))
+	for dir := w.dir; dir != "/"; dir = filepath.Dir(dir) {
+		if info, err := os.Stat(dir); err == nil && info.Mode()&0o001 == 0 {
+			require.NoError(t, os.Chmod(dir, info.Mode()|0o001))
+		}
+	}
+	out, err := w.withUsers([]string{"check", "--offline", "--config", w.path("etc/config.yaml")}, testhost.UIDVar+"=990").CombinedOutput()
+	require.Equal(t, 1, testhost.ExitCode(err), string(out))
+	require.Contains(t, string(out), "run as root: install -d -g adfbot -m 2770 -o adfbot "+w.path("lib"))
+	require.Contains(t, string(out), "run as root: install -d -g adfbot -m 2775 -o adfbot "+w.path("flags"))
+}
+
 // On the machine of a container, init would make a second installation, which knows of no pause, and take token and pause directory from the
 // first one.
 func TestInitBesideAContainer(t *testing.T) {

@@ -259,8 +259,12 @@ func (c *checker) forGroup(dir, why string) string {
 		other, mode = c.cfg.OwnDir(), "2775"
 	}
 	group, login := hostlocal.SharedGroup(other), hostlocal.Me().Group()
-	if group != "" && c.moved(other) {
+	_, otherErr := os.Lstat(other)
+	switch me := hostlocal.Me(); {
+	case group != "" && c.moved(other):
 		group = login
+	case errors.Is(otherErr, fs.ErrNotExist) && c.cfg.HTTP.Socket == "" && me.UID != 0 && !me.IsPerson() && login == me.Word():
+		group = login // both are lost, and without the socket only members of the bot's own group can report
 	}
 	switch taken := c.takeOver(dir, why); {
 	case c.moved(dir) && (group == "" || group == login && hostlocal.SharedGroup(dir) != ""):
