@@ -33,7 +33,7 @@ func (r *Reconciler) Stop(ctx context.Context, s incident.Stop) (out Stopped, er
 	if err := r.settleAll(ctx); err != nil {
 		return out, err
 	}
-	before, err := r.opt.State.Stops(ctx)
+	before, err := r.StopsInForce(ctx)
 	if err != nil {
 		return out, err
 	}
