@@ -423,6 +423,12 @@ func (c *checker) closedToMembers() {
 		key, name = "local_dir", "local_dir"
 	}
 	switch reporting, pausing := hostlocal.SharedGroup(own), hostlocal.SharedGroup(flags); {
+	case reporting != "" && pausing != "" && reporting != pausing && pausing == owner.Group(): // root has put a copy there
+		c.add(Warn, key, "%s is open to the group %s, not to %s, which may write the pause directory, so its members cannot record results: run chgrp -R %s %s",
+			own, reporting, pausing, pausing, text.ShellQuote(own))
+	case reporting != "" && pausing != "" && reporting != pausing && reporting == owner.Group():
+		c.add(Warn, "pause_dir", "%s is open to the group %s, not to %s, which may write %s, so its members can write no flag, pause or resume: run chgrp -R %s %s",
+			flags, pausing, reporting, name, reporting, text.ShellQuote(flags))
 	case reporting != "" && pausing == "":
 		c.add(Warn, "pause_dir", "%s is closed to the group that may write %s, so its members can write no flag, pause or resume: %s",
 			flags, name, share(flags, reporting, "2775"))

@@ -809,6 +809,12 @@ func TestCheckOfADirectoryClosedToMembers(t *testing.T) {
 	require.Contains(t, check(bot, bot, open, bot, closedFlags), noFlag+"chmod 2775 "+flags+"\n")
 	require.Contains(t, check(bot, share, open, bot, closedFlags), noFlag+"chgrp share "+flags+" && chmod 2775 "+flags+"\n")
 	require.Contains(t, check(bot, bot, closed, bot, openFlags), noResult+"chmod 2770 "+state+"; in the separated setup, run chmod 755 "+flags+" instead\n")
+	// Root has put a copy there, and has then given it to the bot's user alone.
+	require.Contains(t, check(bot, 0, open, bot, openFlags), "warn state "+state+" is open to the group root, not to adfbot, which may write the pause directory, "+
+		"so its members cannot record results: run chgrp -R adfbot "+state+"\n")
+	require.Contains(t, check(bot, bot, open, 0, openFlags), "warn pause_dir "+flags+" is open to the group root, not to adfbot, which may write the directory of the state, "+
+		"so its members can write no flag, pause or resume: run chgrp -R adfbot "+flags+"\n")
+	require.NotContains(t, check(bot, share, open, share, openFlags), "is open to the group")
 	const none = " is closed to the group that may write the "
 	require.NotContains(t, check(bot, bot, closed, share, openFlags), none, "who may remove flags need not be those who report")
 	require.NotContains(t, check(bot, bot, closed, bot, closedFlags), none, "the separated setup")
