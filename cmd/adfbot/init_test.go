@@ -275,6 +275,21 @@ func TestCheckNamesTheGroupWhereBothDirectoriesAreLost(t *testing.T) {
 	require.Equal(t, 1, testhost.ExitCode(err), string(out))
 	require.Contains(t, string(out), "run as root: install -d -g adfbot -m 2770 -o adfbot "+w.path("lib"))
 	require.Contains(t, string(out), "run as root: install -d -g adfbot -m 2775 -o adfbot "+w.path("flags"))
+
+	// Agents cannot tell what was paused, and root's restore makes nothing for root.
+	for _, args := range [][]string{{"gate", "odilo"}, {"exec", "--project", "odilo", "--", "true"}} {
+		require.NoError(t, os.Remove(w.path("adfbot")))
+		out, err = w.withUsers(append(args[:1:1], append([]string{"--config", w.path("etc/config.yaml")}, args[1:]...)...), testhost.UIDVar+"=4012").CombinedOutput()
+		require.Error(t, err)
+		require.Contains(t, string(out), w.path("lib")+", the directory of the state, is missing, too: ")
+		require.Contains(t, string(out), "stop the jobs, run adfbot init, which makes them again without any flag, then pause what must not run")
+		require.NotContains(t, string(out), "adfbot restore")
+	}
+	require.NoError(t, os.Remove(w.path("adfbot")))
+	out, err = w.withUsers([]string{"restore", "--config", w.path("etc/config.yaml")}).CombinedOutput()
+	require.Error(t, err)
+	require.Contains(t, string(out), "run `adfbot init`, which makes it, and the pause directory, for the user adfbot")
+	require.NoDirExists(t, w.path("lib"))
 }
 
 // On the machine of a container, init would make a second installation, which knows of no pause, and take token and pause directory from the

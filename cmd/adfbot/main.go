@@ -180,8 +180,12 @@ func (a *app) runAsOwner(ctx context.Context, name string, args []string, err er
 	if status.Elsewhere(cfg) != nil {
 		return "" // the error says where
 	}
-	if advice := status.GiveAndRestore(cfg); advice != "" && name == "restore" {
-		return advice
+	if name == "restore" {
+		ctx, cancel := context.WithTimeout(ctx, bot.GateWait) // the pause directory may hang
+		advice, _ := bot.InTime(ctx, func() string { return status.GiveAndRestore(cfg) })
+		if cancel(); advice != "" {
+			return advice
+		}
 	}
 	// A member of the bot's group may write the state but may not read the token.
 	owner, me := hostlocal.BotUser(cfg.OwnPath()), hostlocal.Me()

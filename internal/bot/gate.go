@@ -234,6 +234,9 @@ func adviseRestore(ctx context.Context, cfg *config.Config, env Env, err error) 
 	if store.NoState(openErr) && hostlocal.At(cfg.LocalDir).Sentinel().Installation != "" {
 		return status.WithoutState(cfg, err)
 	}
+	if lost := status.BothLost(cfg); store.NoState(openErr) && lost != "" {
+		return fmt.Errorf("%w\n%s", err, lost)
+	}
 	if store.NoState(openErr) {
 		first, rest := status.DirFirst(cfg), "both"
 		if first != "" {

@@ -135,7 +135,29 @@ func AdviseRestore(cfg *config.Config, err error) error {
 		return fmt.Errorf("%w\nif this is to be the pause directory from now on: adfbot restore writes the flags of all paused projects to it; "+
 			"if that was done, restart the daemon: in a container it goes on with the directory that it started with%s", err, runRestore(cfg, err))
 	}
+	if lost := BothLost(cfg); lost != "" {
+		return fmt.Errorf("%w\n%s", err, lost)
+	}
 	return fmt.Errorf("%w\n%s creates the sentinel and the flags of all paused projects again%s", err, restore(err), runRestore(cfg, err))
+}
+
+// BothLost says what to do about lost flags where the directory of a state in a file is missing, too, or returns "". Nothing tells what was
+// paused then. With http.socket the daemon makes the state, see [DirFirst].
+func BothLost(cfg *config.Config) string {
+	dir := cfg.OwnDir()
+	if _, err := os.Lstat(dir); cfg.Shared() || cfg.HTTP.Socket != "" || !errors.Is(err, fs.ErrNotExist) {
+		return ""
+	}
+	return fmt.Sprintf("%s, the directory of the state, is missing, too: if a disk is not mounted, mount it; if both are lost, stop the jobs, run adfbot init, which makes "+
+		"them again without any flag, then pause what must not run\nrun: %sadfbot init%s", dir, hostlocal.Owner(dir).RunAs(os.Getenv("PATH")), cfg.ShellFlag())
+}
+
+// initFirst returns an error if root's restore would make the directories of a lost installation for root.
+func initFirst(cfg *config.Config) error {
+	if _, err := user.Lookup("adfbot"); err != nil || os.Geteuid() != 0 || BothLost(cfg) == "" {
+		return nil
+	}
+	return store.Unusable(cfg.State, "run `adfbot init`, which makes it, and the pause directory, for the user adfbot", fmt.Errorf("%s is missing", cfg.OwnDir()))
 }
 
 // WithoutState adds what to do to an error about lost flags if there is no state, either, which would know them.
@@ -254,6 +276,9 @@ func InContainer(cfg *config.Config) string {
 // NothingToRestore returns an error if neither the daemon nor its state is here. What restore made then would be a second state, which knows of
 // no pause, if the daemon is in a container that is stopped; else the daemon makes the first one.
 func NothingToRestore(cfg *config.Config) error {
+	if err := initFirst(cfg); err != nil {
+		return err
+	}
 	if !hostlocal.NoDaemonHere(cfg.HTTP.Socket, cfg.OwnPath()) {
 		return nil
 	}
