@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -290,6 +291,16 @@ func TestCheckNamesTheGroupWhereBothDirectoriesAreLost(t *testing.T) {
 	require.Error(t, err)
 	require.Contains(t, string(out), "run `adfbot init`, which makes it, and the pause directory, for the user adfbot")
 	require.NoDirExists(t, w.path("lib"))
+
+	// With the socket the daemon makes the state, and needs both directories for it.
+	f, err := os.OpenFile(w.path("etc/config.yaml"), os.O_APPEND|os.O_WRONLY, 0)
+	require.NoError(t, err)
+	_, err = f.WriteString("http:\n  socket: " + w.path("s") + "\n")
+	require.NoError(t, errors.Join(err, f.Close()))
+	require.NoError(t, os.Remove(w.path("adfbot")))
+	out, err = w.withUsers([]string{"gate", "--config", w.path("etc/config.yaml"), "odilo"}, testhost.UIDVar+"=4012").CombinedOutput()
+	require.Error(t, err)
+	require.Contains(t, string(out), "make it as root: install -d -o adfbot "+w.path("lib")+" "+w.path("flags")+"; after that, ")
 }
 
 // On the machine of a container, init would make a second installation, which knows of no pause, and take token and pause directory from the

@@ -306,8 +306,13 @@ func DirFirst(cfg *config.Config) string {
 	if group := hostlocal.SharedGroup(cfg.OwnDir()); group != "" {
 		share = "-g " + group + " -m 2775 "
 	}
-	return fmt.Sprintf("mount %s, or if it is lost make it as root: install -d %s-o %s %s; after that, ",
-		cfg.PauseDir, share, daemonUser(cfg), text.ShellQuote(cfg.PauseDir))
+	owner, dirs := daemonUser(cfg), text.ShellQuote(cfg.PauseDir)
+	if _, err := os.Lstat(cfg.OwnDir()); errors.Is(err, fs.ErrNotExist) {
+		if _, err := user.Lookup(owner); err == nil { // else it may be in the container of a user whom the machine does not know
+			dirs = text.ShellQuote(cfg.OwnDir()) + " " + dirs
+		}
+	}
+	return fmt.Sprintf("mount %s, or if it is lost make it as root: install -d %s-o %s %s; after that, ", cfg.PauseDir, share, owner, dirs)
 }
 
 // daemonUser returns the daemon's user as install takes it. The directory of the state tells, and that of the socket where the first is lost.
