@@ -100,6 +100,7 @@ func Check(ctx context.Context, cfg *config.Config, offline bool, env Env) []Fin
 		c.add(Warn, "user", "root may read and write what %s may not, to whom the state belongs: %s", owner.Name, how)
 	}
 	c.ownedByPerson()
+	c.dirRead = answers(ctx, cfg.PauseDir) == nil
 	if cfg.Shared() {
 		c.sharedState(ctx)
 	} else {
@@ -254,6 +255,9 @@ func (c *checker) notCreatable(dir string) string {
 // forGroup has the command that makes one of these two directories, or gives it to the bot, make it for the group as well that may write the
 // other one, as in the shared setup: its members need both.
 func (c *checker) forGroup(dir, why string) string {
+	if !c.dirRead {
+		return why
+	}
 	other, mode := c.cfg.PauseDir, "2770"
 	if dir == other {
 		other, mode = c.cfg.OwnDir(), "2775"
@@ -550,7 +554,6 @@ func (c *checker) pauseDir(ctx context.Context) {
 		}
 		written = hostlocal.At(c.cfg.LocalDir).Sentinel().Installation != "" // perhaps: the state, which knows, cannot be read or is lost, too
 	}
-	c.dirRead = err == nil || notReady(err)
 	if notReady(err) && !written {
 		if why := c.notCreatable(dir.Path()); why != "" {
 			c.add(Fail, "pause_dir", "cannot create %s: %s", dir.Path(), why)

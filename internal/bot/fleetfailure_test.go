@@ -1009,3 +1009,20 @@ func TestLocalDirInStoppedContainer(t *testing.T) {
 	}
 	require.Contains(t, w.finding("local_dir", bot.Fail), "if the daemon runs in a container, its local_dir is there")
 }
+
+// The disk of local_dir and the pause directory is lost. The state knows what is paused, and both directories have to be those of the bot's user.
+func TestBothDirectoriesOfAHostAreLost(t *testing.T) {
+	t.Parallel()
+	w := newFirstHost(t)
+	w.fail("odilo", 3)
+	require.NoError(t, os.RemoveAll(w.cfg.LocalDir))
+	require.NoError(t, os.RemoveAll(w.cfg.PauseDir))
+	v := bot.Gate(ctx, w.cfg, "odilo")
+	err := bot.AdviseRestore(ctx, w.cfg, w.env(), v.Err, time.Minute)
+	require.ErrorContains(t, err, w.cfg.LocalDir+", which is local_dir, is missing, too: if a disk is not mounted, mount it; if both are lost, run adfbot init, which makes them again, and then adfbot restore")
+	require.NoError(t, os.Mkdir(w.cfg.LocalDir, 0o700)) // as init does
+	require.NoError(t, os.Mkdir(w.cfg.PauseDir, 0o755))
+	d, err := w.restore()
+	require.NoError(t, err)
+	require.Contains(t, d.Text, "paused again: odilo")
+}

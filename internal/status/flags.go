@@ -141,15 +141,20 @@ func AdviseRestore(cfg *config.Config, err error) error {
 	return fmt.Errorf("%w\n%s creates the sentinel and the flags of all paused projects again%s", err, restore(err), runRestore(cfg, err))
 }
 
-// BothLost says what to do about lost flags where the directory of a state in a file is missing, too, or returns "". Nothing tells what was
-// paused then. With http.socket the daemon makes the state, see [DirFirst].
+// BothLost says what to do about lost flags where the directory of the state, or local_dir, is missing, too, or returns "". With http.socket
+// the daemon makes what is in it, see [DirFirst].
 func BothLost(cfg *config.Config) string {
 	dir := cfg.OwnDir()
-	if _, err := os.Lstat(dir); cfg.Shared() || cfg.HTTP.Socket != "" || !errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Lstat(dir); cfg.HTTP.Socket != "" || !errors.Is(err, fs.ErrNotExist) {
 		return ""
 	}
-	return fmt.Sprintf("%s, the directory of the state, is missing, too: if a disk is not mounted, mount it; if both are lost, stop the jobs, run adfbot init, which makes "+
-		"them again without any flag, then pause what must not run\nrun: %sadfbot init%s", dir, hostlocal.Owner(dir).RunAs(os.Getenv("PATH")), cfg.ShellFlag())
+	lost := "%s, the directory of the state, is missing, too: if a disk is not mounted, mount it; if both are lost, stop the jobs, run adfbot init, which makes them again " +
+		"without any flag, then pause what must not run\nrun: %sadfbot init%s"
+	if cfg.Shared() { // which knows what is paused
+		lost = "%s, which is local_dir, is missing, too: if a disk is not mounted, mount it; if both are lost, run adfbot init, which makes them again, and then adfbot restore" +
+			"\nrun: %sadfbot init%s"
+	}
+	return fmt.Sprintf(lost, dir, hostlocal.Owner(dir).RunAs(os.Getenv("PATH")), cfg.ShellFlag())
 }
 
 // initFirst returns an error if root's restore would make the directories of a lost installation for root.
@@ -385,6 +390,9 @@ func restore(err error) string {
 func (r *Reader) AdviseRestore(ctx context.Context, err error) error {
 	if !FlagsLost(err) || errors.Is(err, pause.ErrOtherDirectory) {
 		return AdviseRestore(r.from.Config, err)
+	}
+	if lost := BothLost(r.from.Config); lost != "" && !errors.Is(err, pause.ErrDeadLink) {
+		return fmt.Errorf("%w\n%s", err, lost)
 	}
 	paused, readErr := r.PausedInState(ctx)
 	var projects, unwritten []string // the next sweep would write the flags of the latter
