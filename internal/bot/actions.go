@@ -73,7 +73,9 @@ func (b *Bot) readRuns(ctx context.Context, project string) (n int, errs []error
 			return 0, []error{err}
 		}
 	}
-	if b.gitea == nil || b.accessError() != nil {
+	if may, err := b.mayAskActions(ctx); err != nil {
+		return 0, []error{err}
+	} else if !may {
 		return 0, nil // said elsewhere
 	}
 	var all []config.Project
@@ -252,7 +254,10 @@ func (u *unreadRuns) mayHave(ctx context.Context, project string) (may bool, beg
 	switch {
 	case p.Actions.IsZero():
 		return false, began
-	case u.noAnswer, b.gitea == nil, b.accessError() != nil: // another host may read them
+	case u.noAnswer:
+		return true, began
+	}
+	if ask, err := b.mayAskActions(ctx); err != nil || !ask { // another host may read them
 		return true, began
 	}
 	ctx, cancel := context.WithTimeout(ctx, runsBudget)
@@ -459,7 +464,9 @@ func (h *hintedRuns) take(project string) []int64 {
 // any more. It enables only what it has disabled: that is stored before the request is sent.
 // With force it asks for what a repository that Gitea does not show keeps waiting, too.
 func (b *Bot) keepWorkflows(ctx context.Context, project string, force bool) (errs []error) {
-	if b.gitea == nil || b.accessError() != nil {
+	if may, err := b.mayAskActions(ctx); err != nil {
+		return []error{err}
+	} else if !may {
 		return nil
 	}
 	disabled, err := b.DisabledWorkflows(ctx)
