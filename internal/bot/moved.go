@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/terraphim/adfbot/escalate"
@@ -143,7 +145,11 @@ func (b *Bot) forgetActions(ctx context.Context, was string, told bool) error {
 	for _, p := range b.cfg.Projects {
 		ids = append(ids, p.ID)
 	}
-	for _, id := range ids {
+	elsewhere, err := b.otherReaders(ctx)
+	if err != nil {
+		return err
+	}
+	for _, id := range slices.AppendSeq(ids, maps.Keys(elsewhere)) {
 		if doc, err := b.store.Meta(ctx, runsKey+id); err != nil {
 			return err
 		} else if doc == "" {
@@ -152,6 +158,14 @@ func (b *Bot) forgetActions(ctx context.Context, was string, told bool) error {
 		if err := b.store.SetMeta(ctx, runsKey+id, ""); err != nil {
 			return err
 		}
+	}
+	others, err := b.store.Meta(ctx, otherGiteasKey)
+	if err != nil {
+		return err
+	}
+	number, _ := strconv.Atoi(others) // nothing is there before the first time
+	if err := b.store.SetMeta(ctx, otherGiteasKey, strconv.Itoa(number+1)); err != nil {
+		return err
 	}
 	disabled, err := b.DisabledWorkflows(ctx)
 	if err != nil || !told || len(disabled) == 0 {

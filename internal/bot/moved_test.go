@@ -1,7 +1,9 @@
 package bot_test
 
 import (
+	"encoding/json"
 	"fmt"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -347,4 +349,35 @@ func TestDisabledWorkflowOfAGiteaWithoutIssues(t *testing.T) {
 	})
 	w.sweepWell()
 	require.True(t, w.active())
+}
+
+// A run of another Gitea is another one, whatever its id and that of its repository.
+func TestRunsOfAnotherGiteaWithTheSameIDs(t *testing.T) {
+	t.Parallel()
+	w := actionsMoved(t)
+	again := func() (repo int64) {
+		id := w.ended("cancelled")
+		w.sweepWell()
+		w.Gitea.RerunWorkflowRun(agents, id, true)
+		w.end(id, "failure")
+		require.EqualValues(t, 1, id)
+		require.Equal(t, 1, w.sweepWell().Runs)
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, w.cfg.Gitea.URL+"/api/v1/repos/"+agents, nil)
+		require.NoError(t, err)
+		req.Header.Set("Authorization", "token "+token)
+		res, err := w.Gitea.Transport().RoundTrip(req)
+		require.NoError(t, err)
+		defer res.Body.Close()
+		var r struct{ ID int64 }
+		require.NoError(t, json.NewDecoder(res.Body).Decode(&r))
+		return r.ID
+	}
+	was := again()
+	w.anotherGitea()
+	for n := 0; w.Gitea.AddUser(fmt.Sprint("other-", n), giteatest.UserOptions{}) < was-1; n++ {
+	}
+	w.withRuns(w.Gitea, 0)
+	w.sweepWell()
+	require.Equal(t, was, again())
+	require.Equal(t, 2, w.project("odilo").Failures)
 }
