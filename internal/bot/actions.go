@@ -30,6 +30,8 @@ import (
 const (
 	// runsKey is the key of [runsRead] of a project in the state's meta table.
 	runsKey = "workflow_runs/"
+	// otherGiteasKey is the key of how often gitea.url was changed to another Gitea, in the state's meta table. Ids of runs mean others there.
+	otherGiteasKey = "workflow_other_giteas"
 	// readersKey is the key of the projects that had a workflow in this host's configuration when it last swept all, as JSON.
 	readersKey = "workflow_projects"
 
@@ -73,7 +75,9 @@ func (b *Bot) readRuns(ctx context.Context, project string) (n int, errs []error
 			return 0, []error{err}
 		}
 	}
-	if b.gitea == nil || b.accessError() != nil {
+	if may, err := b.mayAskActions(ctx); err != nil {
+		return 0, []error{err}
+	} else if !may {
 		return 0, nil // said elsewhere
 	}
 	var all []config.Project
@@ -220,8 +224,14 @@ func (t *workflowTurn) read(ctx context.Context, p config.Project) (n int, began
 		}
 	}
 	slices.SortFunc(ended, func(a, b tracker.WorkflowRun) int { return cmp.Or(a.Ended.Compare(b.Ended), cmp.Compare(a.ID, b.ID)) })
+	others := ""
+	if len(ended) > 0 {
+		if others, err = t.b.store.Meta(ctx, otherGiteasKey); err != nil {
+			return n, began, err
+		}
+	}
 	for _, run := range ended {
-		out, err := t.b.Record(ctx, t.b.runResult(p, run))
+		out, err := t.b.Record(ctx, t.b.runResult(p, run, others))
 		if err != nil && !errors.Is(err, store.ErrConflict) {
 			return n, began, err
 		}
@@ -252,7 +262,10 @@ func (u *unreadRuns) mayHave(ctx context.Context, project string) (may bool, beg
 	switch {
 	case p.Actions.IsZero():
 		return false, began
-	case u.noAnswer, b.gitea == nil, b.accessError() != nil: // another host may read them
+	case u.noAnswer:
+		return true, began
+	}
+	if ask, err := b.mayAskActions(ctx); err != nil || !ask { // another host may read them
 		return true, began
 	}
 	ctx, cancel := context.WithTimeout(ctx, runsBudget)
@@ -386,11 +399,14 @@ func attemptOf(run tracker.WorkflowRun) string {
 	return fmt.Sprintf("0@%d", run.Ended.Unix())
 }
 
-// runResult returns the result that a run is.
-func (b *Bot) runResult(p config.Project, run tracker.WorkflowRun) store.Result {
+// runResult returns the result that a run is. others is the value of otherGiteasKey.
+func (b *Bot) runResult(p config.Project, run tracker.WorkflowRun, others string) store.Result {
 	repo := p.Actions.Path()
 	if run.RepoID != 0 { // it stays when the repository is renamed
 		repo = fmt.Sprint(run.RepoID)
+	}
+	if others != "" {
+		repo = others + ":" + repo
 	}
 	now := b.env.Now()
 	res := store.Result{
@@ -459,7 +475,9 @@ func (h *hintedRuns) take(project string) []int64 {
 // any more. It enables only what it has disabled: that is stored before the request is sent.
 // With force it asks for what a repository that Gitea does not show keeps waiting, too.
 func (b *Bot) keepWorkflows(ctx context.Context, project string, force bool) (errs []error) {
-	if b.gitea == nil || b.accessError() != nil {
+	if may, err := b.mayAskActions(ctx); err != nil {
+		return []error{err}
+	} else if !may {
 		return nil
 	}
 	disabled, err := b.DisabledWorkflows(ctx)

@@ -4,10 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/terraphim/adfbot/escalate"
 	"github.com/terraphim/adfbot/escalate/tracker"
+	"github.com/terraphim/adfbot/internal/status"
 	"github.com/terraphim/adfbot/internal/store"
 )
 
@@ -23,14 +27,15 @@ const (
 
 // sameGitea reports whether the Gitea at gitea.url is the one that had the address was: the issues there are the bot's, with the same numbers
 // and ids. A repository that another Gitea has taken over has issues with other ids, or of another author. It is an error if nobody answers.
-func (b *Bot) sameGitea(ctx context.Context, was string) (bool, error) {
+// Without an issue to look for nothing tells, and told is false.
+func (b *Bot) sameGitea(ctx context.Context, was string) (same, told bool, err error) {
 	accounts, err := b.store.Accounts(ctx, was)
 	if err != nil {
-		return false, err
+		return false, false, err
 	}
 	list, err := b.store.IncidentPage(ctx, store.IncidentFilter{Limit: amongIncidents})
 	if err != nil {
-		return false, err
+		return false, false, err
 	}
 	var asked []tracker.IssueRef
 	var errs []error
@@ -47,13 +52,13 @@ func (b *Bot) sameGitea(ctx context.Context, was string) (bool, error) {
 			errs = append(errs, err)
 		case err == nil && issue.ID == i.Issue.ID && issue.Marker.Installation == b.store.Installation() &&
 			slices.ContainsFunc(accounts, func(a tracker.Account) bool { return a.ID == issue.AuthorID }):
-			return true, nil
+			return true, true, nil
 		}
 	}
 	if len(errs) > 0 && len(errs) == len(asked) {
-		return false, fmt.Errorf("gitea.url was changed, and it is not known yet whether %s is the same Gitea as %s: %w", b.cfg.Gitea.URL, was, errs[0])
+		return false, false, errs[0]
 	}
-	return false, nil
+	return false, len(asked) > 0, nil
 }
 
 // noteMove notes, when gitea.url has changed, where what is known of the Gitea has to be moved from.
@@ -71,10 +76,30 @@ func (b *Bot) noteMove(ctx context.Context, was string) error {
 	return b.store.SetMeta(ctx, metaMovedFrom, from)
 }
 
+// cannotAsk reports whether this process may send no request at all to gitea.url, which is reported elsewhere: the address is not confirmed,
+// or the token or the certificates cannot be read.
+func (b *Bot) cannotAsk() bool {
+	return b.gitea == nil || b.accessError() != nil || slices.ContainsFunc(b.refused, func(p place) bool { return p.meta == metaURL })
+}
+
+// mayAskActions reports whether runs may be read and workflows be changed at gitea.url: what is known of them is of the Gitea there. It asks
+// nothing: a sweep calls followMove first.
+func (b *Bot) mayAskActions(ctx context.Context) (bool, error) {
+	if b.cannotAsk() {
+		return false, nil
+	}
+	used, err := b.store.Meta(ctx, metaURL)
+	if err != nil || used != b.cfg.Gitea.URL {
+		return false, err
+	}
+	from, err := b.store.Meta(ctx, metaMovedFrom)
+	return err == nil && from == "", err
+}
+
 // followMove does what noteMove has noted. With an error, nothing must be read at the address.
 func (b *Bot) followMove(ctx context.Context) error {
-	if b.gitea == nil || b.accessError() != nil || slices.ContainsFunc(b.refused, func(p place) bool { return p.meta == metaURL }) {
-		return nil // which is reported
+	if b.cannotAsk() {
+		return nil
 	}
 	used, err := b.store.Meta(ctx, metaURL)
 	if err == nil && used != b.cfg.Gitea.URL { // what is known may have been moved away from here
@@ -88,22 +113,74 @@ func (b *Bot) followMove(ctx context.Context) error {
 	if err != nil || from == "" {
 		return err
 	}
-	same, err := b.sameGitea(ctx, from)
+	same, told, err := b.sameGitea(ctx, from)
 	if err != nil {
-		return err
+		return fmt.Errorf("gitea.url was changed, and it is not known yet whether %s is the same Gitea as %s: %w", b.cfg.Gitea.URL, from, err)
 	}
 	if same {
-		if err := b.store.MoveServer(ctx, from, b.cfg.Gitea.URL); err != nil {
-			return err
-		}
+		err = b.store.MoveServer(ctx, from, b.cfg.Gitea.URL)
+	} else {
+		err = b.forgetActions(ctx, from, told)
+	}
+	if err != nil {
+		return err
 	}
 	b.log.Info("gitea.url was changed", "was", from, "is", b.cfg.Gitea.URL, "same_gitea", same)
 	return b.store.SetMeta(ctx, metaMovedFrom, "")
 }
 
-// sweepGitea has the reconciler sweep. As long as it is not known whose comments and issues those at a new gitea.url are, it leaves them.
-func (b *Bot) sweepGitea(ctx context.Context, opt escalate.SweepOptions) (escalate.Report, error) {
-	err := b.followMove(ctx)
+// forgetActions forgets how far the runs of workflows were read: ids are those of other runs at another Gitea, and what happened before adfbot
+// looks there for the first time does not count. If told, nothing there was disabled by adfbot either. Without an issue that tells, this may
+// be the same Gitea, and a workflow would stay disabled.
+func (b *Bot) forgetActions(ctx context.Context, was string, told bool) error {
+	ctx, release, err := b.store.claims.Claim(ctx, workflowsClaim, workflowWait)
+	if err != nil {
+		return err
+	}
+	defer release()
+	ids, err := b.store.KnownProjects(ctx)
+	if err != nil {
+		return err
+	}
+	for _, p := range b.cfg.Projects {
+		ids = append(ids, p.ID)
+	}
+	elsewhere, err := b.otherReaders(ctx)
+	if err != nil {
+		return err
+	}
+	for _, id := range slices.AppendSeq(ids, maps.Keys(elsewhere)) {
+		if doc, err := b.store.Meta(ctx, runsKey+id); err != nil {
+			return err
+		} else if doc == "" {
+			continue
+		}
+		if err := b.store.SetMeta(ctx, runsKey+id, ""); err != nil {
+			return err
+		}
+	}
+	others, err := b.store.Meta(ctx, otherGiteasKey)
+	if err != nil {
+		return err
+	}
+	number, _ := strconv.Atoi(others) // nothing is there before the first time
+	if err := b.store.SetMeta(ctx, otherGiteasKey, strconv.Itoa(number+1)); err != nil {
+		return err
+	}
+	disabled, err := b.DisabledWorkflows(ctx)
+	if err != nil || !told || len(disabled) == 0 {
+		return err
+	}
+	for id, own := range disabled {
+		b.log.Warn("a workflow that adfbot disabled stays disabled at the former Gitea: to let it run there, enable it on its page",
+			"project", id, "gitea", was, "workflow", own.String())
+	}
+	return b.storeDisabled(ctx, map[string]status.Workflow{})
+}
+
+// sweepGitea has the reconciler sweep. As long as it is not known whose comments and issues those at a new gitea.url are, which is the
+// error of followMove, it leaves them.
+func (b *Bot) sweepGitea(ctx context.Context, opt escalate.SweepOptions, err error) (escalate.Report, error) {
 	if err == nil {
 		return b.rec.Sweep(ctx, opt)
 	}
@@ -122,13 +199,16 @@ func (b *Bot) ConfirmURL(ctx context.Context) error {
 	if b.gitea == nil || b.accessError() != nil {
 		return b.accessError()
 	}
-	same, err := b.sameGitea(ctx, was)
+	same, told, err := b.sameGitea(ctx, was)
 	if err != nil {
-		return fmt.Errorf("the new address is not confirmed: %w", err)
+		return fmt.Errorf("the new address is not confirmed; give the command again once Gitea answers: it is not known whether %s is the same Gitea as %s: %w",
+			b.cfg.Gitea.URL, was, adviseConfirm(err))
 	}
 	move := b.store.MoveUnfinished
 	if same {
 		move = b.store.MoveServer
+	} else if err := b.forgetActions(ctx, was, told); err != nil {
+		return err
 	}
 	if err := move(ctx, was, b.cfg.Gitea.URL); err != nil {
 		return err
@@ -140,4 +220,15 @@ func (b *Bot) ConfirmURL(ctx context.Context) error {
 	b.rec.SetTrackerError(nil)
 	b.log.Info("gitea.url confirmed", "was", was, "is", b.cfg.Gitea.URL, "same_gitea", same)
 	return nil
+}
+
+// adviseConfirm corrects what an error says of the next attempt: nobody makes one but the person who confirms.
+func adviseConfirm(err error) error {
+	var te *tracker.Error
+	if errors.As(err, &te) {
+		te.Advice = strings.NewReplacer(
+			"this is retried automatically", "adfbot does not retry this by itself", "adfbot goes on by itself when", "it can be confirmed when",
+		).Replace(te.Fix())
+	}
+	return err
 }

@@ -1,7 +1,10 @@
 package bot_test
 
 import (
+	"encoding/json"
 	"fmt"
+	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -9,7 +12,9 @@ import (
 
 	"github.com/terraphim/adfbot/escalate"
 	"github.com/terraphim/adfbot/escalate/giteatest"
+	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/internal/bot"
+	"github.com/terraphim/adfbot/internal/store"
 	"github.com/terraphim/adfbot/internal/testworld"
 )
 
@@ -154,7 +159,11 @@ func TestConfirmAnotherGitea(t *testing.T) {
 	w.sweepWell()
 	w.anotherGitea()
 	remove := w.Gitea.Inject(giteatest.Fault{Do: giteatest.Status(503, "")})
-	w.with(bot.Operate, func(b *bot.Bot) { require.ErrorContains(t, b.ConfirmURL(ctx), "is not confirmed") })
+	w.with(bot.Operate, func(b *bot.Bot) {
+		err := b.ConfirmURL(ctx)
+		require.ErrorContains(t, err, "the new address is not confirmed; give the command again once Gitea answers: ")
+		require.NotContains(t, err.Error(), "retried automatically")
+	})
 	remove()
 	w.with(bot.Operate, func(b *bot.Bot) { require.NoError(t, b.ConfirmURL(ctx)) })
 	w.sweepWell()
@@ -165,4 +174,210 @@ func TestConfirmAnotherGitea(t *testing.T) {
 	w.Gitea.As("alex").Comment(repo, 1, "/adf resume odilo")
 	w.sweepWell()
 	require.Equal(t, "no", w.project("odilo").Paused)
+}
+
+// actionsMoved is a world whose project has a workflow, and an incident with an issue that is over.
+func actionsMoved(t *testing.T) *world {
+	w := resumed(t)
+	addWorkflow(w, ", disable: true")
+	w.sweepWell()
+	return w
+}
+
+// withRuns gives a Gitea the workflow, and failures of long ago.
+func (w *world) withRuns(g *giteatest.Server, failures int) {
+	g.AddRepo("terraphim", "agents")
+	g.SetPermission("terraphim", "agents", testworld.Bot, giteatest.Write)
+	g.AddToken(testworld.Bot, token, "write:issue", "read:user", "write:repository")
+	g.AddWorkflow(agents, workflow, "agent")
+	for range failures {
+		id := g.StartWorkflowRun(agents, workflow)
+		w.pass(time.Second)
+		g.EndWorkflowRun(agents, id, "failure")
+	}
+}
+
+// At an address that is not confirmed, or that another process has left, no runs are read and no workflow is changed.
+func TestWorkflowAtAnUnconfirmedAddress(t *testing.T) {
+	t.Parallel()
+	w := actionsMoved(t)
+	w.ended("failure")
+	w.sweepWell()
+	w.fail("odilo", 2)
+	w.sweepWell()
+	require.False(t, w.active())
+	was := w.Gitea
+	w.anotherGitea()
+	w.withRuns(w.Gitea, 30)
+	w.Gitea.SetWorkflowActive(agents, workflow, false) // by a person
+	w.Gitea.ResetRequests()
+	_, err := w.sweep()
+	require.ErrorContains(t, err, "gitea.url was changed")
+	w.with(bot.Operate, func(b *bot.Bot) {
+		done, err := b.ResumeBy(ctx, "odilo", "alice")
+		require.NoError(t, err)
+		require.Contains(t, strings.Join(done.Problems, "\n"), "enable the workflow")
+		_, err = b.SweepProject(ctx, "odilo")
+		require.ErrorContains(t, err, "gitea.url was changed")
+	})
+	rep, _ := w.sweep()
+	require.Zero(t, rep.Runs)
+	require.Empty(t, w.Gitea.Requests())
+	require.True(t, w.project("odilo").Workflow.Disabled)
+
+	w.change("http://new.example", "http://gitea.example")
+	w.Gitea = was
+	w.sweepWell()
+	require.True(t, w.active(), "it is enabled where it was disabled")
+}
+
+// Whoever resumes all at an address that is not confirmed enables nothing there.
+func TestResumeAllAtAnUnconfirmedAddress(t *testing.T) {
+	t.Parallel()
+	w := actionsMoved(t)
+	w.with(bot.Operate, func(b *bot.Bot) {
+		_, err := b.PauseMany(ctx, bot.Many{Names: []string{incident.EveryProject}, By: "alice"})
+		require.NoError(t, err)
+	})
+	w.sweepWell()
+	require.False(t, w.active())
+	w.anotherGitea()
+	w.withRuns(w.Gitea, 30)
+	w.Gitea.ResetRequests()
+	w.with(bot.Operate, func(b *bot.Bot) {
+		done, err := b.ResumeMany(ctx, bot.Many{Names: []string{incident.EveryProject}, By: "alice"})
+		require.NoError(t, err)
+		require.Contains(t, strings.Join(done.Problems, "\n"), "enable the workflow")
+	})
+	require.Empty(t, w.Gitea.Requests())
+	require.True(t, w.project("odilo").Workflow.Disabled)
+}
+
+// A daemon with the earlier address neither reads runs there nor changes workflows.
+func TestWorkflowAtAnAddressThatWasLeft(t *testing.T) {
+	t.Parallel()
+	w := actionsMoved(t)
+	was := w.Gitea
+	w.with(bot.Daemon, func(b *bot.Bot) {
+		w.ended("failure")
+		w.anotherGitea()
+		w.withRuns(w.Gitea, 30)
+		w.sweepWell()
+		w.fail("odilo", 3)
+		was.ResetRequests()
+		rep, err := b.Sweep(ctx, escalate.SweepOptions{})
+		require.ErrorContains(t, err, "another process uses the state with http://new.example now")
+		require.Zero(t, rep.Runs)
+		_, err = b.SweepProject(ctx, "odilo")
+		require.ErrorContains(t, err, "another process uses the state with http://new.example now")
+		for _, r := range was.Requests() {
+			require.NotContains(t, r.Path, "/actions/")
+		}
+	})
+}
+
+// While it is not known which Gitea is at the new address, its runs are left; what the same one has had meanwhile counts then.
+func TestRunsOfAMovedGitea(t *testing.T) {
+	t.Parallel()
+	w := actionsMoved(t)
+	w.ended("failure")
+	w.moveGitea()
+	down := w.Gitea.Inject(giteatest.Fault{Match: giteatest.GetIssue(), Do: giteatest.Status(503, "")})
+	w.Gitea.ResetRequests()
+	rep, err := w.sweep()
+	require.ErrorContains(t, err, "whether http://new.example is the same Gitea as http://gitea.example")
+	require.Zero(t, rep.Runs)
+	require.Len(t, w.Gitea.Requests(), 1, "it is asked once")
+	down()
+	require.Equal(t, 1, w.sweepWell().Runs)
+}
+
+// What another Gitea has had before adfbot looked for the first time does not count, and what was disabled at the former one is not enabled there.
+func TestRunsOfAnotherGitea(t *testing.T) {
+	t.Parallel()
+	for _, confirm := range []bool{false, true} {
+		w := actionsMoved(t)
+		w.ended("success")
+		w.sweepWell()
+		if confirm {
+			w.fail("odilo", 3)
+			w.sweepWell()
+		} else { // the workflow waits to be enabled, and nothing else is unfinished
+			w.inState(func(s store.State) {
+				require.NoError(t, s.SetMeta(ctx, "disabled_workflows", `{"odilo":{"repo":"terraphim/agents","workflow":"agent.yaml"}}`))
+			})
+		}
+		w.anotherGitea()
+		w.withRuns(w.Gitea, 30)
+		w.Gitea.SetWorkflowActive(agents, workflow, false) // by a person
+		w.Gitea.ResetRequests()
+		if confirm {
+			w.with(bot.Operate, func(b *bot.Bot) { require.NoError(t, b.ConfirmURL(ctx)) })
+		}
+		require.Zero(t, w.sweepWell().Runs)
+		for _, r := range w.Gitea.Requests() {
+			require.NotContains(t, r.Path, "/actions/runs/", "ids of the former Gitea mean nothing here")
+		}
+		w.requireNoneDisabled()
+		require.Contains(t, w.Logged.String(), "a workflow that adfbot disabled stays disabled at the former Gitea")
+		w.with(bot.Operate, func(b *bot.Bot) {
+			_, err := b.ResumeBy(ctx, "odilo", "alice")
+			require.NoError(t, err)
+		})
+		w.sweepWell()
+		require.False(t, w.active(), "what a person has disabled stays so")
+		require.Equal(t, "no", w.project("odilo").Paused)
+		w.pass(time.Minute)
+		w.ended("failure")
+		require.Equal(t, 1, w.sweepWell().Runs)
+	}
+}
+
+// Where no issue tells which Gitea is at the new address, a workflow that waits to be enabled is.
+func TestDisabledWorkflowOfAGiteaWithoutIssues(t *testing.T) {
+	t.Parallel()
+	w := actionsWorld(t, ", disable: true")
+	w.Touch(w.flag("odilo"))
+	w.sweepWell()
+	require.False(t, w.active())
+	w.moveGitea()
+	w.with(bot.Operate, func(b *bot.Bot) { require.NoError(t, b.ConfirmURL(ctx)) })
+	w.sweepWell()
+	w.with(bot.Operate, func(b *bot.Bot) {
+		_, err := b.ResumeBy(ctx, "odilo", "alice")
+		require.NoError(t, err)
+	})
+	w.sweepWell()
+	require.True(t, w.active())
+}
+
+// A run of another Gitea is another one, whatever its id and that of its repository.
+func TestRunsOfAnotherGiteaWithTheSameIDs(t *testing.T) {
+	t.Parallel()
+	w := actionsMoved(t)
+	again := func() (repo int64) {
+		id := w.ended("cancelled")
+		w.sweepWell()
+		w.Gitea.RerunWorkflowRun(agents, id, true)
+		w.end(id, "failure")
+		require.EqualValues(t, 1, id)
+		require.Equal(t, 1, w.sweepWell().Runs)
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, w.cfg.Gitea.URL+"/api/v1/repos/"+agents, nil)
+		require.NoError(t, err)
+		req.Header.Set("Authorization", "token "+token)
+		res, err := w.Gitea.Transport().RoundTrip(req)
+		require.NoError(t, err)
+		defer res.Body.Close()
+		var r struct{ ID int64 }
+		require.NoError(t, json.NewDecoder(res.Body).Decode(&r))
+		return r.ID
+	}
+	was := again()
+	w.anotherGitea()
+	for n := 0; w.Gitea.AddUser(fmt.Sprint("other-", n), giteatest.UserOptions{}) < was-1; n++ {
+	}
+	w.withRuns(w.Gitea, 0)
+	w.sweepWell()
+	require.Equal(t, was, again())
+	require.Equal(t, 2, w.project("odilo").Failures)
 }

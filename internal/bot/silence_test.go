@@ -482,3 +482,20 @@ func TestSilenceAfterRestoredDatabase(t *testing.T) {
 		require.False(t, found[0].IsOpen())
 	})
 }
+
+// A daemon with the earlier gitea.url does not look there for runs that nobody has read: whoever has the new one does.
+func TestNoSilenceOfWorkflowAtAnAddressThatWasLeft(t *testing.T) {
+	t.Parallel()
+	watching(t, func(w *world) { addWorkflow(w, ""); hourly(w) }, func(w *world, _ *bot.Bot, after func(time.Duration)) {
+		w.sweepWell()
+		after(30 * time.Minute)
+		w.moveGitea()
+		w.sweepWell()
+		w.Gitea.ResetRequests()
+		after(80 * time.Minute)
+		require.Empty(t, w.project("odilo").Silence, "it cannot tell")
+		for _, r := range w.Gitea.Requests() {
+			require.NotContains(t, r.Path, "/actions/")
+		}
+	})
+}

@@ -40,13 +40,14 @@ func (b *Bot) Sweep(ctx context.Context, opt escalate.SweepOptions) (status.Swee
 	}
 	defer release()
 	own = append(own, b.prune(ctx, &rep), b.RetireForgotten(held))
+	moveErr := b.followMove(held)
 	if opt.Project == "" {
 		own = append(own, b.lookForSilence(ctx))
 	}
 	runs, errs := b.readRuns(held, opt.Project)
 	rep.Runs, own = runs, append(own, errs...)
 	var sweepErr error
-	rep.Report, sweepErr = b.sweepGitea(held, opt)
+	rep.Report, sweepErr = b.sweepGitea(held, opt, moveErr)
 	own = append(own, b.followKnown(ctx)) // of flags that people have made
 	own = append(own, b.keepWorkflows(held, opt.Project, opt.Force)...)
 	b.turns.swept(sweepErr, b.token)
@@ -123,8 +124,9 @@ func (b *Bot) SweepProject(ctx context.Context, project string) (escalate.Report
 func (b *Bot) sweepProject(ctx context.Context, project string, opt escalate.SweepOptions) (escalate.Report, error) {
 	begun := b.now()
 	opt.Project = project
+	moveErr := b.followMove(ctx)
 	runs, own := b.readRuns(ctx, project)
-	rep, err := b.sweepGitea(ctx, opt)
+	rep, err := b.sweepGitea(ctx, opt, moveErr)
 	own = append(own, b.keepWorkflows(ctx, project, opt.Force)...)
 	err = errors.Join(b.AdviseRestore(ctx, err), errors.Join(own...))
 	logSweep(ctx, b.log.With("project", project), "sweep of one project", status.SweepReport{Report: rep, Runs: runs, Took: b.now().Sub(begun)}, err)
