@@ -376,7 +376,7 @@ func (c *checker) closedTo(dir, key, name string, paths []string, local bool) {
 	if key == "local_dir" {
 		consequence = "so its members cannot record results"
 	}
-	look(dir, dir, "")
+	look(dir, dir, consequence)
 	for _, path := range paths {
 		look(path, path, consequence)
 	}
