@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/user"
 	"path/filepath"
@@ -193,11 +194,21 @@ func TestInitKeepsClosedDirectories(t *testing.T) {
 func (w *world) withUsers(args []string, env ...string) *testhost.Child {
 	c := w.child(args, env...)
 	link := w.path("adfbot") // the name by which it knows what to run
-	require.NoError(w.t, os.Symlink(c.Path, link))
+	if err := os.Symlink(c.Path, link); !errors.Is(err, fs.ErrExist) {
+		require.NoError(w.t, err)
+	}
 	c.Args = append([]string{"sh", "-c", `mount --bind "$0" /etc && exec "$@"`, w.path("users"), link}, c.Args[1:]...)
 	c.Path = "/bin/sh"
 	c.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS}
 	return c
+}
+
+// initForRoot makes an installation whose user is root.
+func (w *world) initForRoot() {
+	w.t.Helper()
+	require.NoError(w.t, os.WriteFile(w.path("token"), []byte(botToken+"\n"), 0o600))
+	args := w.initHere()
+	w.ok(append(args[:len(args)-1], "root", "--url", w.url(), "--repo", theRepo, "--project", "odilo", "--token-file", w.path("token"))...)
 }
 
 // A directory that comes from another machine is to become that of the service's user.
@@ -238,10 +249,7 @@ func TestInitOnAStateFromAnotherMachine(t *testing.T) {
 	t.Parallel()
 	testhost.NeedRoot(t, "to give files to another user")
 	w := newWorld(t)
-	init := w.initHere()
-	init = append(init[:len(init)-2], "--url", w.url(), "--repo", theRepo, "--project", "odilo", "--token-file", w.path("token"))
-	require.NoError(t, os.WriteFile(w.path("token"), []byte(botToken+"\n"), 0o600))
-	w.ok(append(init, "--user", "root")...)
+	w.initForRoot()
 	require.NoError(t, os.Chown(w.path("lib"), 991, 991))
 	require.NoError(t, os.Mkdir(w.path("users"), 0o755))
 	require.NoError(t, os.WriteFile(w.path("users/passwd"), []byte("root:x:0:0::/root:/bin/sh\nadfbot:x:990:990::"+w.path("lib")+":/bin/sh\nchrony:x:991:991::/:/bin/sh\n"), 0o644))
@@ -258,10 +266,7 @@ func TestCheckNamesTheGroupWhereBothDirectoriesAreLost(t *testing.T) {
 	t.Parallel()
 	testhost.NeedRoot(t, "to become another user")
 	w := newWorld(t)
-	init := w.initHere()
-	init = append(init[:len(init)-2], "--url", w.url(), "--repo", theRepo, "--project", "odilo", "--token-file", w.path("token"))
-	require.NoError(t, os.WriteFile(w.path("token"), []byte(botToken+"\n"), 0o600))
-	w.ok(append(init, "--user", "root")...)
+	w.initForRoot()
 	require.NoError(t, os.RemoveAll(w.path("lib")))
 	require.NoError(t, os.RemoveAll(w.path("flags")))
 	require.NoError(t, os.Mkdir(w.path("users"), 0o755))
@@ -278,15 +283,14 @@ func TestCheckNamesTheGroupWhereBothDirectoriesAreLost(t *testing.T) {
 	require.Contains(t, string(out), "run as root: install -d -g adfbot -m 2775 -o adfbot "+w.path("flags"))
 
 	// Agents cannot tell what was paused, and root's restore makes nothing for root.
-	for _, args := range [][]string{{"gate", "odilo"}, {"exec", "--project", "odilo", "--", "true"}} {
-		require.NoError(t, os.Remove(w.path("adfbot")))
-		out, err = w.withUsers(append(args[:1:1], append([]string{"--config", w.path("etc/config.yaml")}, args[1:]...)...), testhost.UIDVar+"=4012").CombinedOutput()
+	file := "--config=" + w.path("etc/config.yaml")
+	for _, args := range [][]string{{"gate", file, "odilo"}, {"exec", file, "--project", "odilo", "--", "true"}} {
+		out, err = w.withUsers(args, testhost.UIDVar+"=4012").CombinedOutput()
 		require.Error(t, err)
 		require.Contains(t, string(out), w.path("lib")+", the directory of the state, is missing, too: ")
 		require.Contains(t, string(out), "stop the jobs, run adfbot init, which makes them again without any flag, then pause what must not run")
 		require.NotContains(t, string(out), "adfbot restore")
 	}
-	require.NoError(t, os.Remove(w.path("adfbot")))
 	out, err = w.withUsers([]string{"restore", "--config", w.path("etc/config.yaml")}).CombinedOutput()
 	require.Error(t, err)
 	require.Contains(t, string(out), "run `adfbot init`, which makes it, and the pause directory, for the user adfbot")
@@ -297,7 +301,6 @@ func TestCheckNamesTheGroupWhereBothDirectoriesAreLost(t *testing.T) {
 	require.NoError(t, err)
 	_, err = f.WriteString("http:\n  socket: " + w.path("s") + "\n")
 	require.NoError(t, errors.Join(err, f.Close()))
-	require.NoError(t, os.Remove(w.path("adfbot")))
 	out, err = w.withUsers([]string{"gate", "--config", w.path("etc/config.yaml"), "odilo"}, testhost.UIDVar+"=4012").CombinedOutput()
 	require.Error(t, err)
 	require.Contains(t, string(out), "make it as root: install -d -o adfbot "+w.path("lib")+" "+w.path("flags")+"; after that, ")
@@ -309,10 +312,7 @@ func TestInitBesideAContainer(t *testing.T) {
 	t.Parallel()
 	testhost.NeedRoot(t, "to give files to another user")
 	w := newWorld(t)
-	init := w.initHere()
-	init = append(init[:len(init)-2], "--url", w.url(), "--repo", theRepo, "--project", "odilo", "--token-file", w.path("token"))
-	require.NoError(t, os.WriteFile(w.path("token"), []byte(botToken+"\n"), 0o600))
-	w.ok(append(init, "--user", "root")...)
+	w.initForRoot()
 	require.NoError(t, os.RemoveAll(w.path("lib")))
 	require.NoError(t, os.RemoveAll(w.path("flags")))
 	token := w.path("etc/gitea-token")
@@ -336,10 +336,7 @@ func TestInitKeepsTheUser(t *testing.T) {
 	nobody, err := user.LookupId(fmt.Sprint(testhost.Nobody))
 	require.NoError(t, err)
 	w := newWorld(t)
-	init := w.initHere()
-	init = append(init[:len(init)-2], "--url", w.url(), "--repo", theRepo, "--project", "odilo", "--token-file", w.path("token"))
-	require.NoError(t, os.WriteFile(w.path("token"), []byte(botToken+"\n"), 0o600))
-	w.ok(append(init, "--user", "root")...)
+	w.initForRoot()
 	again := []string{"init", "--print", "--config", w.path("etc/config.yaml"), "--unit", "none"}
 	require.Contains(t, w.ok(again...), "install -d -o adfbot ", "what belongs to root may do so by mistake")
 	require.NoError(t, os.Chown(w.path("lib"), testhost.Nobody, testhost.Nobody))

@@ -498,12 +498,6 @@ func (c *stepsChecker) unwanted(s said, key string) {
 	}
 }
 
-// answered reports whether somebody has taken an incident.
-func (c *stepsChecker) answered(id string) bool {
-	_, ok := c.taken(id)
-	return ok
-}
-
 // pagesOnce: each document belongs to a step whose time had come, and is sent again only if nobody can have known that it arrived.
 func (c *stepsChecker) pagesOnce(byID map[string]waiting) {
 	heard := map[string]bool{} // by somebody who must have stored it
@@ -513,10 +507,11 @@ func (c *stepsChecker) pagesOnce(byID map[string]waiting) {
 		id, _, _ := strings.Cut(p.event, "/")
 		w, known := byID[id] // the incident whose step it is
 		named, namedKnown := byID[p.doc.Incident.ID]
+		_, taken := c.taken(id)
 		switch {
 		case p.event != fmt.Sprintf("%s/step/%d", id, p.doc.After) || p.doc.ID != p.event:
 			c.wrong("6: a document with the id %q says of itself: %s", p.event, p.text)
-		case named.id != id && known && w.open && !c.answered(id): // else it names another one that the issue carries
+		case named.id != id && known && w.open && !taken: // else it names another one that the issue carries
 			c.wrong("6: a document of %s, which waits, names another incident: %s", id, p.text)
 		case n < 0 || after < c.Calls || p.doc.Step != n+1 || p.doc.Version != 1 || p.doc.Text == "":
 			c.wrong("6: there is no such step, or it calls nobody: %s", p.text)
