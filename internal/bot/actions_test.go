@@ -272,6 +272,44 @@ func TestWorkflowIsDisabledWhilePaused(t *testing.T) {
 	require.False(t, w.active())
 }
 
+// A dry run, of all projects or of one, neither records runs nor changes a workflow.
+func TestDryRunOfWorkflow(t *testing.T) {
+	t.Parallel()
+	plans := func(w *world) {
+		w.ended("success")
+		w.Touch(w.flag("odilo"))
+		runs := w.outcomes()
+		w.Gitea.ResetRequests()
+		for _, names := range [][]string{nil, {"odilo"}} {
+			rep, err := bot.DryRun(ctx, w.cfg, w.env(), names...)
+			require.NoError(w, err)
+			require.True(w, rep.DryRun)
+			require.Zero(w, rep.Runs)
+			require.Equal(w, runs, w.outcomes())
+			require.True(w, w.active())
+		}
+		for _, r := range w.Gitea.Requests() {
+			require.Equal(w, http.MethodGet, r.Method)
+		}
+		require.Equal(w, 1, w.sweepWell().Runs)
+		require.False(w, w.active())
+	}
+	t.Run("of one host", func(t *testing.T) {
+		t.Parallel()
+		w := actionsWorld(t, ", disable: true")
+		w.sweepWell()
+		plans(w)
+	})
+	t.Run("of a fleet", func(t *testing.T) {
+		t.Parallel()
+		w := newFirstHost(t)
+		addWorkflow(w, ", disable: true")
+		w.with(bot.Daemon, func(*bot.Bot) {})
+		w.sweepWell()
+		plans(w)
+	})
+}
+
 // A resume enables the workflow at once where Gitea answers. Else it says that the sweep will.
 func TestResumeEnablesWorkflow(t *testing.T) {
 	t.Parallel()

@@ -61,19 +61,49 @@ func (b *Bot) sameGitea(ctx context.Context, was string) (same, told bool, err e
 	return false, len(asked) > 0, nil
 }
 
-// noteMove notes, when gitea.url has changed, where what is known of the Gitea has to be moved from.
-func (b *Bot) noteMove(ctx context.Context, was string) error {
+// movedFrom returns the address from where what is known of the Gitea has to be moved to gitea.url, or "".
+func (b *Bot) movedFrom(ctx context.Context) (string, error) {
 	from, err := b.store.Meta(ctx, metaMovedFrom)
-	if err != nil {
-		return err
-	}
-	if from == "" { // else no sweep has had an answer at the address between
-		from = was
+	if err == nil && from == "" { // else no sweep has had an answer at the address between
+		from, err = b.store.Meta(ctx, metaURL)
 	}
 	if from == b.cfg.Gitea.URL {
 		from = ""
 	}
+	return from, err
+}
+
+// noteMove notes, when gitea.url has changed, what [Bot.movedFrom] returns.
+func (b *Bot) noteMove(ctx context.Context) error {
+	from, err := b.movedFrom(ctx)
+	if err != nil {
+		return err
+	}
 	return b.store.SetMeta(ctx, metaMovedFrom, from)
+}
+
+// planMove returns why nothing can be planned at a changed gitea.url, if that is so: a plan moves nothing there.
+func (b *Bot) planMove(ctx context.Context) error {
+	if b.cannotAsk() {
+		return nil
+	}
+	from, err := b.movedFrom(ctx)
+	if err != nil || from == "" {
+		return err
+	}
+	same, _, err := b.sameGitea(ctx, from)
+	if err != nil {
+		return b.moveUnknown(from, err)
+	}
+	if same {
+		return fmt.Errorf("gitea.url was changed from %s to %s since the last sweep, and what is known of the issues is moved by the next one: nothing is planned "+
+			"there before", from, b.cfg.Gitea.URL)
+	}
+	return nil
+}
+
+func (b *Bot) moveUnknown(from string, err error) error {
+	return fmt.Errorf("gitea.url was changed, and it is not known yet whether %s is the same Gitea as %s: %w", b.cfg.Gitea.URL, from, err)
 }
 
 // cannotAsk reports whether this process may send no request at all to gitea.url, which is reported elsewhere: the address is not confirmed,
@@ -115,7 +145,7 @@ func (b *Bot) followMove(ctx context.Context) error {
 	}
 	same, told, err := b.sameGitea(ctx, from)
 	if err != nil {
-		return fmt.Errorf("gitea.url was changed, and it is not known yet whether %s is the same Gitea as %s: %w", b.cfg.Gitea.URL, from, err)
+		return b.moveUnknown(from, err)
 	}
 	if same {
 		err = b.store.MoveServer(ctx, from, b.cfg.Gitea.URL)

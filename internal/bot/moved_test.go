@@ -110,6 +110,28 @@ func TestAnotherGitea(t *testing.T) {
 	}
 }
 
+// A dry run moves nothing: what was carried out at the earlier address is not planned again, and it says what it cannot plan.
+func TestDryRunAtAMovedGitea(t *testing.T) {
+	t.Parallel()
+	w := resumed(t)
+	w.moveGitea()
+	for _, names := range [][]string{nil, {"odilo"}} {
+		rep, err := bot.DryRun(ctx, w.cfg, w.env(), names...)
+		require.ErrorContains(t, err, "gitea.url was changed from http://gitea.example to http://new.example since the last sweep")
+		require.Empty(t, rep.Actions)
+		require.Len(t, rep.Errors, 1)
+	}
+	w.sweepWell()
+	_, err := bot.DryRun(ctx, w.cfg, w.env())
+	require.NoError(t, err)
+
+	w = resumed(t)
+	w.anotherGitea()
+	rep, err := bot.DryRun(ctx, w.cfg, w.env())
+	require.NoError(t, err)
+	require.Empty(t, rep.Actions)
+}
+
 // As long as the new address does not answer, nothing is read there.
 func TestMovedGiteaDoesNotAnswer(t *testing.T) {
 	t.Parallel()

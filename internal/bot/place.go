@@ -308,7 +308,7 @@ func (b *Bot) checkMoved(ctx context.Context, mode Mode) error {
 			b.refused = append(b.refused, p)
 		case was != p.now && p.now != "" && mode != ReadOnly:
 			if p.meta == metaURL && was != "" {
-				if err := b.noteMove(ctx, was); err != nil {
+				if err := b.noteMove(ctx); err != nil {
 					return err
 				}
 			}

@@ -19,10 +19,13 @@ import (
 
 // Sweep records what was left behind, then brings flags, incidents and issues in line. Only the last waits for Gitea.
 func (b *Bot) Sweep(ctx context.Context, opt escalate.SweepOptions) (status.SweepReport, error) {
+	rep := status.SweepReport{DryRun: opt.DryRun, At: b.now().UTC()}
 	if opt.DryRun {
-		return b.plan(ctx, opt)
+		var err error
+		rep.Report, err = b.plan(ctx, "", opt)
+		rep.Took = b.now().Sub(rep.At)
+		return rep, err
 	}
-	rep := status.SweepReport{At: b.now().UTC()}
 	if b.store.fleet != nil {
 		rep.Host = b.host
 	}
@@ -102,12 +105,13 @@ func (b *Bot) sweepLocal(ctx context.Context) {
 	logSweep(ctx, b.log, "local sweep", rep, b.AdviseRestore(ctx, errors.Join(append(errs, err)...)))
 }
 
-// plan is a dry run: it returns what a sweep would do.
-func (b *Bot) plan(ctx context.Context, opt escalate.SweepOptions) (status.SweepReport, error) {
-	rep := status.SweepReport{DryRun: true, At: b.now().UTC()}
-	var err error
-	rep.Report, err = b.rec.Sweep(ctx, opt)
-	rep.Took = b.now().Sub(rep.At)
+// plan returns what a sweep of a project would do; of all projects if it is "". It asks Gitea, and changes nothing there or here.
+func (b *Bot) plan(ctx context.Context, project string, opt escalate.SweepOptions) (escalate.Report, error) {
+	opt.Project = project
+	if err := b.planMove(ctx); err != nil {
+		b.rec.SetTrackerError(err)
+	}
+	rep, err := b.rec.Sweep(ctx, opt)
 	return rep, b.AdviseRestore(ctx, err)
 }
 
@@ -136,7 +140,9 @@ func (b *Bot) sweepProject(ctx context.Context, project string, opt escalate.Swe
 // sweepProjects sweeps some projects, one after the other. The report of the last sweep of all projects stays in the state.
 func (b *Bot) sweepProjects(ctx context.Context, projects []string, opt escalate.SweepOptions) (status.SweepReport, error) {
 	rep := status.SweepReport{DryRun: opt.DryRun, At: b.now().UTC()}
+	sweep := b.plan
 	if !opt.DryRun {
+		sweep = b.sweepProject
 		b.takeIn(ctx)
 		if err := b.beginSweep(ctx); err != nil {
 			return rep, err
@@ -147,7 +153,7 @@ func (b *Bot) sweepProjects(ctx context.Context, projects []string, opt escalate
 	var errs []error
 	for n, project := range projects {
 		opt.Progress = nil
-		one, err := b.sweepProject(ctx, project, opt)
+		one, err := sweep(ctx, project, opt)
 		rep.Projects += one.Projects
 		rep.Actions, rep.Waiting = append(rep.Actions, one.Actions...), append(rep.Waiting, one.Waiting...)
 		rep.Errors, rep.Foreign = appendNew(rep.Errors, one.Errors), appendNew(rep.Foreign, one.Foreign)
