@@ -119,6 +119,9 @@ func (s *Streak) Holds(stored time.Time, age time.Duration) bool {
 	return stored.Add(-max(age, 0)).After(s.success)
 }
 
+// Unbroken reports whether no success was added.
+func (s *Streak) Unbroken() bool { return s.success.IsZero() }
+
 // Failures returns the count.
 func (s *Streak) Failures() int { return len(s.failures) }
 

@@ -40,7 +40,8 @@ type counted struct {
 
 // countAnew counts the failures of the project's generation since its last success, with a result that is not stored yet. It also returns
 // whether no success is later than that result. A failure of a run that is known by now to have succeeded counts no more: the success of a run
-// that was taken for lost, or for hung, may have finished before that was noticed.
+// that was taken for lost, or for hung, may have finished before that was noticed. Where the rows reach back to no success, older ones may have
+// been deleted: what they counted, the breaker has.
 func countAnew(ctx context.Context, tx Tx, p *Project, r store.Result) (failures int, last bool, err error) {
 	now := stamp(p.Now)
 	streak := store.NewStreak(now)
@@ -58,7 +59,7 @@ func countAnew(ctx context.Context, tx Tx, p *Project, r store.Result) (failures
 		return streak.Add(c.outcome == store.Success, c.recorded, c.age)
 	}
 	more := add(counted{agent: r.Agent, runID: r.RunID, outcome: r.Outcome, recorded: now, age: age})
-	for before := int64(math.MaxInt64); more; {
+	for before, rest := int64(math.MaxInt64), true; more && rest; {
 		page, err := List(ctx, tx, scanCounted, `SELECT id, agent, coalesce(run_id, ''), outcome, recorded_at, age, generation FROM adfbot.result
 			WHERE project = ? AND counted AND id < ? ORDER BY id DESC LIMIT ?`, r.Project, before, lateRows)
 		if err != nil {
@@ -73,9 +74,13 @@ func countAnew(ctx context.Context, tx Tx, p *Project, r store.Result) (failures
 				break
 			}
 		}
-		more = more && len(page) == lateRows
+		rest = len(page) == lateRows
 	}
-	return streak.Failures(), streak.Holds(now, age), nil
+	failures = streak.Failures()
+	if more && streak.Unbroken() {
+		failures = max(failures, p.Breaker.Failures+1)
+	}
+	return failures, streak.Holds(now, age), nil
 }
 
 func scanCounted(row Row) (c counted, err error) {

@@ -30,6 +30,7 @@ func RunLate(t *testing.T, newFleet func(t testing.TB, now func() time.Time) Fle
 		{"a little late", testLittleLate},
 		{"not counted", testLateNotCounted},
 		{"a long streak", testLateLongStreak},
+		{"after pruning", testLateAfterPruning},
 		{"a class that trips", testLateClassTrips},
 		{"a pause before a success", testLatePauseBeforeASuccess},
 		{"a success of a run that was counted as failed", testLateSuccessOfAFailedRun},
@@ -124,6 +125,39 @@ func testLateOrders(t *testing.T, s *lateState) {
 			}
 		}
 	}
+}
+
+// What failed so long ago that it is not kept any more counts, unless a success has come, late or not.
+func testLateAfterPruning(t *testing.T, s *lateState) {
+	never := store.Limits{Threshold: 1000, Resume: 1000}
+	record := func(outcome string, age time.Duration) int {
+		r := result(outcome)
+		r.Age = age
+		return must(s.hosts[0].Record(t.Context(), r, never))(t).Failures
+	}
+	prune := func() {
+		s.at = s.at.Add(24 * time.Hour)
+		must(s.hosts[0].Prune(t.Context(), s.at.Add(-time.Hour), 100))(t)
+	}
+	record(store.Failure, 0)
+	record(store.Failure, 0)
+	prune()
+	require.Equal(t, 3, record(store.Failure, time.Minute))
+	s.at = s.at.Add(time.Minute)
+	require.Equal(t, 4, record(store.Failure, 0))
+	require.Equal(t, 1, record(store.Success, 30*time.Second), "whatever it precedes")
+	prune()
+	require.Equal(t, 2, record(store.Failure, time.Minute))
+	prune()
+	require.Zero(t, record(store.Success, time.Minute))
+	require.Equal(t, 1, record(store.Failure, 0))
+	prune()
+	h := newHold("odilo")
+	require.NoError(t, s.hosts[0].SetHold(t.Context(), h))
+	require.True(t, must(s.hosts[0].Resume(t.Context(), resumption("odilo", h.ID, s.at)))(t))
+	require.Equal(t, 1, record(store.Failure, 0))
+	prune()
+	require.Equal(t, 2, record(store.Failure, time.Minute))
 }
 
 // The state's clock says when a late run finished, and not its host's.
