@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/http"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/terraphim/adfbot/escalate"
+	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/escalate/tracker"
 	"github.com/terraphim/adfbot/internal/status"
 	"github.com/terraphim/adfbot/internal/store"
@@ -26,8 +28,9 @@ const (
 )
 
 // sameGitea reports whether the Gitea at gitea.url is the one that had the address was: the issues there are the bot's, with the same numbers
-// and ids. A repository that another Gitea has taken over has issues with other ids, or of another author. It is an error if nobody answers.
-// Without an issue to look for nothing tells, and told is false.
+// and ids. A repository that another Gitea has taken over has issues with other ids, or of another author. It is an error if that is not known:
+// nobody answers, or something else than a Gitea in which the token may read issues. Without an issue to look for nothing tells, and told is
+// false.
 func (b *Bot) sameGitea(ctx context.Context, was string) (same, told bool, err error) {
 	accounts, err := b.store.Accounts(ctx, was)
 	if err != nil {
@@ -38,27 +41,55 @@ func (b *Bot) sameGitea(ctx context.Context, was string) (same, told bool, err e
 		return false, false, err
 	}
 	var asked []tracker.IssueRef
-	var errs []error
+	var unknown, hidden error
+	differs := false
 	for _, i := range list {
 		if i.Issue.IsZero() || i.Issue.Repo.Server != was || slices.Contains(asked, i.Issue) || len(asked) == askIssues {
 			continue
 		}
 		asked = append(asked, i.Issue)
-		repo := i.Issue.Repo
-		repo.Server = b.cfg.Gitea.URL
-		issue, err := b.gitea.Get(ctx, repo, i.Issue.Number)
+		issue, err := b.issueAt(ctx, i)
 		switch {
-		case err != nil && (!tracker.IsPermanent(err) || tracker.LacksScope(err)):
-			errs = append(errs, err)
-		case err == nil && issue.ID == i.Issue.ID && issue.Marker.Installation == b.store.Installation() &&
+		case isMissing(err):
+			hidden = err
+		case err != nil:
+			unknown = err
+		case issue.ID == i.Issue.ID && issue.Marker.Installation == b.store.Installation() &&
 			slices.ContainsFunc(accounts, func(a tracker.Account) bool { return a.ID == issue.AuthorID }):
 			return true, true, nil
+		default:
+			differs = true
 		}
 	}
-	if len(errs) > 0 && len(errs) == len(asked) {
-		return false, false, errs[0]
+	if unknown == nil && !differs {
+		unknown = hidden
 	}
-	return false, len(asked) > 0, nil
+	return false, differs, unknown
+}
+
+// issueAt returns the issue at gitea.url that has the number of an incident's at another address; the zero Issue if the Gitea there has none.
+// The repository may have another name there by now.
+func (b *Bot) issueAt(ctx context.Context, i incident.Incident) (tracker.Issue, error) {
+	p := b.cfg.ProjectOrDefault(i.Project)
+	configured := tracker.Repo{Server: b.cfg.Gitea.URL, Owner: p.Owner, Name: p.Repo}
+	repo := i.Issue.Repo
+	repo.Server = b.cfg.Gitea.URL
+	issue, err := b.gitea.Get(ctx, repo, i.Issue.Number)
+	if path := movedTo(err); path != "" && path != repo.String() {
+		repo = b.repoOf(path)
+		issue, err = b.gitea.Get(ctx, repo, i.Issue.Number)
+	}
+	if isMissing(err) && repo != configured {
+		issue, err = b.gitea.Get(ctx, configured, i.Issue.Number)
+	}
+	if isMissing(err) { // so says a Gitea that hides all from the token's account, too
+		return tracker.Issue{}, b.gitea.Readable(ctx, configured)
+	}
+	return issue, err
+}
+
+func isMissing(err error) bool {
+	return tracker.IsStatus(err, http.StatusNotFound) || tracker.IsStatus(err, http.StatusGone)
 }
 
 // movedFrom returns the address from where what is known of the Gitea has to be moved to gitea.url, or "".
@@ -255,10 +286,12 @@ func (b *Bot) ConfirmURL(ctx context.Context) error {
 // adviseConfirm corrects what an error says of the next attempt: nobody makes one but the person who confirms.
 func adviseConfirm(err error) error {
 	var te *tracker.Error
-	if errors.As(err, &te) {
-		te.Advice = strings.NewReplacer(
-			"this is retried automatically", "adfbot does not retry this by itself", "adfbot goes on by itself when", "it can be confirmed when",
-		).Replace(te.Fix())
+	if !errors.As(err, &te) {
+		return err
 	}
-	return err
+	corrected := *te
+	corrected.Advice = strings.NewReplacer(
+		"this is retried automatically", "adfbot does not retry this by itself", "adfbot goes on by itself when", "it can be confirmed when",
+	).Replace(te.Fix())
+	return &corrected
 }

@@ -156,6 +156,78 @@ func TestMovedGiteaDoesNotAnswer(t *testing.T) {
 	require.Equal(t, said, w.comments(1))
 }
 
+// What answers at a wrong address, or stands in front of Gitea, is no other Gitea: nothing is forgotten for it, and it is not confirmed.
+func TestMovedGiteaIsNotReached(t *testing.T) {
+	t.Parallel()
+	for name, do := range map[string]giteatest.Effect{
+		"to https":       giteatest.Status(301, "", "Location", "https://new.example/api/v1/repos/terraphim/adf-fleet/issues/1"),
+		"a login":        giteatest.Status(302, "", "Location", "https://login.example/"),
+		"a wall":         giteatest.Status(403, "<html>no</html>", "Content-Type", "text/html"),
+		"plain http":     giteatest.Status(400, "Client sent an HTTP request to an HTTPS server."),
+		"hidden from it": giteatest.Status(404, `{"message":"The target couldn't be found."}`, "Content-Type", "application/json"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for _, unfinished := range []bool{false, true} {
+				w := actionsMoved(t)
+				if unfinished {
+					w.fail("odilo", 3)
+				} else {
+					w.with(bot.Operate, func(b *bot.Bot) {
+						_, err := b.PauseMany(ctx, bot.Many{Names: []string{"odilo"}, By: "alice"})
+						require.NoError(t, err)
+					})
+				}
+				w.sweepWell()
+				require.False(t, w.active())
+				said := w.comments(1)
+				w.moveGitea()
+				right := w.Gitea.Inject(giteatest.Fault{Do: do})
+				confirm := func() (err error) {
+					w.with(bot.Operate, func(b *bot.Bot) { err = b.ConfirmURL(ctx) })
+					return err
+				}
+				if unfinished {
+					require.ErrorContains(t, confirm(), "the new address is not confirmed; give the command again once Gitea answers: ")
+				}
+				_, err := w.sweep()
+				require.Error(t, err)
+				right()
+				require.NoError(t, confirm())
+				w.sweepWell()
+				require.Equal(t, said, w.comments(1))
+				w.with(bot.Operate, func(b *bot.Bot) {
+					_, err := b.ResumeBy(ctx, "odilo", "alice")
+					require.NoError(t, err)
+				})
+				require.True(t, w.active(), "adfbot knows that it disabled the workflow")
+			}
+		})
+	}
+}
+
+// The repository of the issues may have been renamed before the address changes. An issue that is over has its earlier name.
+func TestMovedGiteaOfARenamedRepository(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"redirected", "gone"} {
+		w := resumed(t)
+		said := w.comments(1)
+		w.Gitea.Rename(repo, "fleet")
+		w.change("  repo: adf-fleet\n", "  repo: fleet\n")
+		w.sweepWell()
+		if name == "gone" {
+			w.Gitea.AddRepo("terraphim", "adf-fleet") // which ends the redirect
+			w.Gitea.SetPermission("terraphim", "adf-fleet", testworld.Bot, giteatest.Write)
+		}
+		w.moveGitea()
+		w.sweepWell()
+		require.Contains(t, w.Logged.String(), "same_gitea=true", name)
+		i, ok := w.Gitea.Issue("terraphim/fleet", 1)
+		require.True(t, ok)
+		require.Len(t, i.Comments, len(said))
+	}
+}
+
 // A daemon whose configuration is not read anew yet knows nothing of its address once that has been moved.
 func TestMovedGiteaMeanwhile(t *testing.T) {
 	t.Parallel()
