@@ -543,12 +543,9 @@ func (a *app) addBots(ctx context.Context, cfg *config.Config, found []bot.Findi
 	if os.Geteuid() != 0 || cfg.TokenCredentials() == "" || a.getenv("CREDENTIALS_DIRECTORY") == "" {
 		return found
 	}
-	owner := hostlocal.BotUser(cfg.OwnPath())
-	if owner.UID == 0 { // root has restored the state, or mounted a new disk; or the bot is root
-		owner = hostlocal.Owner(cfg.PauseDir)
-		if owner.UID == 0 || owner.IsPerson() {
-			return found
-		}
+	owner, ok := serviceUser(cfg)
+	if !ok {
+		return found
 	}
 	path, err := filepath.Abs(cfg.Path)
 	if err != nil {
@@ -580,6 +577,25 @@ func (a *app) addBots(ctx context.Context, cfg *config.Config, found []bot.Findi
 		}
 	}
 	return found
+}
+
+// serviceUser returns the user whose unit it is that has credentials, unless that is root. Root may have restored the directories, or mounted
+// new disks: then what the directories lack tells nothing, and they may come from another machine.
+func serviceUser(cfg *config.Config) (hostlocal.Account, bool) {
+	owner := hostlocal.BotUser(cfg.OwnPath())
+	candidates := []hostlocal.Account{owner, hostlocal.Owner(cfg.PauseDir)}
+	if cfg.HTTP.Socket != "" {
+		candidates = append(candidates, hostlocal.Owner(cfg.HTTP.Socket))
+	}
+	if a, ok := hostlocal.WhoseHome(cfg.OwnDir()); ok {
+		candidates = append(candidates, a)
+	}
+	for _, a := range candidates {
+		if a.UID != 0 && a.IsListed() && !a.IsPerson() {
+			return a, true
+		}
+	}
+	return owner, owner.UID != 0
 }
 
 // findings prints what is reported by find: each finding at once, or all as JSON. It fails if one of them fails.

@@ -250,7 +250,7 @@ func (b *Bot) Restore(ctx context.Context) (Done, error) {
 	case isNew:
 		done += "; the state is new and knows of no others: pause what else must not run"
 	}
-	if errors.Is(was, pause.ErrNoDir) && b.cfg.HTTP.Socket != "" {
+	if notReady(was) && b.cfg.HTTP.Socket != "" { // the directory may be a new one
 		done += "\nrestart the daemon if its unit is hardened: it cannot write a directory that was made since it started"
 	}
 	return Done{Text: done}, nil

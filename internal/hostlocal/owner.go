@@ -197,17 +197,31 @@ func (a Account) IsBot(path string) bool {
 	return (!a.IsPerson() || a.ofImage()) && a.home != "" && (a.Name == "adfbot" || a.home == path || a.home == filepath.Dir(path))
 }
 
+// WhoseHome returns the account adfbot if the user database has it with a directory as its home.
+func WhoseHome(dir string) (a Account, ok bool) {
+	u, err := user.Lookup("adfbot")
+	if err != nil || filepath.Clean(u.HomeDir) != dir {
+		return a, false
+	}
+	uid, err := strconv.Atoi(u.Uid)
+	return account(uid), err == nil
+}
+
 // IsListed reports whether the user database has the account. sudo runs nothing as one that it does not have, unless sudoers has
 // runas_allow_unknown_id.
 func (a Account) IsListed() bool { return !strings.HasPrefix(a.Name, "#") }
 
-// CameWithOwner reports whether the group of a directory came with its owner from another machine, so that the group of the account has to take
-// its place when the account takes the owner's: it is none of this machine, a service's that the account is no member of, or the owner's own.
+// CameWithOwner reports whether the group of a directory came with its owner, so that the group of the account has to take its place when the
+// account takes the owner's: it is the owner's own, as after a copy by root, or it came from another machine and is none of this one, or a
+// service's that the account is no member of.
 func (a Account) CameWithOwner(dir string) bool {
 	info, err := os.Stat(dir)
 	st, ok := sys(info)
-	if err != nil || !ok || int(st.Uid) == a.UID || st.Uid == 0 {
+	if err != nil || !ok || int(st.Uid) == a.UID {
 		return false
+	}
+	if st.Uid == 0 {
+		return st.Gid == 0
 	}
 	gid := strconv.Itoa(int(st.Gid))
 	if _, err := user.LookupGroupId(gid); err != nil {

@@ -1,0 +1,433 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/terraphim/adfbot/internal/testhost"
+)
+
+// installation is a way to install adfbot that the guide describes. Its commands are root's.
+type installation struct {
+	makes string
+	serve string // what systemd does to start the daemon
+	check string // as the installation's operators run it
+	me    string // who resumes
+}
+
+const (
+	bothDirs  = "/var/lib/adfbot /opt/ai-dark-factory/data/pause"
+	asService = "exec setpriv --reuid adfbot --regid adfbot --init-groups --no-new-privs env HOME=/var/lib/adfbot "
+)
+
+var installations = map[string]installation{
+	"shared": {
+		makes: "adfbot init --url URL --repo " + theRepo + " --project odilo --agents agents --token-file -",
+		serve: asService + "adfbot serve",
+		check: "sudo -u adfbot adfbot check", me: "sudo -u adfbot ",
+	},
+	"separated": {
+		makes: separate + "cat >/etc/adfbot/gitea-token; chown adfbot /etc/adfbot/gitea-token; chmod 600 /etc/adfbot/gitea-token\n" +
+			"echo 'gitea: {url: URL, token_file: /etc/adfbot/gitea-token, owner: terraphim, repo: adf-fleet}' >>/etc/adfbot/config.yaml",
+		serve: "install -d -o adfbot -g adfbot /run/adfbot; " + asService + "adfbot serve",
+		check: "sudo -u adfbot adfbot check", me: "sudo -u adfbot ",
+	},
+	"hardened": { // as `adfbot help adfbot.service` has it
+		makes: separate + "cat >/etc/adfbot/gitea-token; chmod 600 /etc/adfbot/gitea-token\n" +
+			"echo 'gitea: {url: URL, token_file: $CREDENTIALS_DIRECTORY/gitea-token, owner: terraphim, repo: adf-fleet}' >>/etc/adfbot/config.yaml",
+		serve: "exec unshare -m sh -ec '" + // LoadCredential=, StateDirectory=, RuntimeDirectory= and ProtectSystem=strict
+			"install -d -o adfbot -g adfbot /run/adfbot; install -d /run/credentials; cp /etc/adfbot/gitea-token /run/credentials; chown -R adfbot /run/credentials; " +
+			"mkdir -p /var/lib/adfbot; test $(stat -c %U /var/lib/adfbot) = adfbot || chown -R adfbot:adfbot /var/lib/adfbot; chmod 700 /var/lib/adfbot; " +
+			"for d in " + bothDirs + " /run/adfbot; do mount --bind $d $d; done; for d in /etc /opt /var/lib; do mount -o remount,ro,bind $d; done; " +
+			asService + "CREDENTIALS_DIRECTORY=/run/credentials adfbot serve'",
+		check: "CREDENTIALS_DIRECTORY=/etc/adfbot adfbot check", me: "sudo -u adfbot ",
+	},
+}
+
+// separate makes what `adfbot help install` describes for agents who may only report.
+const separate = `
+	useradd --system --user-group --home-dir /var/lib/adfbot --shell /usr/sbin/nologin adfbot
+	install -d -o adfbot -g adfbot -m 700 /var/lib/adfbot; install -d -o adfbot -g adfbot -m 755 /opt/ai-dark-factory/data/pause; install -d /etc/adfbot
+	printf 'http:\n  socket: /run/adfbot/adfbot.sock\nprojects:\n  - id: odilo\n    users: [agents]\n' >/etc/adfbot/config.yaml
+`
+
+// mishap is what happens to the files of an installation.
+type mishap struct {
+	does    string
+	forgets bool   // nothing is left that knows what was paused
+	only    string // installations to which it can happen; "": all
+}
+
+var mishaps = map[string]mishap{
+	"no pause directory":                {does: "rm -rf PAUSE"},
+	"pause directory of root":           {does: "rm -rf PAUSE; install -d PAUSE"}, // a mount point
+	"pause directory of a person":       {does: "rm -rf PAUSE; install -d -o admin -g admin PAUSE"},
+	"no parents of the pause directory": {does: "rm -rf /opt/ai-dark-factory"},
+	"no sentinel":                       {does: "rm PAUSE/.adfbot"},
+	"pause directory closed":            {does: "chmod 700 PAUSE"},
+	"flags of root":                     {does: "chown -R root:root PAUSE"},
+	"no state":                          {does: "rm -f STATE/adfbot.db STATE/adfbot.db-*"},
+	"state directory empty":             {does: "rm -rf STATE/*"},
+	"no state directory":                {does: "rm -rf STATE"},
+	"state directory of root":           {does: "rm -rf STATE; install -d STATE"},
+	"state directory of a person":       {does: "rm -rf STATE; install -d -o admin -g admin STATE"},
+	"state of root":                     {does: "chown -R root:root STATE"},
+	"state file of root":                {does: "chown root:root STATE/adfbot.db; chmod 644 STATE/adfbot.db; rm -f STATE/adfbot.db-*"},
+	"directory beside state of root":    {does: "chown -R root:root STATE/adfbot.db.d"},
+	"no directory beside state":         {does: "rm -rf STATE/adfbot.db.d"},
+	"state closed":                      {does: "chmod -R go= STATE"},
+	"state damaged":                     {does: "rm -f STATE/adfbot.db-*; yes garbage | head -c 20000 >STATE/adfbot.db"},
+	"all of root":                       {does: "chown -R root:root STATE PAUSE"},
+	"all of nobody":                     {does: "chown -R 4777:4777 STATE PAUSE"},
+	"no state, no pause directory":      {does: "rm -rf PAUSE; rm -f STATE/adfbot.db STATE/adfbot.db-*", forgets: true},
+	"no directories":                    {does: "rm -rf PAUSE STATE", forgets: true},
+	"no token":                          {does: "rm /etc/adfbot/gitea-token"},
+	"no socket":                         {does: "rm -rf /run/adfbot; install -d /run/adfbot", only: "separated hardened"},
+}
+
+// sampleMishaps are those of a quick test.
+var sampleMishaps = []string{
+	"shared, all of root, running true", "shared, no state directory, running true", "separated, no directories, running false",
+	"hardened, pause directory of a person, running true", "hardened, all of root, running true",
+}
+
+// follower does what it is told, word by word, on a machine of its own.
+type follower struct {
+	*testing.T
+	*gitea
+	installation installation
+	holder       string // a process in the machine's namespace
+	daemon       *exec.Cmd
+	ended        chan struct{} // closed when the daemon has ended
+	log          strings.Builder
+}
+
+func newFollower(t *testing.T, i installation) *follower {
+	t.Helper()
+	testhost.NeedRoot(t, "to make users and mount directories")
+	g, err := newGitea()
+	require.NoError(t, err)
+	t.Cleanup(g.close)
+	f := &follower{T: t, gitea: g, installation: i}
+	dir := testhost.PublicDir(t)
+	self, err := os.Executable()
+	require.NoError(t, err)
+	for _, sub := range []string{"etc/systemd/system", "lib", "opt", "run/systemd/system", "home/admin", "home/agents", "root", "bin", "tmp"} {
+		require.NoError(t, os.MkdirAll(filepath.Join(dir, sub), 0o755))
+	}
+	require.NoError(t, os.Symlink(testhost.PublicCopy(t, self), dir+"/bin/adfbot"))
+	for name, text := range map[string]string{
+		"etc/passwd": "root:x:0:0::/root:/bin/sh\nadmin:x:4011:4011::/home/admin:/bin/sh\nagents:x:4012:4012::/home/agents:/bin/sh\n",
+		"etc/group":  "root:x:0:\nadmin:x:4011:\nagents:x:4012:\n",
+		"etc/shadow": "root:*:1::::::\nadmin:*:1::::::\nagents:*:1::::::\n", "etc/gshadow": "root:*::\nadmin:!::\nagents:!::\n",
+		"etc/login.defs": "SYS_UID_MIN 100\nSYS_UID_MAX 999\nSYS_GID_MIN 100\nSYS_GID_MAX 999\n",
+		"bin/sudo":       "#!/bin/sh\n[ \"$1\" = -u ] || exec \"$@\"\nu=$2; shift 2; exec setpriv --reuid \"$u\" --regid \"$(id -g \"$u\")\" --init-groups \"$@\"\n",
+		"bin/systemctl":  "#!/bin/sh\nexit 0\n", // the test is the manager of the machine's services
+	} {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o755))
+	}
+	holder := exec.Command("sh", "-ec", `for d in etc root run home opt; do mount --bind "$0/$d" "/$d"; done; mount --bind "$0/lib" /var/lib; mount --bind "$0/bin" /usr/local/bin; chmod 1777 "$0/tmp"; mount --bind "$0/tmp" /var/tmp; echo ready; read end`, dir)
+	holder.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS}
+	end, err := holder.StdinPipe()
+	require.NoError(t, err)
+	ready, err := holder.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, holder.Start())
+	t.Cleanup(func() {
+		f.stop()
+		require.NoError(t, end.Close())
+		_ = holder.Wait()
+		if t.Failed() {
+			t.Log(f.log.String())
+		}
+	})
+	line, err := bufio.NewReader(ready).ReadString('\n')
+	require.NoError(t, err)
+	require.Equal(t, "ready\n", line)
+	f.holder = fmt.Sprint(holder.Process.Pid)
+	out, code := f.sh("root", strings.ReplaceAll(i.makes, "URL", g.url()))
+	require.Zero(t, code, out)
+	return f
+}
+
+// command is a command line of a user on the machine.
+func (f *follower) command(ctx context.Context, user, line string) *exec.Cmd {
+	home := map[string]string{"root": "/root"}[user]
+	if home == "" {
+		home = "/home/" + user
+	}
+	cmd := exec.CommandContext(ctx, "nsenter", "-t", f.holder, "-m", "--", "setpriv", "--reuid", user, "--regid", user, "--init-groups",
+		"env", "-i", "PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME="+home, "USER="+user, "LC_ALL=C", "GORACE=atexit_sleep_ms=0", "sh", "-c", "cd /; "+line)
+	cmd.WaitDelay = time.Second
+	return cmd
+}
+
+func (f *follower) sh(user, line string) (out string, code int) {
+	f.Helper()
+	ctx, cancel := context.WithTimeout(f.Context(), time.Minute)
+	defer cancel()
+	cmd := f.command(ctx, user, line)
+	cmd.Stdin = strings.NewReader(botToken + "\n") // for the one command that reads a token
+	b, err := cmd.CombinedOutput()
+	require.NoError(f, ctx.Err(), "%s: %s hangs", user, line)
+	return string(b), testhost.ExitCode(err)
+}
+
+func (f *follower) logf(format string, args ...any) {
+	fmt.Fprintf(&f.log, time.Now().Format("05.0 ")+format+"\n", args...)
+}
+
+// start starts the daemon and returns when it serves, or has ended.
+func (f *follower) start() {
+	f.Helper()
+	if f.runs() {
+		return
+	}
+	cmd := f.command(context.WithoutCancel(f.Context()), "root", f.installation.serve)
+	r, w, err := os.Pipe()
+	require.NoError(f, err)
+	cmd.Stdout, cmd.Stderr = w, w
+	require.NoError(f, cmd.Start())
+	require.NoError(f, w.Close())
+	serves, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		var said bytes.Buffer
+		for lines := bufio.NewScanner(io.TeeReader(r, &said)); lines.Scan(); {
+			if strings.Contains(lines.Text(), "msg=serving") {
+				close(serves)
+				_, _ = io.Copy(io.Discard, r)
+			}
+		}
+		_, _ = cmd.Process.Wait()
+	}()
+	f.daemon, f.ended = cmd, ended
+	select {
+	case <-serves:
+	case <-ended:
+	case <-time.After(time.Minute):
+		require.Fail(f, "the daemon neither serves nor ends")
+	}
+}
+
+func (f *follower) runs() bool {
+	if f.daemon == nil {
+		return false
+	}
+	select {
+	case <-f.ended:
+		return false
+	default:
+		return true
+	}
+}
+
+func (f *follower) stop() {
+	if f.runs() {
+		_ = f.daemon.Process.Signal(syscall.SIGTERM)
+		<-f.ended
+	}
+	f.daemon = nil
+}
+
+// aJob is what cron goes on running.
+const aJob = "adfbot exec --project odilo -- echo RAN"
+
+// advice finds what a text tells somebody to run.
+var advice = []*regexp.Regexp{
+	regexp.MustCompile(`run: ((?:sudo )?[^\n;` + "`" + `]*(?:adfbot [a-z-]+[^\n;,]*))`),
+	regexp.MustCompile(`as root: ([^\n;]+)`),
+	regexp.MustCompile(`run ((?:sudo |chown |chmod |install |chgrp |mkdir )[^\n;,]*?)(?: as root|, then|, and|;|,|\n|$|: the)`),
+	regexp.MustCompile("`(sudo [^`]+)`"),
+	regexp.MustCompile(`restart (?:it|the daemon|that service)`),
+	regexp.MustCompile(`\b(start (?:it|the daemon))(?:[^,]|$)`), // "start it, and use docker exec" is for containers
+	regexp.MustCompile(`stop the daemon`),
+	regexp.MustCompile(`It opens a new http.socket when it is reloaded`),
+	regexp.MustCompile(`a daemon does so by itself within a minute`), // which nobody waits for here
+	regexp.MustCompile(`stop every adfbot, move it away with its -wal and -shm`),
+	regexp.MustCompile(`write the secret to it, then chown it to the bot's user and chmod it to 600`),
+	regexp.MustCompile(`the file gitea-token has to be in /etc/adfbot`),
+}
+
+func commandsIn(text string) (commands []string) {
+	at := map[string]int{}
+	for _, pattern := range advice {
+		for _, m := range pattern.FindAllStringSubmatchIndex(text, -1) {
+			command := strings.TrimRight(text[m[len(m)-2]:m[len(m)-1]], ". ")
+			if first, ok := at[command]; !ok || m[0] < first {
+				at[command] = m[0]
+			}
+		}
+	}
+	for command := range at {
+		commands = append(commands, command)
+	}
+	slices.SortFunc(commands, func(a, b string) int { return at[a] - at[b] })
+	return commands
+}
+
+// do does what a person does who is told so, and returns what they read then.
+func (f *follower) do(command string) (said string) {
+	f.Helper()
+	var code int
+	switch {
+	case command == aJob:
+		said, code = f.sh("agents", command)
+		said = strings.TrimPrefix(said, "RAN\n")
+	case strings.HasPrefix(command, "write the secret"):
+		said, code = f.sh("root", "cd /etc/adfbot; cat >gitea-token; chown adfbot gitea-token; chmod 600 gitea-token")
+	case strings.HasPrefix(command, "the file gitea-token has to be"):
+		said, code = f.sh("root", "cat >/etc/adfbot/gitea-token; chmod 600 /etc/adfbot/gitea-token")
+	case strings.HasPrefix(command, "stop every adfbot"):
+		f.stop()
+		said, code = f.sh("root", "mkdir /root/damaged; find /var/lib/adfbot -name adfbot.db -o -name adfbot.db-* | xargs mv -t /root/damaged")
+		f.start()
+	case strings.HasPrefix(command, "start "):
+		f.start()
+	case strings.HasPrefix(command, "restart "), strings.HasSuffix(command, "when it is reloaded"), strings.HasSuffix(command, "within a minute"):
+		f.stop()
+		f.start()
+	case strings.HasPrefix(command, "stop "):
+		f.stop()
+	case strings.HasPrefix(command, "adfbot "):
+		said, code = f.sh("root", f.installation.me+command)
+	default:
+		said, code = f.sh("root", command)
+	}
+	f.logf("$ %s\n%s[%d]", command, said, code)
+	if code == 0 && command != aJob && !strings.Contains(said, "restart the daemon") || command == aJob && code == 75 { // paused, as it should be
+		return ""
+	}
+	return said
+}
+
+// complaints are the lines of check that are not ok, with what belongs to them.
+func complaints(check string) string {
+	var b strings.Builder
+	for line := range strings.Lines(check) {
+		if !strings.HasPrefix(line, "ok ") && !strings.Contains(line, " of another installation by ") {
+			b.WriteString(line)
+		}
+	}
+	return b.String()
+}
+
+// follow does the first thing that is said and was not done yet, until nothing is said any more.
+func (f *follower) follow(running bool, said string) {
+	f.Helper()
+	done := map[string]bool{}
+	for range 8 {
+		if running && !f.runs() { // systemd does that
+			f.start()
+		}
+		gate, code := f.sh("agents", "adfbot gate odilo")
+		check, _ := f.sh("root", f.installation.check)
+		bad := complaints(check)
+		f.logf("--- gate %d: %scheck:\n%s", code, gate, bad)
+		if bad == "" && (code == 0 || code == 75) && said == "" {
+			return
+		}
+		text := said + bad
+		if code != 0 && code != 75 {
+			text += gate
+		}
+		next := ""
+		for _, c := range commandsIn(text) {
+			if !done[c] {
+				next = c
+				break
+			}
+		}
+		if next == "" && !f.runs() { // as a person would
+			next = "start it"
+		}
+		if next == "" {
+			next = aJob
+		}
+		if done[next] {
+			return
+		}
+		done[next] = true
+		said = f.do(next)
+	}
+}
+
+// After each mishap, whoever literally does what gate, check and failed commands say has a machine again on which a paused project is paused
+// until it is resumed, runs then, and trips again.
+func TestAdviceIsFollowed(t *testing.T) {
+	t.Parallel()
+	for kind, made := range installations {
+		for name, m := range mishaps {
+			if m.only != "" && !strings.Contains(m.only, kind) {
+				continue
+			}
+			for _, running := range []bool{true, false} {
+				title := fmt.Sprintf("%s, %s, running %t", kind, name, running)
+				if !testhost.Exhaustive() && !slices.Contains(sampleMishaps, title) {
+					continue
+				}
+				t.Run(title, func(t *testing.T) {
+					t.Parallel()
+					f := newFollower(t, made)
+					f.start()
+					require.True(t, f.runs())
+					for range 3 {
+						f.sh("agents", "adfbot exec --project odilo -- false")
+					}
+					_, code := f.sh("agents", "adfbot gate odilo")
+					require.Equal(t, 75, code)
+					if !running {
+						f.stop()
+					}
+					out, code := f.sh("root", strings.NewReplacer("STATE", "/var/lib/adfbot", "PAUSE", "/opt/ai-dark-factory/data/pause").Replace(m.does))
+					require.Zero(t, code, out)
+					out, _ = f.sh("agents", aJob) // a job is not told
+					require.True(t, m.forgets || !strings.Contains(out, "RAN"), out)
+
+					f.follow(running, "")
+					f.start()
+					require.True(t, f.runs(), "the daemon")
+					out, code = f.sh("agents", "adfbot gate odilo")
+					require.True(t, code == 75 || m.forgets && code == 0, "gate %d: %s", code, out)
+					resume := func() {
+						out, code := f.sh("root", f.installation.me+"adfbot resume odilo")
+						require.Zero(t, code, out)
+					}
+					resume()
+					if said := f.do(aJob); said != "" {
+						f.follow(running, said)
+					}
+					out, code = f.sh("agents", aJob)
+					require.Zero(t, code, out)
+					require.Regexp(t, `^RAN\n(adfbot: sent \d kept results?\n)?$`, out)
+					check, _ := f.sh("root", f.installation.check)
+					require.Empty(t, complaints(check))
+					for range 3 {
+						out, _ = f.sh("agents", "adfbot exec --project odilo -- false")
+					}
+					_, code = f.sh("agents", "adfbot gate odilo")
+					require.Equal(t, 75, code, out)
+					out, code = f.sh("root", f.installation.me+"adfbot sweep")
+					if kind != "hardened" { // its token is the unit's alone
+						require.Zero(t, code, out)
+					}
+					resume()
+				})
+			}
+		}
+	}
+}
