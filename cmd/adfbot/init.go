@@ -590,10 +590,14 @@ func serviceUser(cfg *config.Config) (hostlocal.Account, bool) {
 	if a, ok := hostlocal.WhoseHome(cfg.OwnDir()); ok {
 		candidates = append(candidates, a)
 	}
+	isService := func(a hostlocal.Account) bool { return a.UID != 0 && !a.IsPerson() }
 	for _, a := range candidates {
-		if a.UID != 0 && a.IsListed() && !a.IsPerson() {
+		if isService(a) && a.IsListed() {
 			return a, true
 		}
+	}
+	if pausing := candidates[1]; owner.UID == 0 && isService(pausing) {
+		return pausing, true
 	}
 	return owner, owner.UID != 0
 }
