@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/internal/store"
 	"github.com/terraphim/adfbot/internal/text"
 )
@@ -57,6 +58,11 @@ func (b *Bot) recordGone(ctx context.Context, run store.Run, res store.Result) (
 	// A process spools its result before it releases its run, so the result may be newer than the last RecordSpooled.
 	if left, err = b.isSpooled(run); left || err != nil {
 		return false, left, err
+	}
+	if b.rec.LookForResult(ctx, run.Project).State == incident.FlagGone { // somebody may have resumed the project since the run began
+		if _, _, err := b.rec.Local(ctx, run.Project); err != nil {
+			return false, false, err
+		}
 	}
 	now := b.now()
 	res.Project, res.Agent, res.RunID, res.Host = run.Project, run.Agent, run.RunID, run.Host

@@ -96,6 +96,40 @@ func TestOldStateCatchesUp(t *testing.T) {
 	require.Empty(t, w.sweepWell().Actions)
 }
 
+// A run that was killed, or hung, began before a pause whose flag is gone: it does not count, whichever of both is noticed first.
+func TestRunWithoutResultBeforeAResume(t *testing.T) {
+	t.Parallel()
+	for name, begin := range map[string]func(w *world, run store.Run){
+		"killed": func(w *world, run store.Run) {
+			w.inState(func(s store.State) {
+				_, err := s.BeginRun(ctx, run)
+				require.NoError(w, err)
+			})
+			require.NoError(w, os.WriteFile(filepath.Join(w.cfg.State+".d", "runs", run.ID+".lock"), nil, 0o600))
+		},
+		"hung": func(w *world, run store.Run) {
+			w.with(bot.Daemon, func(b *bot.Bot) { require.NoError(w, b.BeginReported(ctx, run)) })
+			w.pass(time.Hour)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			w.change("  - id: odilo\n", "  - id: odilo\n    hung_after: 30m\n")
+			w.fail("odilo", 2)
+			begin(w, store.Run{ID: "it", Project: "odilo", Agent: "project-meta", RunID: "r", Started: w.now()})
+			_, err := w.pause("odilo", "look at it")
+			require.NoError(t, err)
+			w.Remove(w.flag("odilo"))
+			require.Equal(t, 1, w.sweepWell().LostRuns)
+			p := w.project("odilo")
+			require.Equal(t, status.No, p.Paused)
+			require.Zero(t, p.Failures)
+			require.Empty(t, w.issues(""))
+		})
+	}
+}
+
 // A run that went on when the state was copied has ended since, well or not: it is no failure.
 func TestOldStateWithRun(t *testing.T) {
 	t.Parallel()
