@@ -40,8 +40,8 @@ type counted struct {
 
 // countAnew counts the failures of the project's generation since its last success, with a result that is not stored yet. It also returns
 // whether no success is later than that result. A failure of a run that is known by now to have succeeded counts no more: the success of a run
-// that was taken for lost, or for hung, may have finished before that was noticed. Where the rows reach back to no success, older ones may have
-// been deleted: what they counted, the breaker has.
+// that was taken for lost, or for hung, may have finished before that was noticed. Without a success the breaker has the count: older rows may
+// have been deleted, and those that came from another database have no generation.
 func countAnew(ctx context.Context, tx Tx, p *Project, r store.Result) (failures int, last bool, err error) {
 	now := stamp(p.Now)
 	streak := store.NewStreak(now)
@@ -76,11 +76,10 @@ func countAnew(ctx context.Context, tx Tx, p *Project, r store.Result) (failures
 		}
 		rest = len(page) == lateRows
 	}
-	failures = streak.Failures()
-	if more && streak.Unbroken() {
-		failures = max(failures, p.Breaker.Failures+1)
+	if streak.Unbroken() {
+		return p.Breaker.Failures + 1, true, nil
 	}
-	return failures, streak.Holds(now, age), nil
+	return streak.Failures(), streak.Holds(now, age), nil
 }
 
 func scanCounted(row Row) (c counted, err error) {
