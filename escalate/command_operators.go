@@ -84,7 +84,7 @@ func (r *Reconciler) resolveOperator(ctx context.Context, op *incident.Operator)
 		op.ID, op.Problem = a.ID, ""
 		r.opt.Log.Info("operator found", "login", op.Login, "user_id", a.ID)
 	case renamed != "":
-		op.Problem = fmt.Sprintf("operator %q: this login was changed to %s: set operators in the configuration to that", op.Login, renamed)
+		op.Problem = fmt.Sprintf("operator %q: this login was changed to %s: name that one in operators", op.Login, renamed)
 		r.opt.Log.Warn("operator has another login now", "login", op.Login, "now", renamed)
 	case err == nil, nobody:
 		op.Problem = fmt.Sprintf("operator %q: nobody at %s has this login, or the profile is private: correct operators in the configuration, "+

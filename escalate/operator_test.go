@@ -183,7 +183,7 @@ func TestOperatorByAFormerLogin(t *testing.T) {
 		w.sweep()
 		ops, err := w.store.Operators(w.Context(), server)
 		require.NoError(t, err)
-		require.Equal(t, `operator "alex": this login was changed to alexandra: set operators in the configuration to that`, ops[0].Problem)
+		require.Equal(t, `operator "alex": this login was changed to alexandra: name that one in operators`, ops[0].Problem)
 	})
 }
 

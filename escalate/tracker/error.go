@@ -91,10 +91,11 @@ func IsNobody(err error, login string) (renamed string, is bool) {
 		return "", false
 	}
 	_, now, _ := strings.Cut(te.Location, "/api/v1/users/")
-	if now, _, _ = strings.Cut(now, "/"); !strings.EqualFold(now, login) {
-		renamed = now
+	now, _, _ = strings.Cut(now, "/")
+	if now == "" || strings.EqualFold(now, login) {
+		return "", false // it leads to another address of Gitea, or to a login in front of it
 	}
-	return renamed, true
+	return now, true
 }
 
 // LacksScope reports whether the token lacks the scope for a request.

@@ -13,6 +13,7 @@ import (
 	"github.com/terraphim/adfbot/escalate"
 	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/escalate/tracker"
+	"github.com/terraphim/adfbot/internal/config"
 	"github.com/terraphim/adfbot/internal/status"
 	"github.com/terraphim/adfbot/internal/store"
 )
@@ -68,24 +69,40 @@ func (b *Bot) sameGitea(ctx context.Context, was string) (same, told bool, err e
 }
 
 // issueAt returns the issue at gitea.url that has the number of an incident's at another address; the zero Issue if the Gitea there has none.
-// The repository may have another name there by now.
+// The repository may have another name there by now, which its former ones lead to, or the configuration has.
 func (b *Bot) issueAt(ctx context.Context, i incident.Incident) (tracker.Issue, error) {
-	p := b.cfg.ProjectOrDefault(i.Project)
-	configured := tracker.Repo{Server: b.cfg.Gitea.URL, Owner: p.Owner, Name: p.Repo}
 	repo := i.Issue.Repo
 	repo.Server = b.cfg.Gitea.URL
 	issue, err := b.gitea.Get(ctx, repo, i.Issue.Number)
-	if path := movedTo(err); path != "" && path != repo.String() {
+	for range maxRenames {
+		path := movedTo(err)
+		if path == "" || path == repo.String() {
+			break
+		}
 		repo = b.repoOf(path)
 		issue, err = b.gitea.Get(ctx, repo, i.Issue.Number)
 	}
-	if isMissing(err) && repo != configured {
+	configured, ok := b.configuredRepo(i.Project)
+	if !ok || !isMissing(err) {
+		return issue, err
+	}
+	if repo != configured {
 		issue, err = b.gitea.Get(ctx, configured, i.Issue.Number)
 	}
 	if isMissing(err) { // so says a Gitea that hides all from the token's account, too
 		return tracker.Issue{}, b.gitea.Readable(ctx, configured)
 	}
 	return issue, err
+}
+
+// configuredRepo returns the repository for the issues of a project, or one of another project where neither it nor gitea.repo names one.
+func (b *Bot) configuredRepo(project string) (tracker.Repo, bool) {
+	for _, p := range slices.Concat([]config.Project{b.cfg.ProjectOrDefault(project)}, b.cfg.Projects) {
+		if p.Owner != "" && p.Repo != "" {
+			return tracker.Repo{Server: b.cfg.Gitea.URL, Owner: p.Owner, Name: p.Repo}, true
+		}
+	}
+	return tracker.Repo{}, false
 }
 
 func isMissing(err error) bool {

@@ -209,23 +209,47 @@ func TestMovedGiteaIsNotReached(t *testing.T) {
 // The repository of the issues may have been renamed before the address changes. An issue that is over has its earlier name.
 func TestMovedGiteaOfARenamedRepository(t *testing.T) {
 	t.Parallel()
-	for _, name := range []string{"redirected", "gone"} {
+	for _, name := range []string{"redirected", "gone", "and its owner"} {
 		w := resumed(t)
 		said := w.comments(1)
 		w.Gitea.Rename(repo, "fleet")
 		w.change("  repo: adf-fleet\n", "  repo: fleet\n")
-		w.sweepWell()
-		if name == "gone" {
+		now := "terraphim/fleet"
+		switch name {
+		case "gone":
 			w.Gitea.AddRepo("terraphim", "adf-fleet") // which ends the redirect
 			w.Gitea.SetPermission("terraphim", "adf-fleet", testworld.Bot, giteatest.Write)
+		case "and its owner":
+			w.Gitea.RenameUser("terraphim", "terra")
+			w.change("  owner: terraphim\n", "  owner: terra\n")
+			now = "terra/fleet"
 		}
+		w.sweepWell()
 		w.moveGitea()
 		w.sweepWell()
 		require.Contains(t, w.Logged.String(), "same_gitea=true", name)
-		i, ok := w.Gitea.Issue("terraphim/fleet", 1)
+		i, ok := w.Gitea.Issue(now, 1)
 		require.True(t, ok)
 		require.Len(t, i.Comments, len(said))
 	}
+}
+
+// The repository of an issue that is over is gone, and so is its project. No other one is configured for all.
+func TestMovedGiteaWithoutARepositoryForAll(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.Gitea.AddRepo("terraphim", "atlas")
+	w.Gitea.SetPermission("terraphim", "atlas", testworld.Bot, giteatest.Write)
+	const both = "projects:\n  - id: odilo\n    owner: terraphim\n    repo: adf-fleet\n  - id: atlas\n    owner: terraphim\n    repo: atlas\n"
+	w.change("  owner: terraphim\n  repo: adf-fleet\nprojects:\n  - id: odilo\n  - id: atlas\n", both)
+	w.fail("odilo", 3)
+	w.Remove(w.flag("odilo"))
+	w.sweepWell()
+	w.Gitea.DeleteRepo(repo)
+	w.change("  - id: odilo\n    owner: terraphim\n    repo: adf-fleet\n", "")
+	w.moveGitea()
+	w.sweepWell()
+	require.Contains(t, w.Logged.String(), "same_gitea=false")
 }
 
 // A daemon whose configuration is not read anew yet knows nothing of its address once that has been moved.
