@@ -92,6 +92,7 @@ var mishaps = map[string]mishap{
 	"state closed":                      {does: "chmod -R go= STATE"},
 	"state damaged":                     {does: "rm -f STATE/adfbot.db-*; yes garbage | head -c 20000 >STATE/adfbot.db"},
 	"all of root":                       {does: "chown -R root:root STATE PAUSE"},
+	"a copy by root":                    {does: "cp -r STATE /root/state; cp -r PAUSE /root/pause; rm -rf STATE PAUSE; cp -r /root/state STATE; cp -r /root/pause PAUSE"},
 	"all of nobody":                     {does: "chown -R 4777:4777 STATE PAUSE"},
 	"no state, no pause directory":      {does: "rm -rf PAUSE; rm -f STATE/adfbot.db STATE/adfbot.db-*", forgets: true},
 	"no directories":                    {does: "rm -rf PAUSE STATE", forgets: true},

@@ -402,8 +402,8 @@ func (c *checker) closedTo(dir, key, name string, paths []string, local bool) {
 	c.add(Warn, key, "%s is closed to the group that may write %s, %s: run %s", first, name, effect, command)
 }
 
-// closedToMembers warns if a group may write only one of the directory of the state and the pause directory: in the shared setup, its members
-// need both. A directory of another user is reported as such.
+// closedToMembers warns if a group may write only one of the directory of the state and the pause directory, or the bot's own group, which
+// has members, neither: in the shared setup, they need both. A directory of another user is reported as such.
 func (c *checker) closedToMembers() {
 	own, flags := c.cfg.OwnDir(), c.cfg.PauseDir
 	owner := hostlocal.BotUser(c.cfg.OwnPath())
@@ -439,6 +439,13 @@ func (c *checker) closedToMembers() {
 	case reporting == "" && pausing != "" && pausing == owner.Group() && c.cfg.HTTP.Socket == "":
 		c.add(Warn, key, "%s is closed to the group that may write the pause directory, so its members cannot record results: %s; "+
 			"in the separated setup, run chmod 755 %s instead", own, share(own, pausing, "2770"), text.ShellQuote(flags))
+	case reporting == "" && pausing == "" && c.cfg.HTTP.Socket == "" && owner.SharesGroup(): // else nobody could report
+		for _, d := range []struct{ key, dir, mode, effect string }{
+			{key, own, "2770", "record results"}, {"pause_dir", flags, "2775", "write a flag, pause or resume"},
+		} {
+			dir := text.ShellQuote(d.dir)
+			c.add(Warn, d.key, "%s is closed to the group %s, so its members cannot %s: run chgrp -R %[2]s %[4]s && chmod %[5]s %[4]s", d.dir, owner.Group(), d.effect, dir, d.mode)
+		}
 	}
 }
 

@@ -251,6 +251,22 @@ func (a Account) Group() string {
 	return text.ShellQuote(g.Name)
 }
 
+// SharesGroup reports whether the user database of this machine names other members of the account's login group.
+func (a Account) SharesGroup() bool {
+	text, err := os.ReadFile("/etc/group")
+	u, err2 := user.LookupId(strconv.Itoa(a.UID))
+	if err != nil || err2 != nil {
+		return false
+	}
+	for line := range strings.Lines(string(text)) { // name:password:gid:members
+		fields := strings.Split(strings.TrimSpace(line), ":")
+		if len(fields) == 4 && fields[2] == u.Gid {
+			return slices.ContainsFunc(strings.Split(fields[3], ","), func(member string) bool { return member != "" && member != u.Username })
+		}
+	}
+	return false
+}
+
 func sys(info fs.FileInfo) (*syscall.Stat_t, bool) {
 	if info == nil {
 		return nil, false
