@@ -76,6 +76,7 @@ func TestNoFingerprintOfGenericLine(t *testing.T) {
 		"BUILD FAILED in 3m 12s",
 		"[ERROR] [Help 1] http://cwiki.apache.org/confluence/display/MAVEN/MojoFailureException",
 		"error: test failed, to rerun pass `--lib`",
+		"    For further information visit https://errors.pydantic.dev/2.13/v/extra_forbidden",
 	} {
 		require.Empty(t, class.Fingerprint("the reason is above\n"+line+"\n\n"), line)
 	}

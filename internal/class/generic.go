@@ -28,6 +28,7 @@ var generic = sync.OnceValue(func() (all []*regexp.Regexp) {
 		`^BUILD FAIL(ED|URE)\b`,
 		`\[Help \d\] https?://`,             // Maven
 		`error: test failed, to rerun pass`, // cargo
+		`For further information visit https?://errors\.pydantic\.dev/`,
 	} {
 		all = append(all, regexp.MustCompile(expression))
 	}
