@@ -3,6 +3,7 @@ package escalate
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"sync"
@@ -31,6 +32,7 @@ type sweepCache struct {
 	all      table[tracker.Repo, issueList]   // the issues of any state
 	states   table[issueKey, plan.IssueState] // from single reads and from our own writes
 	closings table[issueKey, incident.Closing]
+	barred   table[tracker.Repo, tracker.Error] // how the token was refused when it was to comment: so would be the next comment
 
 	mu      sync.Mutex // never held across a request
 	ours    identity
@@ -50,6 +52,24 @@ type learned struct {
 
 func newSweepCache(opt SweepOptions, l *learned) *sweepCache {
 	return &sweepCache{learned: l, force: opt.Force, dry: opt.DryRun, listing: map[tracker.Repo]chan struct{}{}}
+}
+
+// refusal returns why a comment on an issue need not be tried now: the token was refused already for another one.
+func (c *sweepCache) refusal(ref tracker.IssueRef) error {
+	e, ok := c.barred.get(ref.Repo)
+	if !ok {
+		return nil
+	}
+	e.Op = fmt.Sprintf("comment on #%d", ref.Number)
+	return &e
+}
+
+// noteRefusal keeps the refusal of a comment if it is that of the token.
+func (c *sweepCache) noteRefusal(repo tracker.Repo, err error) {
+	var te *tracker.Error
+	if tracker.RefusalOf(err) == tracker.OfToken && errors.As(err, &te) {
+		c.barred.set(repo, *te)
+	}
 }
 
 func (c *sweepCache) isReported(err error) bool {

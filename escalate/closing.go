@@ -100,8 +100,7 @@ func (r *Reconciler) endClosed(ctx context.Context, of, i incident.Incident, clo
 		if p.Flag.State != incident.FlagThere || p.Pause().ID != i.ID || plan.ClosedBeforeHold(i, closing.At, p.Hold) {
 			return false, nil
 		}
-		// Dated back, so that the comment is looked for before it is written.
-		err := r.saveComment(ctx, of.ID, incident.ResumedKey(of), incident.Comment{Attempted: r.opt.Now().Add(-2 * r.opt.Timeout)})
+		err := r.saveComment(ctx, of.ID, incident.ResumedKey(of), r.unwritten())
 		return err == nil, err
 	})
 	return err

@@ -499,6 +499,8 @@ func (run *commandRun) ackStep(ctx context.Context, n int) (result, error) {
 		return result{answer: answer}, nil
 	case tracker.IsPermanent(err):
 		return result{answer: answer + " Gitea did not assign them: " + issuetext.ErrorText(err.Error())}, nil
+	case tracker.RefusalOf(err) != tracker.OfRequest: // the steps after this one need not wait; when people read this, it is mended
+		return result{answer: answer + " Gitea did not assign them: adfbot could not write to it then."}, nil
 	default:
 		return result{}, err
 	}

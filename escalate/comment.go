@@ -14,8 +14,9 @@ import (
 
 // commentOnce writes a comment exactly once, whatever happens. The attempt is on disk before the request; if its answer was
 // lost, the issue's comments are read before it is written again, and not before the server can no longer be at it. A
-// comment that the server refuses (a locked issue, an archived repository) is given up: it never prevents a closing. Of an
-// incident that was rebuilt only the issue knows what was said, so its comments are always read first.
+// comment that the server refuses (a locked issue, an archived repository) is given up: it never prevents a closing. What the token
+// or something in front of the server refuses is written once that is mended. Of an incident that was rebuilt only the issue knows
+// what was said, so its comments are always read first.
 //
 // It returns complete where nothing is left to do, later where it is too early to know, and an error where the comment is
 // in doubt.
@@ -31,6 +32,9 @@ func (r *Reconciler) commentOnce(ctx context.Context, s *step, ref tracker.Issue
 			return later, r.saveComment(ctx, i.ID, key, r.newComment(false))
 		}
 		return later, nil
+	}
+	if err := s.cache.refusal(ref); err != nil {
+		return later, err
 	}
 	if !attempt.At.IsZero() || i.Rebuilt {
 		_, found, err := r.findOwnComment(ctx, s.cache, ref, key, time.Time{})
@@ -56,9 +60,16 @@ func (r *Reconciler) commentOnce(ctx context.Context, s *step, ref tracker.Issue
 		// A process that was stopped may have sent it long after the attempt was saved.
 		return later, errors.Join(err, r.saveComment(ctx, i.ID, key, r.newComment(false)))
 	default:
-		return later, errors.Join(err, r.saveComment(ctx, i.ID, key, incident.Comment{}))
+		s.cache.noteRefusal(ref.Repo, err)
+		return later, errors.Join(err, r.saveComment(ctx, i.ID, key, r.unwritten()))
 	}
 	return complete, r.saveComment(ctx, i.ID, key, r.newComment(true))
+}
+
+// unwritten is a comment that may be written at any time, also in an issue that somebody has closed meanwhile. It is dated back, so that
+// it is looked for before that: a proxy may have refused the answer, and not the request.
+func (r *Reconciler) unwritten() incident.Comment {
+	return incident.Comment{Attempted: r.opt.Now().Add(-2 * r.opt.Timeout)}
 }
 
 // sendComment saves the attempt and makes the request once. Where sent is false no request was made.
@@ -104,19 +115,22 @@ type notSavedError struct{ error }
 func (e notSavedError) Unwrap() error { return e.error }
 
 // goesOn reports whether a step goes on after an error of its comment: an issue is closed or reopened even if the server refuses
-// the comment.
+// the comment, or a firewall in front of it takes its text for an attack.
 func goesOn(err error) bool {
 	var notSaved notSavedError
-	return !tracker.IsRetryable(err) && !errors.As(err, &notSaved)
+	return (!tracker.IsRetryable(err) || tracker.RefusalOf(err) == tracker.OfWay) && !errors.As(err, &notSaved)
 }
 
 // inDoubt reports whether a comment was attempted and it is not known whether it is there.
 func inDoubt(c incident.Comment) bool { return !c.Attempted.IsZero() && !c.Done }
 
-// deferOrFail counts a comment in doubt as a failed try.
+// deferOrFail counts a comment in doubt as a failed try. With one that is complete nothing is wrong any more.
 func (r *Reconciler) deferOrFail(ctx context.Context, i incident.Incident, p progress, err error) (progress, error) {
-	if err != nil {
+	switch {
+	case err != nil:
 		return later, r.failed(ctx, i, err)
+	case p == complete && i.LastErr != "":
+		return p, r.saveDone(ctx, i, func(*incident.Incident) {})
 	}
 	return p, nil
 }

@@ -58,7 +58,7 @@ func (r *Reconciler) completeIssue(ctx context.Context, s *step) (progress, erro
 	return complete, r.saveDone(ctx, i, func(i *incident.Incident) { i.Incomplete = false })
 }
 
-// worthAnotherTry reports whether a part may still be added later: after what passes by itself always, after a failure of
+// worthAnotherTry reports whether a part may still be added later: after what passes by itself or is mended always, after a failure of
 // the server a few times.
 func worthAnotherTry(i incident.Incident, err error) bool {
 	return tracker.IsRetryable(err) || err != nil && !tracker.IsPermanent(err) && i.Tries < completeTries

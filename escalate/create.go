@@ -80,7 +80,7 @@ func (r *Reconciler) createIssue(ctx context.Context, s *step, repo tracker.Repo
 		n.Body = r.opt.Composer.Short(data)
 	}
 	issue, sent, err := r.sendCreate(ctx, s, repo, r.withMembers(n, shared))
-	for sent && err != nil && tracker.OutcomeOf(err) == tracker.Refused && r.dropOptional(&n, &data, err) {
+	for sent && tracker.OutcomeOf(err) == tracker.Refused && tracker.RefusalOf(err) != tracker.OfToken && r.dropOptional(&n, &data, err) {
 		shared.Brief = true
 		issue, sent, err = r.sendCreate(ctx, s, repo, r.withMembers(n, shared))
 	}

@@ -250,7 +250,7 @@ func (r *Reconciler) refusal(ctx context.Context, s *step, key string) ([]string
 	if err != nil || len(found) == 0 || found[0].Comments[key].Refused == "" {
 		return nil, complete, err
 	}
-	return []string{"Gitea refuses the comment: " + found[0].Comments[key].Refused}, complete, nil
+	return []string{"Gitea refused the comment, which is given up: " + found[0].Comments[key].Refused}, complete, nil
 }
 
 func (r *Reconciler) stepLabels(ctx context.Context, s *step, issue tracker.Issue) ([]string, progress, error) {

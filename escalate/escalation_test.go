@@ -364,7 +364,7 @@ func TestStepsRefused(t *testing.T) {
 		}, []string{"lead"}, threeLabels, 1, `are not set: Gitea failed when it was asked.`},
 		"the comment": {func(w *world) {
 			w.Gitea.Inject(giteatest.Fault{Match: giteatest.CommentIssue(), Do: giteatest.Status(403, `{"message":"locked"}`)})
-		}, []string{"lead"}, []string{"adf", "circuit-breaker", "page", "priority/critical", "priority/high"}, 0, "Gitea refuses the comment: "},
+		}, []string{"lead"}, []string{"adf", "circuit-breaker", "page", "priority/critical", "priority/high"}, 0, "Gitea refused the comment, which is given up: "},
 		"people's choice of a label": {func(w *world) {
 			w.Gitea.As("alex").SetLabels(fleet, 1, "adf", "priority/low")
 		}, []string{"lead"}, []string{"adf", "page", "priority/low"}, 1, ""},

@@ -78,6 +78,7 @@ type visit struct {
 	cache   *sweepCache
 	wait    time.Duration      // for the claim
 	fresh   *incident.Incident // that this process has just stored, or nil; kept up to date
+	refused map[string]bool    // ids of incidents of which a step was refused
 	follow  bool               // visit the projects, too, of those whose issues carry this one's incidents
 
 	done  []plan.Action
@@ -116,6 +117,7 @@ func (r *Reconciler) trackProject(ctx context.Context, v *visit) error {
 	defer release()
 	var errs []error
 	tried := map[string]bool{}
+	v.refused = map[string]bool{}
 	for {
 		o, err := r.observeIssue(ctx, v)
 		if err != nil {
@@ -131,6 +133,7 @@ func (r *Reconciler) trackProject(ctx context.Context, v *visit) error {
 		switch {
 		case err != nil:
 			errs = append(errs, err)
+			v.refused[a.Incident] = v.refused[a.Incident] || tracker.IsPermanent(err) || tracker.RefusalOf(err) != tracker.OfRequest
 		case p == changed || p == complete:
 			v.done = append(v.done, a)
 		case p == unfinished:
@@ -157,10 +160,11 @@ func (r *Reconciler) observeIssue(ctx context.Context, v *visit) (o plan.Observa
 	}()
 	if r.opt.Fleet != nil {
 		o, err := r.observe(ctx, v.project, v.cache, func(context.Context, string) incident.FlagView { return incident.FlagView{} })
+		o.Refused = v.refused
 		return o.ByState(), err
 	}
 	o, err = r.observe(ctx, v.project, v.cache, r.Look)
-	if err == nil {
+	if o.Refused = v.refused; err == nil {
 		v.flag = o.Flag
 	}
 	return o, err
@@ -283,7 +287,7 @@ func (r *Reconciler) saveListError(ctx context.Context, c *sweepCache, i inciden
 	switch {
 	case c.dry:
 		return nil
-	case tracker.IsPermanent(err):
+	case tracker.IsPermanent(err), tracker.RefusalOf(err) != tracker.OfRequest:
 		return r.saveReason(ctx, i, redact.Line(err.Error(), 500))
 	case err == nil && i.Tries == 0:
 		return r.saveReason(ctx, i, "")

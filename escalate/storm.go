@@ -348,7 +348,7 @@ func (r *Reconciler) writeMembers(ctx context.Context, s *step, issue tracker.Is
 	}
 	fault.Point(ctx, "show-begun")
 	err = r.opt.Tracker.EditText(ctx, lead.Issue, edit)
-	if tracker.IsPermanent(err) && !d.Brief {
+	if (tracker.IsPermanent(err) || tracker.RefusalOf(err) == tracker.OfWay) && !d.Brief {
 		r.opt.Log.Warn("Gitea refuses the text, so a shorter one is tried", "issue", lead.Issue.String(), "err", err)
 		d.Brief = true
 		err = r.opt.Tracker.EditText(ctx, lead.Issue, edit)
@@ -436,10 +436,10 @@ func (r *Reconciler) tellJoined(ctx context.Context, s *step) (progress, error) 
 	joined := slices.DeleteFunc(slices.Clone(s.carried[1:]), func(m incident.Incident) bool { return !told[m.ID] })
 	key := incident.JoinedKey(s.incident, at)
 	p, err := r.commentOnce(ctx, s, s.incident.Issue, key, issuetext.JoinedComment(key, joined, s.carried))
-	if begun && p == complete && err == nil {
+	if p, err = r.deferOrFail(ctx, s.incident, p, err); begun && p == complete && err == nil {
 		return unfinished, nil // others may have joined since
 	}
-	return r.deferOrFail(ctx, s.incident, p, err)
+	return p, err
 }
 
 // beginTelling returns which comment is to be written: one that was begun before, or a new one about all in the list of whom none has told.

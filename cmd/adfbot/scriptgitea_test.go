@@ -30,7 +30,7 @@ import (
 //	gitea settle                          let late work be done
 //	gitea archive|unarchive|disable|enable|forget    the repository; forget deletes it
 //	gitea rename NAME | add OWNER NAME
-//	gitea revoke | grant                  the bot's token
+//	gitea revoke | grant [SCOPE...]       the bot's token
 //	gitea reset                           forget the requests so far
 //	gitea requests METHOD N               so many since then; METHOD * for all
 func giteaCommand(ts *testscript.TestScript, neg bool, args []string) {
@@ -150,7 +150,7 @@ func init() { // a variable's initial value may not refer to itself
 			c.g.SetPermission(c.arg(0), c.arg(1), botLogin, giteatest.Write)
 		},
 		"revoke": func(c giteaScript) { c.g.RevokeToken(botToken) },
-		"grant":  func(c giteaScript) { c.g.AddToken(botLogin, botToken) },
+		"grant":  func(c giteaScript) { c.g.AddToken(botLogin, botToken, c.args...) },
 		"reset":  func(c giteaScript) { c.g.ResetRequests() },
 		"requests": func(c giteaScript) {
 			n, all := 0, ""

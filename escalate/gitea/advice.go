@@ -21,6 +21,7 @@ import (
 	"sync"
 	"syscall"
 
+	"github.com/terraphim/adfbot/escalate/tracker"
 	"github.com/terraphim/adfbot/internal/redact"
 )
 
@@ -259,6 +260,22 @@ func isEncoded(resp *http.Response, err error) bool {
 // putToken says what to do with a new token. What systemd has given to a daemon stays the same until that is restarted.
 const putToken = "put it where gitea.token_file or gitea.token_env points; restart a daemon that has it from LoadCredential= or the environment"
 
+// refusalOf returns what an answer with a status of 3xx or 4xx refuses.
+func refusalOf(base string, resp *http.Response, err error) tracker.Refusal {
+	kind, status := resp.Header.Get("Content-Type"), resp.StatusCode
+	switch {
+	case status/100 == 3 && isRenamed(base, resp):
+		return tracker.OfRequest
+	case status == http.StatusRequestEntityTooLarge, status == http.StatusTooManyRequests: // these are about the request, whoever answers
+		return tracker.OfRequest
+	case !slices.Contains(ownRefusals, status), kind != "" && !isJSON(resp), status == http.StatusUnauthorized && kind == "":
+		return tracker.OfWay
+	case status == http.StatusForbidden:
+		return ownWords(err.Error()).of
+	}
+	return tracker.OfRequest
+}
+
 var requiredScope = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`required=\[([a-z:]+)`) })
 
 // adviseRefusal is for Gitea's own words about a token or a right.
@@ -271,24 +288,41 @@ func adviseRefusal(r request, message string) string {
 		scope := strings.Replace(m[1], "read:issue", "write:issue", 1)
 		return "make a token with the scope " + scope + " too, and " + putToken
 	}
-	for words, advice := range map[string]string{
-		"rate limit":                 "what stands in front of Gitea limits requests: raise the limit for the bot; this is retried automatically",
-		"token is required":          "Gitea got no token: let the proxy in front of it pass on the header Authorization",
-		"Only signed in user":        "Gitea got no token: let the proxy in front of it pass on the header Authorization",
-		"is limited to public":       "make a token that is not limited to public repositories, and " + putToken,
-		"prohibited from signing in": "the token's account is disabled in Gitea: let its administrator activate it and allow it to sign in",
-		"must change your password": "sign in to Gitea as the token's account, and change its password; where it can't sign in, as an account of the type bot, " +
-			"run on the server: gitea admin user must-change-password --unset and its login",
-		"open dependencies":                    "close the issues that it depends on, or remove these dependencies in Gitea",
-		"should have a permission to write":    "give the token's account write access to the repository's " + unit,
-		"write permission is required":         "give the token's account write access to the repository's " + unit,
-		"should have specific read permission": "the repository's " + unit + " are disabled, or hidden from the token's account: enable them in its settings, or give the account access to them",
-	} {
-		if strings.Contains(message, words) {
-			return advice
+	return strings.ReplaceAll(ownWords(message).advice, "UNIT", unit)
+}
+
+// refusal is what is known of Gitea's own words.
+type refusal struct {
+	words  string
+	of     tracker.Refusal
+	advice string // UNIT stands for what the request is about
+}
+
+var refusals = []refusal{
+	{"required scope", tracker.OfToken, ""},
+	{"rate limit", tracker.OfToken, "what stands in front of Gitea limits requests: raise the limit for the bot; this is retried automatically"},
+	{"token is required", tracker.OfToken, "Gitea got no token: let the proxy in front of it pass on the header Authorization"},
+	{"Only signed in user", tracker.OfToken, "Gitea got no token: let the proxy in front of it pass on the header Authorization"},
+	{"is limited to public", tracker.OfToken, "make a token that is not limited to public repositories, and " + putToken},
+	{"prohibited from signing in", tracker.OfToken,
+		"the token's account is disabled in Gitea: let its administrator activate it and allow it to sign in"},
+	{"must change your password", tracker.OfToken,
+		"sign in to Gitea as the token's account, and change its password; where it can't sign in, as an account of the type bot, " +
+			"run on the server: gitea admin user must-change-password --unset and its login"},
+	{"open dependencies", tracker.OfRequest, "close the issues that it depends on, or remove these dependencies in Gitea"},
+	{"should have a permission to write", tracker.OfRequest, "give the token's account write access to the repository's UNIT"},
+	{"write permission is required", tracker.OfRequest, "give the token's account write access to the repository's UNIT"},
+	{"should have specific read permission", tracker.OfRequest,
+		"the repository's UNIT are disabled, or hidden from the token's account: enable them in its settings, or give the account access to them"},
+}
+
+func ownWords(message string) refusal {
+	for _, r := range refusals {
+		if strings.Contains(message, r.words) {
+			return r
 		}
 	}
-	return ""
+	return refusal{}
 }
 
 // aboutWorkflow reports whether a request is for a project's `actions`, whose repository need not be that of its issues.
@@ -303,28 +337,49 @@ func adviseNoWorkflow(message string) string {
 		"or give the account access to them"
 }
 
-// adviseRedirect tells a Gitea with another address, which redirects its API, from a renamed repository and from a login.
-func adviseRedirect(r request, base string, resp *http.Response) string {
+// redirection is where a request is redirected to.
+type redirection struct {
+	to     *url.URL
+	base   string   // of Gitea's API, if isAPI
+	parts  []string // of the path below that
+	isAPI  bool
+	isSame bool // what was asked for, see isSamePlace
+}
+
+func redirectionOf(resp *http.Response) redirection {
 	to, err := resp.Request.URL.Parse(resp.Header.Get("Location"))
 	if err != nil || resp.Header.Get("Location") == "" {
 		to = &url.URL{Path: "nowhere"}
 	}
 	to.RawQuery, to.Fragment, to.User = "", "", nil
-	newBase, path, ok := strings.Cut(to.String(), "/api/v1/")
+	base, path, isAPI := strings.Cut(to.String(), "/api/v1/")
 	_, asked, _ := strings.Cut(resp.Request.URL.Path, "/api/v1/")
-	switch parts := strings.Split(path, "/"); {
-	case !ok:
-		return fmt.Sprintf("%s/api/v1/ is redirected to %s, as by a login in front of Gitea: let requests to it pass, or correct gitea.url", base, redact.Line(to.String(), 100))
-	case newBase != base:
-		return "set gitea.url to " + newBase
-	case isSamePlace(parts, strings.Split(asked, "/")):
-		return fmt.Sprintf("%s/api/v1/ is redirected to %s, by what stands in front of Gitea: let requests to it pass unchanged", base, redact.Line(to.String(), 100))
-	case len(parts) > 2 && parts[0] == "repos" && aboutWorkflow(r):
-		return fmt.Sprintf("the repository moved to %s/%s: set `actions` of the project to it", parts[1], parts[2])
-	case len(parts) > 2 && parts[0] == "repos":
-		return fmt.Sprintf("the repository moved to %s/%s: set gitea.owner and gitea.repo, or the project's own, to it", parts[1], parts[2])
+	parts := strings.Split(path, "/")
+	return redirection{to, base, parts, isAPI, isSamePlace(parts, strings.Split(asked, "/"))}
+}
+
+// isRenamed reports whether an answer is Gitea's own for what has another name now. Any other redirect is of a login, of a Gitea with another
+// address, or of a proxy.
+func isRenamed(base string, resp *http.Response) bool {
+	d := redirectionOf(resp)
+	return d.isAPI && d.base == base && !d.isSame
+}
+
+// adviseRedirect tells a Gitea with another address, which redirects its API, from a renamed repository and from a login.
+func adviseRedirect(r request, base string, resp *http.Response) string {
+	switch d := redirectionOf(resp); {
+	case !d.isAPI:
+		return fmt.Sprintf("%s/api/v1/ is redirected to %s, as by a login in front of Gitea: let requests to it pass, or correct gitea.url", base, redact.Line(d.to.String(), 100))
+	case d.base != base:
+		return "set gitea.url to " + d.base
+	case d.isSame:
+		return fmt.Sprintf("%s/api/v1/ is redirected to %s, by what stands in front of Gitea: let requests to it pass unchanged", base, redact.Line(d.to.String(), 100))
+	case len(d.parts) > 2 && d.parts[0] == "repos" && aboutWorkflow(r):
+		return fmt.Sprintf("the repository moved to %s/%s: set `actions` of the project to it", d.parts[1], d.parts[2])
+	case len(d.parts) > 2 && d.parts[0] == "repos":
+		return fmt.Sprintf("the repository moved to %s/%s: set gitea.owner and gitea.repo, or the project's own, to it", d.parts[1], d.parts[2])
 	default:
-		return fmt.Sprintf("this moved to %s: correct its name in the configuration", to)
+		return fmt.Sprintf("this moved to %s: correct its name in the configuration", d.to)
 	}
 }
 

@@ -168,6 +168,78 @@ func TestAdviceOfAnswer(t *testing.T) {
 	}
 }
 
+// Only what Gitea itself says of the request is final.
+func TestRefusalOf(t *testing.T) {
+	const json, html, plain = "application/json;charset=utf-8", "text/html", "text/plain"
+	scope := `{"message":"token does not have at least one of required scope(s), required=[write:issue], token scope=read:issue"}`
+	for name, tt := range map[string]struct {
+		status   int
+		kind     string
+		body     string
+		location string
+		want     tracker.Refusal
+		retry    bool
+	}{
+		"a locked issue":           {403, json, `{"message":"You cannot comment on a locked issue."}`, "", tracker.OfRequest, false},
+		"an archived repository":   {423, json, `{"message":"terraphim/rec is archived"}`, "", tracker.OfRequest, false},
+		"somebody who blocks":      {403, json, `{"message":"user is blocked"}`, "", tracker.OfRequest, false},
+		"a right":                  {403, json, `{"message":"user should have a permission to write to a repo"}`, "", tracker.OfRequest, false},
+		"Gitea without a text":     {403, "", "", "", tracker.OfRequest, false},
+		"a mistake":                {422, json, `{"message":"[Body]: Required"}`, "", tracker.OfRequest, false},
+		"a deleted issue":          {404, json, json404, "", tracker.OfRequest, false},
+		"a long text":              {413, html, "too large", "", tracker.OfRequest, false},
+		"a renamed repository":     {301, "", "", "/api/v1/repos/terraphim/fleet-2/issues/7/comments", tracker.OfRequest, false},
+		"a limit":                  {429, html, "slow down", "", tracker.OfRequest, true},
+		"a revoked token":          {401, json, `{"message":"invalid username, password or token"}`, "", tracker.OfRequest, true},
+		"a scope":                  {403, json, scope, "", tracker.OfToken, true},
+		"only public repositories": {403, json, `{"message":"token scope is limited to public issues"}`, "", tracker.OfToken, true},
+		"a disabled account":       {403, json, `{"message":"This account is prohibited from signing in, please contact your site administrator."}`, "", tracker.OfToken, true},
+		"a new password":           {403, json, `{"message":"You must change your password."}`, "", tracker.OfToken, true},
+		"a dropped header":         {403, json, `{"message":"Only signed in user is allowed to call APIs."}`, "", tracker.OfToken, true},
+		"a limit, as 403":          {403, json, `{"message":"API rate limit exceeded"}`, "", tracker.OfToken, true},
+		"a proxy's web page":       {403, html, "Forbidden", "", tracker.OfWay, true},
+		"a firewall's text":        {403, plain, "Forbidden", "", tracker.OfWay, true},
+		"a firewall's JSON":        {403, "application/problem+json", `{"title":"Error 1020"}`, "", tracker.OfWay, true},
+		"a firewall's 406":         {406, html, "Blocked", "", tracker.OfWay, true},
+		"a firewall's 422":         {422, html, "Blocked", "", tracker.OfWay, true},
+		"a proxy's own login":      {401, "", "", "", tracker.OfWay, true},
+		"no writes":                {405, html, "Method Not Allowed", "", tracker.OfWay, true},
+		"a proxy with a password":  {407, html, "", "", tracker.OfWay, true},
+		"a proxy that waits":       {408, plain, "timeout", "", tracker.OfWay, true},
+		"plain http":               {400, plain, "Client sent an HTTP request to an HTTPS server.", "", tracker.OfWay, true},
+		"a login":                  {302, html, "", "https://sso.example.org/login", tracker.OfWay, true},
+		"Gitea's login":            {303, html, "", "/user/login", tracker.OfWay, true},
+		"another address":          {301, html, "", "https://code.example.org/api/v1/repos/terraphim/rec/issues/7/comments", tracker.OfWay, true},
+		"a slash":                  {308, html, "", "/api/v1/repos/terraphim/rec/issues/7/comments/", tracker.OfWay, true},
+		"nowhere":                  {302, "", "", "", tracker.OfWay, true},
+		"a cache":                  {304, "", "", "", tracker.OfWay, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := New(Options{URL: "https://git.example.org", Tokens: StaticToken("t"), Timeout: time.Second, Transport: fixed(func(r *http.Request) *http.Response {
+				resp := &http.Response{StatusCode: tt.status, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(tt.body))}
+				if tt.kind != "" {
+					resp.Header.Set("Content-Type", tt.kind)
+				}
+				if tt.location != "" {
+					resp.Header.Set("Location", tt.location)
+				}
+				return resp
+			})})
+			_, comment := g.AddComment(t.Context(), recordedIssue, "text")
+			edit := g.EditText(t.Context(), recordedIssue, func(t tracker.Text) tracker.Text { return t })
+			for _, err := range []error{comment, edit} {
+				require.Equal(t, tracker.Refused, tracker.OutcomeOf(err), err)
+				require.Equal(t, tt.want, tracker.RefusalOf(err), err)
+				require.Equal(t, tt.retry, tracker.IsRetryable(err), err)
+				require.Equal(t, !tt.retry, tracker.IsPermanent(err), err)
+			}
+			_, user := g.User(t.Context(), "alex")
+			_, nobody := tracker.IsNobody(user, "alex")
+			require.Equal(t, tt.status == 404 || name == "a renamed repository", nobody, user)
+		})
+	}
+}
+
 type fixed func(*http.Request) *http.Response
 
 func (f fixed) RoundTrip(r *http.Request) (*http.Response, error) {

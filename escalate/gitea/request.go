@@ -183,7 +183,7 @@ func (g *Client) send(ctx context.Context, r request, f func(context.Context) (*
 		// A proxy has no route to Gitea, perhaps because Gitea is being started: nothing is known of what was asked for.
 		e.Outcome = tracker.NotSent
 	case e.Status/100 == 3 || e.Status/100 == 4:
-		e.Outcome = tracker.Refused
+		e.Outcome, e.Refusal = tracker.Refused, refusalOf(g.opt.URL, resp, err)
 	}
 	return e
 }

@@ -2,6 +2,7 @@ package gitea
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -107,7 +108,9 @@ func (g *Client) json(ctx context.Context, method, path string, value, answer an
 	}
 	defer func() { _ = resp.Body.Close() }()
 	if resp.StatusCode/100 != 2 {
-		return resp, errors.New(resp.Status)
+		var said struct{ Message string } // in JSON, if it is Gitea's answer
+		_ = json.NewDecoder(resp.Body).Decode(&said)
+		return resp, errors.New(cmp.Or(said.Message, http.StatusText(resp.StatusCode)))
 	}
 	return resp, json.NewDecoder(resp.Body).Decode(answer)
 }

@@ -88,7 +88,7 @@ func (p *planner) open(i *incident.Incident) {
 		if is := p.o.Issues[i.ID]; due && (is == IssueOpen || is == IssueUnknown) {
 			p.carried(i) // that follows from the state
 		}
-	case p.o.Issues[i.ID] == IssueOpen && due:
+	case p.o.Issues[i.ID] == IssueOpen && (due || p.o.Refused[i.ID]):
 		if i.ReopenPending {
 			p.add(ConfirmReopened, i, "the issue is open again")
 		}

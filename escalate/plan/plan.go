@@ -42,6 +42,7 @@ type Observation struct {
 	Closings   map[string]incident.Closing // of the incidents' own issues, by incident id, as far as they were read
 	Unstored   bool                        // results wait to be stored: the incident that the flag names may be theirs
 	Force      bool                        // a person asked: do not wait for NextTry
+	Refused    map[string]bool             // by incident id: a step was refused just now; the others in its open issue do not wait for that
 	Unpaused   *incident.Unpaused          // nil: not known, or there is no fleet
 
 	Others    map[string]incident.Incident // those that Incidents lead or are led by, by id, as far as they exist

@@ -23,11 +23,21 @@ const (
 	Lost
 )
 
+// Refusal says what a request was refused for.
+type Refusal int
+
+const (
+	OfRequest Refusal = iota // the request itself: the same one will be refused again
+	OfToken                  // the token or its account may not write, or read, anything of the kind; a status 401 says that by itself
+	OfWay                    // it was not Gitea that refused, but what stands in front of it or is at its address
+)
+
 // Error is a failed request. All methods of a [Client] return errors of this type.
 type Error struct {
 	Op         string // what was attempted, e.g. "create issue"
 	Where      string // e.g. terraphim/adf-fleet
 	Outcome    Outcome
+	Refusal    Refusal       // of the outcome Refused
 	Status     int           // HTTP status; 0 without an answer
 	Location   string        // target of a redirect, which is never followed
 	RetryAfter time.Duration // how long the server asks to wait; 0 if it does not
@@ -87,6 +97,8 @@ func IsNobody(err error, login string) (renamed string, is bool) {
 	switch {
 	case IsStatus(err, http.StatusNotFound):
 		return "", true
+	case RefusalOf(err) != OfRequest: // everything is redirected
+		return "", false
 	case !IsStatus(err, http.StatusMovedPermanently) && !IsStatus(err, http.StatusTemporaryRedirect) || !errors.As(err, &te):
 		return "", false
 	}
@@ -113,10 +125,20 @@ func OutcomeOf(err error) Outcome {
 	return Lost
 }
 
-// IsRetryable reports whether the same request may succeed later, because the cause is the network, the token or a rate
-// limit. Any other refusal is about the request itself.
+// RefusalOf returns what a request was refused for; OfRequest if it was not refused.
+func RefusalOf(err error) Refusal {
+	var te *Error
+	if errors.As(err, &te) && te.Outcome == Refused {
+		return te.Refusal
+	}
+	return OfRequest
+}
+
+// IsRetryable reports whether the same request may succeed later, because the cause is the network, the token, what stands in front of
+// Gitea, or a rate limit. Any other refusal is about the request itself.
 func IsRetryable(err error) bool {
-	return err != nil && (OutcomeOf(err) == NotSent || IsStatus(err, http.StatusTooManyRequests) || IsStatus(err, http.StatusUnauthorized))
+	return err != nil && (OutcomeOf(err) == NotSent || RefusalOf(err) != OfRequest ||
+		IsStatus(err, http.StatusTooManyRequests) || IsStatus(err, http.StatusUnauthorized))
 }
 
 // IsPermanent reports whether the server has refused the request itself, so that the same request will be refused again.

@@ -277,7 +277,7 @@ func (u *unreadRuns) mayHave(ctx context.Context, project string) (may bool, beg
 	case errors.Is(err, incident.ErrClaimed): // another host reads them
 		return true, began
 	}
-	u.noAnswer = !tracker.IsPermanent(err)
+	u.noAnswer = !tracker.IsPermanent(err) && !tracker.LacksScope(err)
 	return u.noAnswer, began
 }
 

@@ -622,10 +622,12 @@ func TestRunsOfARenamedRepository(t *testing.T) {
 				require.Equal(t, 1, w.project("odilo").Failures)
 			}
 			w.change("factory/agents", now)
-			remove := w.Gitea.Inject(giteatest.Fault{Do: giteatest.Status(502, ""), Match: giteatest.PathHas("factory/agents/actions")})
-			_, err := w.sweep()
-			remove()
-			require.Equal(t, what != "case", err != nil, "whether it was renamed is not known")
+			for _, do := range []giteatest.Effect{giteatest.Status(502, ""), giteatest.Status(403, "<h1>Blocked</h1>", "Content-Type", "text/html")} {
+				remove := w.Gitea.Inject(giteatest.Fault{Do: do, Match: giteatest.PathHas("factory/agents/actions")})
+				_, err := w.sweep()
+				remove()
+				require.Equal(t, what != "case", err != nil, "whether it was renamed is not known")
+			}
 			w.sweepWell()
 			w.Gitea.ResetRequests()
 			w.sweepWell()

@@ -202,8 +202,10 @@ func (b *resumer) resumeIf(ctx context.Context, project, who string, may func(in
 	return d, nil
 }
 
-// heard notes whether Gitea has answered a request.
-func (b *resumer) heard(err error) { b.unanswered = err != nil && !tracker.IsPermanent(err) }
+// heard notes whether Gitea has answered a request. A token that may not write issues may write workflows.
+func (b *resumer) heard(err error) {
+	b.unanswered = err != nil && !tracker.IsPermanent(err) && !tracker.LacksScope(err)
+}
 
 // Restore writes the flags of all paused projects again, and then the sentinel: after a reboot has emptied the pause
 // directory, or into a new one. It writes nothing if the directory is intact: somebody removed the flags that are

@@ -318,24 +318,31 @@ func TestResultsInTheSpoolAreNoSilence(t *testing.T) {
 // Runs of a workflow that no sweep has read yet may be what is missed. Gitea knows, and an issue would wait for its answer in any case.
 func TestRunsThatWereNotReadAreNoSilence(t *testing.T) {
 	t.Parallel()
-	watching(t, func(w *world) { addWorkflow(w, ""); hourly(w) }, func(w *world, _ *bot.Bot, after func(time.Duration)) {
-		w.sweepWell()
-		after(time.Hour)
-		id := w.Gitea.StartWorkflowRun(agents, workflow)
-		w.Gitea.EndWorkflowRun(agents, id, "success")
-		undo := w.Gitea.Inject(giteatest.Fault{Do: giteatest.Status(http.StatusBadGateway, "")})
-		after(30 * time.Minute)
-		require.Empty(t, w.project("odilo").Silence, "nobody can tell")
-		undo()
-		after(3 * time.Minute)
-		w.sweepWell()
-		require.Equal(t, []string{store.Success}, w.outcomes())
-		require.Empty(t, w.issues(""))
+	for name, do := range map[string]giteatest.Effect{
+		"a fault":               giteatest.Status(http.StatusBadGateway, ""),
+		"a web page of a proxy": giteatest.Status(http.StatusForbidden, "<h1>Blocked</h1>", "Content-Type", "text/html"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			watching(t, func(w *world) { addWorkflow(w, ""); hourly(w) }, func(w *world, _ *bot.Bot, after func(time.Duration)) {
+				w.sweepWell()
+				after(time.Hour)
+				id := w.Gitea.StartWorkflowRun(agents, workflow)
+				w.Gitea.EndWorkflowRun(agents, id, "success")
+				undo := w.Gitea.Inject(giteatest.Fault{Do: do})
+				after(30 * time.Minute)
+				require.Empty(t, w.project("odilo").Silence, "nobody can tell")
+				undo()
+				after(3 * time.Minute)
+				w.sweepWell()
+				require.Equal(t, []string{store.Success}, w.outcomes())
+				require.Empty(t, w.issues(""))
 
-		w.Gitea.AddToken(testworld.Bot, token, "write:issue", "read:user") // nobody will read any
-		after(80 * time.Minute)
-		require.Len(t, w.issues("open"), 1)
-	})
+				w.Gitea.AddToken(testworld.Bot, token, "write:issue", "read:user") // nobody will read any
+				after(80 * time.Minute)
+				require.Len(t, w.issues("open"), 1)
+			})
+		})
+	}
 }
 
 // The issue of a project whose runs are those of a workflow says to look at these. One that goes on is named.

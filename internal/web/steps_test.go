@@ -75,7 +75,7 @@ func TestSteps(t *testing.T) {
 	_, err = st.Change(t.Context(), id, func(i *incident.Incident) {
 		i.Opened = begun.Add(-time.Hour)
 		i.Escalation.Begin(incident.StepBegun{Of: id, After: time.Hour, Number: 1, Begun: begun}, s.path("pager-url"))
-		i.Escalation.EndPart(incident.CommentPart, []string{"Gitea refuses the comment: it is locked"})
+		i.Escalation.EndPart(incident.CommentPart, []string{"Gitea refused the comment, which is given up: it is locked"})
 		i.Escalation.Snooze(begun, begun.Add(240*time.Hour))
 		i.Escalation.Reminder = &incident.Reminder{Of: id, After: time.Hour, Begun: begun}
 		i.Escalation.ChangeWebhook(i.Escalation.Step.Key(), func(d *incident.Delivery) bool {
@@ -89,7 +89,7 @@ func TestSteps(t *testing.T) {
 	require.Equal(t, 2, e.Next)
 	require.Equal(t, begun.Add(240*time.Hour), *e.SnoozedUntil)
 	require.Equal(t, begun, *e.RemindedAt)
-	require.Equal(t, []string{"Gitea refuses the comment: it is locked"}, e.Problems)
+	require.Equal(t, []string{"Gitea refused the comment, which is given up: it is locked"}, e.Problems)
 	require.Equal(t, "status 503", e.Webhooks[0].Error)
 	require.Equal(t, id+"/step/3600", e.Webhooks[0].ID)
 
@@ -97,7 +97,7 @@ func TestSteps(t *testing.T) {
 	for _, path := range []string{"/", "/projects/odilo"} {
 		page := s.get(path, as(adminToken)).body
 		require.Contains(t, page, "<dt>Escalation</dt><dd>snoozed until "+begun.Add(240*time.Hour).Format("2006-01-02 15:04"), path)
-		require.Contains(t, page, "step 1 of the escalation: Gitea refuses the comment: it is locked", path)
+		require.Contains(t, page, "step 1 of the escalation: Gitea refused the comment, which is given up: it is locked", path)
 		require.Contains(t, page, "the webhook of step 1 to be called: status 503", path)
 	}
 	metrics := s.get("/metrics", as(adminToken)).body
