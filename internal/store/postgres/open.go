@@ -29,6 +29,7 @@ type Store struct {
 	pool        *pool
 	host        string
 	passwordKey string      // [Options].PasswordKey
+	readOnly    bool
 	beaten      atomic.Bool // with the boot of this machine
 	lease       lease
 	listenTo    *pgconn.Config
@@ -49,7 +50,7 @@ type Options struct {
 	PasswordKey string
 	// ListenURL is where [Store.Listen] connects to if the URL of the state leads to a pooler; "": the URL of the state.
 	ListenURL string
-	// ReadOnly opens an existing state without writing to it. A missing state is fs.ErrNotExist.
+	// ReadOnly opens an existing state without writing to it: each change of it is an error. A missing state is fs.ErrNotExist.
 	ReadOnly bool
 	// Sentinel returns the installation id in the sentinel of the pause directory, "" if there is none. Open calls it only to
 	// create a state. If it fails, no state is created, and nothing in the database is changed.
@@ -74,7 +75,7 @@ func Open(ctx context.Context, url string, o Options) (*Store, error) {
 
 // newStore returns a state that is not connected yet.
 func newStore(url string, o Options) (*Store, error) {
-	s := &Store{path: url, schema: o.Schema, host: o.Host, now: o.Now, lease: claimLease, pings: listenPings, passwordKey: o.PasswordKey}
+	s := &Store{path: url, schema: o.Schema, host: o.Host, now: o.Now, lease: claimLease, pings: listenPings, passwordKey: o.PasswordKey, readOnly: o.ReadOnly}
 	if s.schema == "" {
 		s.schema = "adfbot"
 	}
@@ -202,7 +203,7 @@ var errTakeBack = errors.New("nothing is to be stored")
 
 // Writable locks a row as for a change, and changes nothing.
 func (s *Store) Writable(ctx context.Context) error {
-	err := s.tx(ctx, func(ctx context.Context, tx sqlstore.Tx) error {
+	err := s.transact(ctx, func(ctx context.Context, tx sqlstore.Tx) error {
 		var id string
 		if err := sqlstore.First(ctx, tx, `SELECT value FROM adfbot.meta WHERE key = 'installation' FOR UPDATE`).Scan(&id); err != nil {
 			return err

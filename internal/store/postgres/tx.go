@@ -15,6 +15,9 @@ import (
 	"github.com/terraphim/adfbot/internal/store/sqlstore"
 )
 
+// errReadOnly is a mistake of the program's.
+var errReadOnly = errors.New("the state was opened for reading, and is not changed")
+
 // maxTries is how often a transaction is made that others get in the way of.
 const maxTries = 5
 
@@ -42,6 +45,13 @@ func retryable(err error) bool {
 
 // tx makes a change in a transaction, see [sqlstore.DB].
 func (s *Store) tx(ctx context.Context, do func(context.Context, sqlstore.Tx) error) error {
+	if s.readOnly {
+		return s.Wrap(errReadOnly)
+	}
+	return s.transact(ctx, do)
+}
+
+func (s *Store) transact(ctx context.Context, do func(context.Context, sqlstore.Tx) error) error {
 	for try := 1; ; try++ {
 		err := s.retryStale(ctx, func(c *connection) (bool, error) { return s.try(ctx, c, do) })
 		switch {
