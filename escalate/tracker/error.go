@@ -97,8 +97,6 @@ func IsNobody(err error, login string) (renamed string, is bool) {
 	switch {
 	case IsStatus(err, http.StatusNotFound):
 		return "", true
-	case RefusalOf(err) != OfRequest: // everything is redirected
-		return "", false
 	case !IsStatus(err, http.StatusMovedPermanently) && !IsStatus(err, http.StatusTemporaryRedirect) || !errors.As(err, &te):
 		return "", false
 	}
