@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"strings"
 	"sync"
@@ -22,26 +23,48 @@ const (
 )
 
 // inFleet keeps this host in its fleet until stop is called: its flags follow the state, what waits in its spool is stored, and the
-// others know that it is alive. The poll is what counts; listening only makes it faster. retired is closed if somebody has taken the host
-// out of the fleet. Without a fleet it does nothing.
-func (b *Bot) inFleet(ctx context.Context) (retired <-chan struct{}, stop func()) {
-	out := make(chan struct{})
+// others know that it is alive. The poll is what counts; listening only makes it faster. left gets why this bot may not go on for its host:
+// somebody has taken that out of the fleet ([store.ErrRetired]), or its id is lost. Without a fleet it does nothing.
+func (b *Bot) inFleet(ctx context.Context) (left <-chan error, stop func()) {
 	if b.store.fleet == nil {
-		return out, func() {}
+		return nil, func() {}
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	var running sync.WaitGroup
-	wake := make(chan struct{}, 1)
-	isRetired := sync.OnceFunc(func() { close(out) })
+	wake, out := make(chan struct{}, 1), make(chan error, 2)
 	if b.cfg.StateListen != config.ListenOff {
 		running.Go(func() { b.listen(ctx, wake) })
 	}
-	running.Go(func() { b.follow(ctx, wake, isRetired) })
-	running.Go(func() { b.keepBeating(ctx, isRetired) })
+	running.Go(func() { b.follow(ctx, wake, out) })
+	running.Go(func() { b.keepBeating(ctx, out) })
 	return out, func() {
 		cancel()
 		running.Wait()
 	}
+}
+
+// errHostLost means that local_dir was lost or replaced while this bot had it in use.
+var errHostLost = errors.New("local_dir no longer has the id of this host")
+
+// checkHost returns [errHostLost] once local_dir has no id of this host, or another one: commands go by what is there, and a bot that went on
+// would be another host to them, in the same pause directory. A file that cannot be read says nothing about the id.
+func (b *Bot) checkHost() error {
+	if id, err := b.local.KnownHostID(); err == nil && id != b.store.host {
+		return fmt.Errorf("%w, %s", errHostLost, b.store.host)
+	}
+	return nil
+}
+
+// inHost calls f if this bot may go on for its host, and reports to left if it may not, by that or by what f returns.
+func (b *Bot) inHost(ctx context.Context, left chan<- error, f func(context.Context) error) (goOn bool, err error) {
+	if err = b.checkHost(); err == nil {
+		err = f(ctx)
+	}
+	if errors.Is(err, store.ErrRetired) || errors.Is(err, errHostLost) {
+		left <- err
+		return false, err
+	}
+	return true, err
 }
 
 // listen wakes the passes of this host when a project was paused or resumed anywhere.
@@ -70,14 +93,12 @@ func (b *Bot) listen(ctx context.Context, wake chan<- struct{}) {
 	}
 }
 
-// follow makes a pass over this host's flags whenever it is woken or the poll is due. It calls retired and ends if somebody has taken the
-// host out of the fleet.
-func (b *Bot) follow(ctx context.Context, wake <-chan struct{}, retired func()) {
+// follow makes a pass over this host's flags whenever it is woken or the poll is due. It ends if this bot may not go on for its host.
+func (b *Bot) follow(ctx context.Context, wake <-chan struct{}, left chan<- error) {
 	var failed changes
 	for ctx.Err() == nil {
-		err := b.pass(ctx)
-		if errors.Is(err, store.ErrRetired) {
-			retired()
+		goOn, err := b.inHost(ctx, left, b.pass)
+		if !goOn {
 			return
 		}
 		if failed.is(err) && ctx.Err() == nil {
@@ -132,13 +153,12 @@ func sleep(ctx context.Context, d time.Duration) {
 	}
 }
 
-// keepBeating tells the others that this host is alive. It calls retired and ends if somebody has taken the host out of the fleet.
-func (b *Bot) keepBeating(ctx context.Context, retired func()) {
+// keepBeating tells the others that this host is alive. It ends if this bot may not go on for its host.
+func (b *Bot) keepBeating(ctx context.Context, left chan<- error) {
 	every := min(beatEvery, b.cfg.Fleet.AwayAfter/6)
 	for ctx.Err() == nil {
-		err := b.beat(ctx)
-		if errors.Is(err, store.ErrRetired) {
-			retired()
+		goOn, err := b.inHost(ctx, left, b.beat)
+		if !goOn {
 			return
 		}
 		if err != nil && ctx.Err() == nil {

@@ -19,25 +19,45 @@ import (
 	"github.com/terraphim/adfbot/internal/store"
 	"github.com/terraphim/adfbot/internal/testhost"
 	"github.com/terraphim/adfbot/internal/testpg"
+	"github.com/terraphim/adfbot/pause"
 )
 
 // serving runs the daemon of a host until the test ends.
 func (w *world) serving() {
 	w.Helper()
+	var ended <-chan error
+	w.Cleanup(func() { require.NoError(w, <-ended) }) // after it was stopped
+	ended = w.served()
+}
+
+// served runs the daemon of a host. It ends with the test, or before; ended gets its error, which is nil for each end of the test.
+func (w *world) served() (ended <-chan error) {
+	w.Helper()
 	served, stop := context.WithCancel(ctx)
 	b, err := bot.Open(ctx, w.cfg, bot.Daemon, w.env())
 	require.NoError(w, err)
-	ended := make(chan error)
+	out := make(chan error, 1)
+	done := make(chan struct{})
 	go func() {
-		ended <- bot.Serve(served, b, nil, func(ctx context.Context, cfg *config.Config) (*bot.Bot, error) {
+		defer close(done)
+		out <- bot.Serve(served, b, nil, func(ctx context.Context, cfg *config.Config) (*bot.Bot, error) {
 			return bot.Open(ctx, cfg, bot.Daemon, w.env())
 		})
 	}()
 	w.Cleanup(func() {
 		stop()
-		require.NoError(w, <-ended)
+		<-done
 		require.NoError(w, b.Close())
 	})
+	return out
+}
+
+// hostID is the id of this host, "" if it has none.
+func (w *world) hostID() string {
+	w.Helper()
+	id, err := hostlocal.At(w.cfg.LocalDir).KnownHostID()
+	require.NoError(w, err)
+	return id
 }
 
 // awaitIssue waits until one issue is open. A sweep of a daemon may be at it while a command that has tripped returns.
@@ -110,6 +130,106 @@ func TestRetiredHostJoinsAtOnce(t *testing.T) {
 		now, err := hostlocal.At(a.cfg.LocalDir).KnownHostID()
 		return err == nil && now != id
 	})
+}
+
+// A daemon does not go on under an id that this host has lost: it is the new host that a command has made meanwhile, or, where a daemon that
+// starts would refuse local_dir, it ends.
+func TestHostIsLostUnderItsDaemon(t *testing.T) {
+	t.Parallel()
+	emptied := func(w *world) {
+		for _, name := range []string{"host", pause.SentinelName, "locks", "runs", "spool"} {
+			w.Remove(filepath.Join(w.cfg.LocalDir, name))
+		}
+	}
+	unmarked := func(w *world) { w.Remove(filepath.Join(w.cfg.PauseDir, pause.MarkName)) }
+	for what, c := range map[string]struct {
+		lose func(w *world)
+		ends bool
+		back func(w *world)
+	}{
+		"the file":      {lose: func(w *world) { w.Remove(filepath.Join(w.cfg.LocalDir, "host")) }, ends: true},
+		"the content":   {lose: emptied, ends: true},
+		"the directory": {lose: func(w *world) { w.Remove(w.cfg.LocalDir) }, ends: true},
+		"the mount": {
+			lose: func(w *world) { require.NoError(w, os.Rename(w.cfg.LocalDir, w.Path("aside"))) }, ends: true,
+			back: func(w *world) {
+				w.Remove(w.cfg.LocalDir) // what is below it
+				require.NoError(w, os.Rename(w.Path("aside"), w.cfg.LocalDir))
+			},
+		},
+		"no mark":          {lose: func(w *world) { unmarked(w); emptied(w) }},
+		"both directories": {lose: func(w *world) { w.Remove(w.cfg.PauseDir); w.Remove(w.cfg.LocalDir) }},
+		"the machine has got its own id": {lose: func(w *world) {
+			w.Write(filepath.Join(w.cfg.LocalDir, "host"), w.hostID()+" "+pause.NewRandomID()+"\n")
+		}},
+		"a command was faster": {lose: func(w *world) {
+			unmarked(w)
+			other := hostlocal.At(w.Path("other"))
+			require.NoError(w, other.Create(ctx))
+			_, err := other.HostID(ctx)
+			require.NoError(w, err)
+			require.NoError(w, os.Rename(w.Path("other/host"), filepath.Join(w.cfg.LocalDir, "host")))
+		}},
+	} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			w := newFirstHost(t)
+			w.change("local_dir: DIR/local", "local_dir: DIR/local\nfleet: {poll: 1s}\n")
+			ended := w.served()
+			w.fail("odilo", 3)
+			require.True(t, w.paused("odilo"))
+			was := w.hostID()
+			c.lose(w)
+			if c.ends {
+				err := <-ended
+				require.ErrorContains(t, err, "local_dir no longer has the id of this host, "+was)
+				require.ErrorContains(t, err, "if its disk is not mounted, mount it; else set local_dir to the directory whose file `host` holds that id; "+
+					"if that is lost, remove "+filepath.Join(w.cfg.PauseDir, pause.MarkName)+", and this host joins as a new one")
+				require.True(t, w.paused("odilo"))
+				_, err = bot.Open(ctx, w.cfg, bot.Daemon, w.env())
+				require.ErrorContains(t, err, "local_dir has no id of this host")
+				if c.back != nil {
+					c.back(w)
+					w.served()
+					require.Equal(t, was, w.hostID())
+					w.must(bot.ExitPaused, "odilo", "true")
+					return
+				}
+				unmarked(w) // as told
+				ended = w.served()
+			}
+			require.Eventually(t, func() bool { // it joins as a new host
+				id, err := hostlocal.At(w.cfg.LocalDir).KnownHostID()
+				if err != nil || id == "" || id == was {
+					return false
+				}
+				dir, err := pause.New(w.cfg.PauseDir).Open()
+				if err != nil {
+					return false
+				}
+				defer func() { _ = dir.Close() }()
+				mark, err := dir.Mark()
+				return err == nil && mark.Host == id && w.paused("odilo")
+			}, testhost.Patience, 10*time.Millisecond)
+			select {
+			case err := <-ended:
+				require.Fail(t, "the daemon has ended", err)
+			default:
+			}
+			w.must(bot.ExitPaused, "odilo", "true")
+			_, err := w.resume("odilo")
+			require.NoError(t, err)
+			w.must(0, "odilo", "true")
+			w.fail("odilo", 3)
+			w.must(bot.ExitPaused, "odilo", "true")
+			w.inFleet(func(f store.Fleet) {
+				require.Eventually(t, func() bool {
+					hosts, err := f.Hosts(ctx)
+					return err == nil && len(hosts) == 2 && !hosts[0].Seen.IsZero() && !hosts[1].Seen.IsZero()
+				}, testhost.Patience, time.Millisecond)
+			})
+		})
+	}
 }
 
 // The issue says once on which host of the fleet the project is not paused, and once that it is at last. That host runs nothing meanwhile.

@@ -3,6 +3,7 @@ package bot
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"runtime/debug"
 	"sync"
@@ -24,6 +25,7 @@ type Reopen func(ctx context.Context, cfg *config.Config) (*Bot, error)
 // same configuration, if the state is no longer the file that was opened, if a token or certificate that it could not
 // read can be read now, or if the certificate was replaced. If that fails it goes on with the old bot and logs the error.
 // It returns [store.ErrLogGone] if the log of the state was removed: only closing the state saves what is in the log.
+// In a fleet it opens a new bot if local_dir no longer has the id of this host, and returns an error if that fails.
 // Serve closes every bot but the first.
 func Serve(ctx context.Context, b *Bot, reload <-chan struct{}, reopen Reopen) error {
 	for first := b; ; {
@@ -58,7 +60,7 @@ func (b *Bot) serve(ctx context.Context, reload <-chan struct{}, reopen Reopen) 
 	for _, w := range b.cfg.Warnings() {
 		b.log.Warn("an entry of the configuration is most likely a mistake", "problem", w.String())
 	}
-	retired, leave := b.inFleet(ctx)
+	left, leave := b.inFleet(ctx)
 	defer leave()
 	stopWatch := b.watchSilence(ctx)
 	defer stopWatch()
@@ -81,12 +83,18 @@ func (b *Bot) serve(ctx context.Context, reload <-chan struct{}, reopen Reopen) 
 				return next, nil
 			}
 			b.log.Error("cannot reload, the old configuration stays in force", "err", err)
-		case <-retired:
+		case why := <-left:
 			next, err := reopen(ctx, b.cfg)
-			if err == nil {
+			switch lost := errors.Is(why, errHostLost); {
+			case err == nil:
+				if lost {
+					b.log.Warn("this host goes on under the id in local_dir", "was", b.store.host, "is", next.store.host)
+				}
 				return next, nil
+			case lost:
+				return nil, fmt.Errorf("%w: %w", why, err)
 			}
-			retired, wasRetired = nil, true
+			wasRetired = true
 			b.log.Error("cannot join the fleet again, from which this host was retired", "err", err)
 		case <-check.C:
 			b.endOverdue(ctx)
