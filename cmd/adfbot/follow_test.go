@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,7 +19,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/terraphim/adfbot/internal/status"
 	"github.com/terraphim/adfbot/internal/testhost"
+	"github.com/terraphim/adfbot/internal/testpg"
 )
 
 // installation is a way to install adfbot that the guide describes. Its commands are root's.
@@ -34,9 +37,12 @@ const (
 	asService = "exec setpriv --reuid adfbot --regid adfbot --init-groups --no-new-privs env HOME=/var/lib/adfbot "
 )
 
+// sharedInit is what the guide has an operator run.
+const sharedInit = "adfbot init --url URL --repo " + theRepo + " --project odilo --agents agents --token-file -\n"
+
 var installations = map[string]installation{
 	"shared": {
-		makes: "adfbot init --url URL --repo " + theRepo + " --project odilo --agents agents --token-file -",
+		makes: sharedInit,
 		serve: asService + "adfbot serve",
 		check: "sudo -u adfbot adfbot check", me: "sudo -u adfbot ",
 	},
@@ -56,7 +62,18 @@ var installations = map[string]installation{
 			asService + "CREDENTIALS_DIRECTORY=/run/credentials adfbot serve'",
 		check: "CREDENTIALS_DIRECTORY=/etc/adfbot adfbot check", me: "sudo -u adfbot ",
 	},
+	"fleet": { // as `adfbot help fleet` has it, with one host
+		makes: sharedInit + "echo hunter2 | install -o adfbot -g adfbot -m 600 /dev/stdin /etc/adfbot/state-password\n" +
+			"echo 'state: DATABASE\nstate_password_file: /etc/adfbot/state-password\nlocal_dir: /var/lib/adfbot\n" +
+			"gitea: {url: URL, token_file: /etc/adfbot/gitea-token, owner: terraphim, repo: adf-fleet}\n" +
+			"http:\n  socket: /run/adfbot/adfbot.sock\nprojects:\n  - id: odilo\n    users: [agents]' >/etc/adfbot/config.yaml",
+		serve: "install -d -o adfbot -g adfbot /run/adfbot; " + asService + "adfbot serve",
+		check: "sudo -u adfbot adfbot check", me: "sudo -u adfbot ",
+	},
 }
+
+// ofFile are the installations whose state is a file.
+const ofFile = "shared separated hardened"
 
 // separate makes what `adfbot help install` describes for agents who may only report.
 const separate = `
@@ -68,7 +85,7 @@ const separate = `
 // mishap is what happens to the files of an installation.
 type mishap struct {
 	does    string
-	forgets bool   // nothing is left that knows what was paused
+	forgets bool   // nothing is left that knows what was paused, unless the state is in a database
 	only    string // installations to which it can happen; "": all
 }
 
@@ -80,24 +97,27 @@ var mishaps = map[string]mishap{
 	"no sentinel":                       {does: "rm PAUSE/.adfbot"},
 	"pause directory closed":            {does: "chmod 700 PAUSE"},
 	"flags of root":                     {does: "chown -R root:root PAUSE"},
-	"no state":                          {does: "rm -f STATE/adfbot.db STATE/adfbot.db-*"},
+	"no state":                          {does: "rm -f STATE/adfbot.db STATE/adfbot.db-*", only: ofFile},
 	"state directory empty":             {does: "rm -rf STATE/*"},
 	"no state directory":                {does: "rm -rf STATE"},
 	"state directory of root":           {does: "rm -rf STATE; install -d STATE"},
 	"state directory of a person":       {does: "rm -rf STATE; install -d -o admin -g admin STATE"},
 	"state of root":                     {does: "chown -R root:root STATE"},
-	"state file of root":                {does: "chown root:root STATE/adfbot.db; chmod 644 STATE/adfbot.db; rm -f STATE/adfbot.db-*"},
-	"directory beside state of root":    {does: "chown -R root:root STATE/adfbot.db.d"},
-	"no directory beside state":         {does: "rm -rf STATE/adfbot.db.d"},
+	"state file of root":                {does: "chown root:root STATE/adfbot.db; chmod 644 STATE/adfbot.db; rm -f STATE/adfbot.db-*", only: ofFile},
+	"directory beside state of root":    {does: "chown -R root:root STATE/adfbot.db.d", only: ofFile},
+	"no directory beside state":         {does: "rm -rf STATE/adfbot.db.d", only: ofFile},
 	"state closed":                      {does: "chmod -R go= STATE"},
-	"state damaged":                     {does: "rm -f STATE/adfbot.db-*; yes garbage | head -c 20000 >STATE/adfbot.db"},
+	"state damaged":                     {does: "rm -f STATE/adfbot.db-*; yes garbage | head -c 20000 >STATE/adfbot.db", only: ofFile},
 	"all of root":                       {does: "chown -R root:root STATE PAUSE"},
 	"a copy by root":                    {does: "cp -r STATE /root/state; cp -r PAUSE /root/pause; rm -rf STATE PAUSE; cp -r /root/state STATE; cp -r /root/pause PAUSE"},
 	"all of nobody":                     {does: "chown -R 4777:4777 STATE PAUSE"},
-	"no state, no pause directory":      {does: "rm -rf PAUSE; rm -f STATE/adfbot.db STATE/adfbot.db-*", forgets: true},
+	"no state, no pause directory":      {does: "rm -rf PAUSE; rm -f STATE/adfbot.db STATE/adfbot.db-*", forgets: true, only: ofFile},
 	"no directories":                    {does: "rm -rf PAUSE STATE", forgets: true},
+	"directories of root":               {does: "rm -rf PAUSE STATE; install -d PAUSE STATE", forgets: true, only: "separated hardened fleet"}, // mount points
+	"a new disk for the state":          {does: "mount -t tmpfs none STATE", only: "fleet"},
 	"no token":                          {does: "rm /etc/adfbot/gitea-token"},
-	"no socket":                         {does: "rm -rf /run/adfbot; install -d /run/adfbot", only: "separated hardened"},
+	"no host file":                      {does: "rm STATE/host", only: "fleet"},
+	"no socket":                         {does: "rm -rf /run/adfbot; install -d /run/adfbot", only: "separated hardened fleet"},
 }
 
 // sampleMishaps are those of a quick test.
@@ -160,9 +180,23 @@ func newFollower(t *testing.T, i installation) *follower {
 	require.NoError(t, err)
 	require.Equal(t, "ready\n", line)
 	f.holder = fmt.Sprint(holder.Process.Pid)
-	out, code := f.sh("root", strings.ReplaceAll(i.makes, "URL", g.url()))
+	makes := strings.ReplaceAll(i.makes, "URL", g.url())
+	if strings.Contains(makes, "DATABASE") {
+		makes = strings.ReplaceAll(makes, "DATABASE", f.database())
+	}
+	out, code := f.sh("root", makes)
 	require.Zero(t, code, out)
 	return f
+}
+
+// database returns the URL of a new database, whose server only this machine can reach.
+func (f *follower) database() string {
+	f.Helper()
+	u, err := url.Parse(testpg.Database(f))
+	require.NoError(f, err)
+	out, code := f.sh("root", "install -d /run/postgresql; cd /run/postgresql; touch .s.PGSQL.5432; mount --bind "+u.Query().Get("host")+"/.s.PGSQL.5432 .s.PGSQL.5432")
+	require.Zero(f, code, out)
+	return "postgres://postgres@" + u.Path + "?host=/run/postgresql&sslmode=disable"
 }
 
 // command is a command line of a user on the machine.
@@ -245,6 +279,17 @@ func (f *follower) stop() {
 	f.daemon = nil
 }
 
+// awaitHost waits until a daemon has seen that the id of its host is lost, if it is: a person is slower than that.
+func (f *follower) awaitHost() {
+	f.Helper()
+	for begin := time.Now(); f.runs(); time.Sleep(100 * time.Millisecond) {
+		if _, code := f.sh("root", "test -e /var/lib/adfbot/host"); code == 0 {
+			return
+		}
+		require.Less(f, time.Since(begin), testhost.Patience, "the daemon goes on under an id that is lost")
+	}
+}
+
 // aJob is what cron goes on running.
 const aJob = "adfbot exec --project odilo -- echo RAN"
 
@@ -262,6 +307,7 @@ var advice = []*regexp.Regexp{
 	regexp.MustCompile(`stop every adfbot, move it away with its -wal and -shm`),
 	regexp.MustCompile(`write the secret to it, then chown it to the bot's user and chmod it to 600`),
 	regexp.MustCompile(`the file gitea-token has to be in /etc/adfbot`),
+	regexp.MustCompile(`if that is lost, (remove \S+/\.adfbot\.host), and this host joins as a new one`),
 }
 
 func commandsIn(text string) (commands []string) {
@@ -304,6 +350,8 @@ func (f *follower) do(command string) (said string) {
 		f.start()
 	case strings.HasPrefix(command, "stop "):
 		f.stop()
+	case strings.HasPrefix(command, "remove "):
+		said, code = f.sh("root", "rm"+strings.TrimPrefix(command, "remove"))
 	case strings.HasPrefix(command, "adfbot "):
 		said, code = f.sh("root", f.installation.me+command)
 	default:
@@ -316,11 +364,14 @@ func (f *follower) do(command string) (said string) {
 	return said
 }
 
+// expected is what check says of a new installation, of a new host, and of a server that tests use.
+var expected = []string{" of another installation by ", status.NameSharedText, " is off on the server: "}
+
 // complaints are the lines of check that are not ok, with what belongs to them.
 func complaints(check string) string {
 	var b strings.Builder
 	for line := range strings.Lines(check) {
-		if !strings.HasPrefix(line, "ok ") && !strings.Contains(line, " of another installation by ") {
+		if !strings.HasPrefix(line, "ok ") && !slices.ContainsFunc(expected, func(text string) bool { return strings.Contains(line, text) }) {
 			b.WriteString(line)
 		}
 	}
@@ -397,13 +448,17 @@ func TestAdviceIsFollowed(t *testing.T) {
 					out, code := f.sh("root", strings.NewReplacer("STATE", "/var/lib/adfbot", "PAUSE", "/opt/ai-dark-factory/data/pause").Replace(m.does))
 					require.Zero(t, code, out)
 					out, _ = f.sh("agents", aJob) // a job is not told
-					require.True(t, m.forgets || !strings.Contains(out, "RAN"), out)
+					forgets := m.forgets && kind != "fleet"
+					require.True(t, forgets || !strings.Contains(out, "RAN"), out)
+					if kind == "fleet" {
+						f.awaitHost()
+					}
 
 					f.follow(running, "")
 					f.start()
 					require.True(t, f.runs(), "the daemon")
 					out, code = f.sh("agents", "adfbot gate odilo")
-					require.True(t, code == 75 || m.forgets && code == 0, "gate %d: %s", code, out)
+					require.True(t, code == 75 || forgets && code == 0, "gate %d: %s", code, out)
 					resume := func() {
 						out, code := f.sh("root", f.installation.me+"adfbot resume odilo")
 						require.Zero(t, code, out)
