@@ -113,7 +113,7 @@ var mishaps = map[string]mishap{
 	"all of nobody":                     {does: "chown -R 4777:4777 STATE PAUSE"},
 	"no state, no pause directory":      {does: "rm -rf PAUSE; rm -f STATE/adfbot.db STATE/adfbot.db-*", forgets: true, only: ofFile},
 	"no directories":                    {does: "rm -rf PAUSE STATE", forgets: true},
-	"directories of root":               {does: "rm -rf PAUSE STATE; install -d PAUSE STATE", forgets: true, only: "separated hardened fleet"}, // mount points
+	"directories of root":               {does: "rm -rf PAUSE STATE; install -d PAUSE STATE", forgets: true}, // mount points
 	"a new disk for the state":          {does: "mount -t tmpfs none STATE", only: "fleet"},
 	"no token":                          {does: "rm /etc/adfbot/gitea-token"},
 	"no host file":                      {does: "rm STATE/host", only: "fleet"},

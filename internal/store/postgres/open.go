@@ -28,7 +28,7 @@ type Store struct {
 	now         func() time.Time // nil: the server's clock
 	pool        *pool
 	host        string
-	passwordKey string      // [Options].PasswordKey
+	passwordKey string // [Options].PasswordKey
 	readOnly    bool
 	beaten      atomic.Bool // with the boot of this machine
 	lease       lease
