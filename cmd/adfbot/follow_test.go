@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -24,12 +25,18 @@ import (
 	"github.com/terraphim/adfbot/internal/testpg"
 )
 
-// installation is a way to install adfbot that the guide describes. Its commands are root's.
+// installation is a way to install adfbot that the guide describes.
 type installation struct {
-	makes string
-	serve string // what systemd does to start the daemon
-	check string // as the installation's operators run it
-	me    string // who resumes
+	makes    string // by its operator
+	serve    string // what systemd does to start the daemon
+	check    string // as the operator runs it
+	me       string // what comes before other commands of the operator
+	operator string // "": root
+	jobs     string // whose they are; "": agents
+	state    string // its directory; "": /var/lib/adfbot
+	pause    string // the pause directory; "": /opt/ai-dark-factory/data/pause
+	config   string // its directory; "": /etc/adfbot
+	service  string // the daemon's user; "": adfbot
 }
 
 const (
@@ -70,10 +77,19 @@ var installations = map[string]installation{
 		serve: "install -d -o adfbot -g adfbot /run/adfbot; " + asService + "adfbot serve",
 		check: "sudo -u adfbot adfbot check", me: "sudo -u adfbot ",
 	},
+	"own": { // of an ordinary user, whose jobs they are
+		makes: strings.Replace(sharedInit, "--agents agents ", "", 1), operator: "admin", jobs: "admin", service: "admin",
+		serve: "exec setpriv --reuid admin --regid admin --init-groups env HOME=/home/admin adfbot --config /home/admin/.config/adfbot/config.yaml serve",
+		check: "adfbot check",
+		state: "/home/admin/.local/share/adfbot", pause: "/home/admin/.local/share/adfbot/pause", config: "/home/admin/.config/adfbot",
+	},
 }
 
 // ofFile are the installations whose state is a file.
-const ofFile = "shared separated hardened"
+const ofFile = "shared separated hardened own"
+
+// hasOwnPause are those whose pause directory is not below that of the state.
+const hasOwnPause = "shared separated hardened fleet"
 
 // separate makes what `adfbot help install` describes for agents who may only report.
 const separate = `
@@ -92,16 +108,16 @@ type mishap struct {
 var mishaps = map[string]mishap{
 	"no pause directory":                {does: "rm -rf PAUSE"},
 	"pause directory of root":           {does: "rm -rf PAUSE; install -d PAUSE"}, // a mount point
-	"pause directory of a person":       {does: "rm -rf PAUSE; install -d -o admin -g admin PAUSE"},
-	"no parents of the pause directory": {does: "rm -rf /opt/ai-dark-factory"},
+	"pause directory of a person":       {does: "rm -rf PAUSE; install -d -o PERSON -g PERSON PAUSE"},
+	"no parents of the pause directory": {does: "rm -rf /opt/ai-dark-factory", only: hasOwnPause},
 	"no sentinel":                       {does: "rm PAUSE/.adfbot"},
 	"pause directory closed":            {does: "chmod 700 PAUSE"},
 	"flags of root":                     {does: "chown -R root:root PAUSE"},
 	"no state":                          {does: "rm -f STATE/adfbot.db STATE/adfbot.db-*", only: ofFile},
-	"state directory empty":             {does: "rm -rf STATE/*"},
-	"no state directory":                {does: "rm -rf STATE"},
-	"state directory of root":           {does: "rm -rf STATE; install -d STATE"},
-	"state directory of a person":       {does: "rm -rf STATE; install -d -o admin -g admin STATE"},
+	"state directory empty":             {does: "rm -rf STATE/*", only: hasOwnPause},
+	"no state directory":                {does: "rm -rf STATE", only: hasOwnPause},
+	"state directory of root":           {does: "rm -rf STATE; install -d STATE", only: hasOwnPause},
+	"state directory of a person":       {does: "rm -rf STATE; install -d -o PERSON -g PERSON STATE", only: hasOwnPause},
 	"state of root":                     {does: "chown -R root:root STATE"},
 	"state file of root":                {does: "chown root:root STATE/adfbot.db; chmod 644 STATE/adfbot.db; rm -f STATE/adfbot.db-*", only: ofFile},
 	"directory beside state of root":    {does: "chown -R root:root STATE/adfbot.db.d", only: ofFile},
@@ -109,13 +125,13 @@ var mishaps = map[string]mishap{
 	"state closed":                      {does: "chmod -R go= STATE"},
 	"state damaged":                     {does: "rm -f STATE/adfbot.db-*; yes garbage | head -c 20000 >STATE/adfbot.db", only: ofFile},
 	"all of root":                       {does: "chown -R root:root STATE PAUSE"},
-	"a copy by root":                    {does: "cp -r STATE /root/state; cp -r PAUSE /root/pause; rm -rf STATE PAUSE; cp -r /root/state STATE; cp -r /root/pause PAUSE"},
+	"a copy by root":                    {does: "cp -r STATE /root/state; cp -r PAUSE /root/pause; rm -rf STATE PAUSE; cp -r /root/state STATE; cp -r /root/pause PAUSE", only: hasOwnPause},
 	"all of nobody":                     {does: "chown -R 4777:4777 STATE PAUSE"},
 	"no state, no pause directory":      {does: "rm -rf PAUSE; rm -f STATE/adfbot.db STATE/adfbot.db-*", forgets: true, only: ofFile},
 	"no directories":                    {does: "rm -rf PAUSE STATE", forgets: true},
-	"directories of root":               {does: "rm -rf PAUSE STATE; install -d PAUSE STATE", forgets: true}, // mount points
+	"directories of root":               {does: "rm -rf PAUSE STATE; install -d PAUSE STATE", forgets: true, only: hasOwnPause}, // mount points
 	"a new disk for the state":          {does: "mount -t tmpfs none STATE", only: "fleet"},
-	"no token":                          {does: "rm /etc/adfbot/gitea-token"},
+	"no token":                          {does: "rm CONFIG/gitea-token"},
 	"no host file":                      {does: "rm STATE/host", only: "fleet"},
 	"no socket":                         {does: "rm -rf /run/adfbot; install -d /run/adfbot", only: "separated hardened fleet"},
 }
@@ -130,11 +146,11 @@ var sampleMishaps = []string{
 type follower struct {
 	*testing.T
 	*gitea
-	installation installation
-	holder       string // a process in the machine's namespace
-	daemon       *exec.Cmd
-	ended        chan struct{} // closed when the daemon has ended
-	log          strings.Builder
+	installation
+	holder string // a process in the machine's namespace
+	daemon *exec.Cmd
+	ended  chan struct{} // closed when the daemon has ended
+	log    strings.Builder
 }
 
 func newFollower(t *testing.T, i installation) *follower {
@@ -143,6 +159,9 @@ func newFollower(t *testing.T, i installation) *follower {
 	g, err := newGitea()
 	require.NoError(t, err)
 	t.Cleanup(g.close)
+	i.operator, i.jobs, i.service = cmp.Or(i.operator, "root"), cmp.Or(i.jobs, "agents"), cmp.Or(i.service, "adfbot")
+	i.state, i.pause = cmp.Or(i.state, "/var/lib/adfbot"), cmp.Or(i.pause, "/opt/ai-dark-factory/data/pause")
+	i.config = cmp.Or(i.config, "/etc/adfbot")
 	f := &follower{T: t, gitea: g, installation: i}
 	dir := testhost.PublicDir(t)
 	self, err := os.Executable()
@@ -151,6 +170,8 @@ func newFollower(t *testing.T, i installation) *follower {
 		require.NoError(t, os.MkdirAll(filepath.Join(dir, sub), 0o755))
 	}
 	require.NoError(t, os.Symlink(testhost.PublicCopy(t, self), dir+"/bin/adfbot"))
+	require.NoError(t, os.Chown(dir+"/home/admin", 4011, 4011))
+	require.NoError(t, os.Chown(dir+"/home/agents", 4012, 4012))
 	for name, text := range map[string]string{
 		"etc/passwd": "root:x:0:0::/root:/bin/sh\nadmin:x:4011:4011::/home/admin:/bin/sh\nagents:x:4012:4012::/home/agents:/bin/sh\n",
 		"etc/group":  "root:x:0:\nadmin:x:4011:\nagents:x:4012:\n",
@@ -184,7 +205,7 @@ func newFollower(t *testing.T, i installation) *follower {
 	if strings.Contains(makes, "DATABASE") {
 		makes = strings.ReplaceAll(makes, "DATABASE", f.database())
 	}
-	out, code := f.sh("root", makes)
+	out, code := f.sh(i.operator, makes)
 	require.Zero(t, code, out)
 	return f
 }
@@ -204,6 +225,9 @@ func (f *follower) command(ctx context.Context, user, line string) *exec.Cmd {
 	home := map[string]string{"root": "/root"}[user]
 	if home == "" {
 		home = "/home/" + user
+	}
+	if user == "admin" && f.operator == user { // as init has told
+		line = "export ADFBOT_CONFIG=" + f.config + "/config.yaml; " + line
 	}
 	cmd := exec.CommandContext(ctx, "nsenter", "-t", f.holder, "-m", "--", "setpriv", "--reuid", user, "--regid", user, "--init-groups",
 		"env", "-i", "PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME="+home, "USER="+user, "LC_ALL=C", "GORACE=atexit_sleep_ms=0", "sh", "-c", "cd /; "+line)
@@ -226,6 +250,18 @@ func (f *follower) logf(format string, args ...any) {
 	fmt.Fprintf(&f.log, time.Now().Format("05.0 ")+format+"\n", args...)
 }
 
+// job runs a command as those who run jobs do.
+func (f *follower) job(line string) (out string, code int) { return f.sh(f.jobs, line) }
+
+// places puts the places of the installation into the text of a mishap.
+func (f *follower) places(text string) string {
+	person := "admin"
+	if f.operator == person {
+		person = "agents"
+	}
+	return strings.NewReplacer("STATE", f.state, "PAUSE", f.pause, "CONFIG", f.config, "PERSON", person).Replace(text)
+}
+
 // start starts the daemon and returns when it serves, or has ended.
 func (f *follower) start() {
 	f.Helper()
@@ -239,9 +275,9 @@ func (f *follower) start() {
 	require.NoError(f, cmd.Start())
 	require.NoError(f, w.Close())
 	serves, ended := make(chan struct{}), make(chan struct{})
+	var said bytes.Buffer
 	go func() {
 		defer close(ended)
-		var said bytes.Buffer
 		for lines := bufio.NewScanner(io.TeeReader(r, &said)); lines.Scan(); {
 			if strings.Contains(lines.Text(), "msg=serving") {
 				close(serves)
@@ -254,6 +290,7 @@ func (f *follower) start() {
 	select {
 	case <-serves:
 	case <-ended:
+		f.logf("the daemon has ended: %s", said.String())
 	case <-time.After(time.Minute):
 		require.Fail(f, "the daemon neither serves nor ends")
 	}
@@ -333,15 +370,15 @@ func (f *follower) do(command string) (said string) {
 	var code int
 	switch {
 	case command == aJob:
-		said, code = f.sh("agents", command)
+		said, code = f.job(command)
 		said = strings.TrimPrefix(said, "RAN\n")
 	case strings.HasPrefix(command, "write the secret"):
-		said, code = f.sh("root", "cd /etc/adfbot; cat >gitea-token; chown adfbot gitea-token; chmod 600 gitea-token")
+		said, code = f.sh("root", "cd "+f.config+"; cat >gitea-token; chown "+f.service+" gitea-token; chmod 600 gitea-token")
 	case strings.HasPrefix(command, "the file gitea-token has to be"):
 		said, code = f.sh("root", "cat >/etc/adfbot/gitea-token; chmod 600 /etc/adfbot/gitea-token")
 	case strings.HasPrefix(command, "stop every adfbot"):
 		f.stop()
-		said, code = f.sh("root", "mkdir /root/damaged; find /var/lib/adfbot -name adfbot.db -o -name adfbot.db-* | xargs mv -t /root/damaged")
+		said, code = f.sh("root", "mkdir /root/damaged; find "+f.state+" -name adfbot.db -o -name adfbot.db-* | xargs mv -t /root/damaged")
 		f.start()
 	case strings.HasPrefix(command, "start "):
 		f.start()
@@ -353,8 +390,10 @@ func (f *follower) do(command string) (said string) {
 	case strings.HasPrefix(command, "remove "):
 		said, code = f.sh("root", "rm"+strings.TrimPrefix(command, "remove"))
 	case strings.HasPrefix(command, "adfbot "):
-		said, code = f.sh("root", f.installation.me+command)
-	default:
+		said, code = f.sh(f.operator, f.me+command)
+	case strings.HasPrefix(command, "chmod "), strings.HasPrefix(command, "mkdir "):
+		said, code = f.sh(f.operator, command)
+	default: // with sudo, or another one that only root may run
 		said, code = f.sh("root", command)
 	}
 	f.logf("$ %s\n%s[%d]", command, said, code)
@@ -386,8 +425,8 @@ func (f *follower) follow(running bool, said string) {
 		if running && !f.runs() { // systemd does that
 			f.start()
 		}
-		gate, code := f.sh("agents", "adfbot gate odilo")
-		check, _ := f.sh("root", f.installation.check)
+		gate, code := f.job("adfbot gate odilo")
+		check, _ := f.sh(f.operator, f.check)
 		bad := complaints(check)
 		f.logf("--- gate %d: %scheck:\n%s", code, gate, bad)
 		if bad == "" && (code == 0 || code == 75) && said == "" {
@@ -438,16 +477,16 @@ func TestAdviceIsFollowed(t *testing.T) {
 					f.start()
 					require.True(t, f.runs())
 					for range 3 {
-						f.sh("agents", "adfbot exec --project odilo -- false")
+						f.job("adfbot exec --project odilo -- false")
 					}
-					_, code := f.sh("agents", "adfbot gate odilo")
+					_, code := f.job("adfbot gate odilo")
 					require.Equal(t, 75, code)
 					if !running {
 						f.stop()
 					}
-					out, code := f.sh("root", strings.NewReplacer("STATE", "/var/lib/adfbot", "PAUSE", "/opt/ai-dark-factory/data/pause").Replace(m.does))
+					out, code := f.sh("root", f.places(m.does))
 					require.Zero(t, code, out)
-					out, _ = f.sh("agents", aJob) // a job is not told
+					out, _ = f.job(aJob) // a job is not told
 					forgets := m.forgets && kind != "fleet"
 					require.True(t, forgets || !strings.Contains(out, "RAN"), out)
 					if kind == "fleet" {
@@ -457,27 +496,27 @@ func TestAdviceIsFollowed(t *testing.T) {
 					f.follow(running, "")
 					f.start()
 					require.True(t, f.runs(), "the daemon")
-					out, code = f.sh("agents", "adfbot gate odilo")
+					out, code = f.job("adfbot gate odilo")
 					require.True(t, code == 75 || forgets && code == 0, "gate %d: %s", code, out)
 					resume := func() {
-						out, code := f.sh("root", f.installation.me+"adfbot resume odilo")
+						out, code := f.sh(f.operator, f.me+"adfbot resume odilo")
 						require.Zero(t, code, out)
 					}
 					resume()
 					if said := f.do(aJob); said != "" {
 						f.follow(running, said)
 					}
-					out, code = f.sh("agents", aJob)
+					out, code = f.job(aJob)
 					require.Zero(t, code, out)
 					require.Regexp(t, `^RAN\n(adfbot: sent \d kept results?\n)?$`, out)
-					check, _ := f.sh("root", f.installation.check)
+					check, _ := f.sh(f.operator, f.check)
 					require.Empty(t, complaints(check))
 					for range 3 {
-						out, _ = f.sh("agents", "adfbot exec --project odilo -- false")
+						out, _ = f.job("adfbot exec --project odilo -- false")
 					}
-					_, code = f.sh("agents", "adfbot gate odilo")
+					_, code = f.job("adfbot gate odilo")
 					require.Equal(t, 75, code, out)
-					out, code = f.sh("root", f.installation.me+"adfbot sweep")
+					out, code = f.sh(f.operator, f.me+"adfbot sweep")
 					if kind != "hardened" { // its token is the unit's alone
 						require.Zero(t, code, out)
 					}

@@ -193,7 +193,7 @@ func (a *app) runAsOwner(ctx context.Context, name string, args []string, err er
 		return ""
 	}
 	if owner.UID == me.UID { // whatever another user wrote there now, the bot could not remove
-		if _, other := hostlocal.OtherOwner(cfg.PauseDir); other {
+		if _, other := hostlocal.OtherOwner(cfg.PauseDir); other || me.KeptFrom(cfg.PauseDir) {
 			return "the pause directory has to belong to the bot's user: " + me.TakeOver(cfg.PauseDir)
 		}
 		return ""

@@ -86,11 +86,11 @@ func NotWritable(path string) string {
 	return fmt.Sprintf("%s may not write it (%s, owner %s): %s", me.Name, info.Mode(), owner.Name, letWrite(path, me, owner, inGroup(info)))
 }
 
-// KeptFrom reports whether owner and mode of a directory keep a service's account from writing it.
+// KeptFrom reports whether owner and mode of a directory keep a service's account, or a person at home, from writing it.
 func (a Account) KeptFrom(dir string) bool {
 	info, err := os.Stat(dir)
 	st, ok := sys(info)
-	if err != nil || !ok || a.UID == 0 || a.IsPerson() || a.unmapped || int(st.Uid) == a.UID {
+	if err != nil || !ok || a.UID == 0 || a.IsPerson() && !a.hasAtHome(dir) || a.unmapped || int(st.Uid) == a.UID {
 		return false
 	}
 	write := fs.FileMode(0o003)
@@ -114,6 +114,8 @@ func letWrite(path string, me, owner Account, inGroup bool) string {
 			fix += ", or let its group write it with chmod g+rwX " + quoted
 		}
 		return fix
+	case me.hasAtHome(path):
+		return me.TakeOver(path)
 	case owner.UID == 0:
 		return "run it as root, or as the bot's user; if that may not write it either, chown it to that user"
 	}
