@@ -94,6 +94,20 @@ func secretAfter(s, low string, key, end int) (from, to int) {
 		if key > 0 && strings.IndexByte("?&%", s[key-1]) >= 0 {
 			a.kind, a.random = isToken, true
 		}
+	case "sha1":
+		if isNewToken(s, end) {
+			a.kind = isToken
+		}
+	case "input_type":
+		return pydanticInput(s, low, key)
+	case "validating":
+		if from, to = schemaInput(s, low, key, end); from < to {
+			return from, to
+		}
+	case "argument", "choice", "converting", "got", "input", "invalidvalue", "parsing", "received", "rejectedvalue", "string", "value":
+		if from, to = rejected(s, low, key, end); from < to {
+			return from, to
+		}
 	}
 	if a.kind == notSecret && end-key > 1 && key > 0 && s[key-1] == '\\' && strings.IndexByte("nrt", s[key]) >= 0 {
 		a.kind = kindOf(low[key+1 : end]) // \nCookie
