@@ -131,6 +131,8 @@ var mishaps = map[string]mishap{
 	"no directories":                    {does: "rm -rf PAUSE STATE", forgets: true},
 	"directories of root":               {does: "rm -rf PAUSE STATE; install -d PAUSE STATE", forgets: true, only: hasOwnPause}, // mount points
 	"a new disk for the state":          {does: "mount -t tmpfs none STATE", only: "fleet"},
+	"another group":                     {does: "chgrp -R 4999 STATE PAUSE", only: "shared separated hardened"},
+	"all of another service":            {does: "echo other:x:888:888::/:/bin/sh >>/etc/passwd; echo other:x:888: >>/etc/group; chown -R 888:888 STATE PAUSE"},
 	"no token":                          {does: "rm CONFIG/gitea-token"},
 	"no host file":                      {does: "rm STATE/host", only: "fleet"},
 	"no socket":                         {does: "rm -rf /run/adfbot; install -d /run/adfbot", only: "separated hardened fleet"},

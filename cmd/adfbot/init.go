@@ -580,23 +580,23 @@ func (a *app) addBots(ctx context.Context, cfg *config.Config, found []bot.Findi
 }
 
 // serviceUser returns the user whose unit it is that has credentials, unless that is root. Root may have restored the directories, or mounted
-// new disks: then what the directories lack tells nothing, and they may come from another machine.
+// new disks, and they may come from another machine: then their owners tell less than the socket and the user database.
 func serviceUser(cfg *config.Config) (hostlocal.Account, bool) {
-	owner := hostlocal.BotUser(cfg.OwnPath())
-	candidates := []hostlocal.Account{owner, hostlocal.Owner(cfg.PauseDir)}
-	if cfg.HTTP.Socket != "" {
+	owner, pausing := hostlocal.BotUser(cfg.OwnPath()), hostlocal.Owner(cfg.PauseDir)
+	var candidates []hostlocal.Account
+	if _, err := os.Lstat(cfg.HTTP.Socket); err == nil {
 		candidates = append(candidates, hostlocal.Owner(cfg.HTTP.Socket))
 	}
 	if a, ok := hostlocal.WhoseHome(cfg.OwnDir()); ok {
 		candidates = append(candidates, a)
 	}
 	isService := func(a hostlocal.Account) bool { return a.UID != 0 && !a.IsPerson() }
-	for _, a := range candidates {
+	for _, a := range append(candidates, owner, pausing) {
 		if isService(a) && a.IsListed() {
 			return a, true
 		}
 	}
-	if pausing := candidates[1]; owner.UID == 0 && isService(pausing) {
+	if owner.UID == 0 && isService(pausing) {
 		return pausing, true
 	}
 	return owner, owner.UID != 0

@@ -433,6 +433,11 @@ func (c *checker) closedToMembers() {
 	case reporting != "" && pausing != "" && reporting != pausing && reporting == owner.Group():
 		c.add(Warn, "pause_dir", "%s is open to the group %s, not to %s, which may write %s, so its members can write no flag, pause or resume: run chgrp -R %s %s",
 			flags, pausing, reporting, name, reporting, text.ShellQuote(flags))
+	case reporting != "" && reporting == pausing && reporting != owner.Group() && c.cfg.HTTP.Socket == "" && owner.SharesGroup():
+		for _, d := range []struct{ key, dir, effect string }{{key, own, "record results"}, {"pause_dir", flags, "write a flag, pause or resume"}} {
+			c.add(Warn, d.key, "%s is open to the group %s, not to %s, which has members: they cannot %s: run chgrp -R %[3]s %[5]s",
+				d.dir, reporting, owner.Group(), d.effect, text.ShellQuote(d.dir))
+		}
 	case reporting != "" && pausing == "":
 		c.add(Warn, "pause_dir", "%s is closed to the group that may write %s, so its members can write no flag, pause or resume: %s",
 			flags, name, share(flags, reporting, "2775"))

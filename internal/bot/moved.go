@@ -22,20 +22,25 @@ import (
 // of the bot's accounts. At another Gitea the same ids are those of other people and comments.
 
 const (
-	// askIssues is how many issues are looked for at a new address: some may have been deleted.
+	// askIssues is how many issues are looked at at a new address.
 	askIssues = 5
+	// askAtMost is how many are looked for: some may have been deleted.
+	askAtMost = 20
 	// amongIncidents is among how many incidents they are looked for.
 	amongIncidents = 500
 )
 
 // sameGitea reports whether the Gitea at gitea.url is the one that had the address was: the issues there are the bot's, with the same numbers
 // and ids. A repository that another Gitea has taken over has issues with other ids, or of another author. It is an error if that is not known:
-// nobody answers, or something else than a Gitea in which the token may read issues. Without an issue to look for nothing tells, and told is
-// false.
+// nobody answers, or something else than a Gitea in which the token may read issues. Issues may have been deleted: where there is none to look
+// at, and the bot's account may be the one that it was, nothing tells, and told is false.
 func (b *Bot) sameGitea(ctx context.Context, was string) (same, told bool, err error) {
 	accounts, err := b.store.Accounts(ctx, was)
 	if err != nil {
 		return false, false, err
+	}
+	isOurs := func(id int64) bool {
+		return slices.ContainsFunc(accounts, func(a tracker.Account) bool { return a.ID == id })
 	}
 	list, err := b.store.IncidentPage(ctx, store.IncidentFilter{Limit: amongIncidents})
 	if err != nil {
@@ -43,9 +48,9 @@ func (b *Bot) sameGitea(ctx context.Context, was string) (same, told bool, err e
 	}
 	var asked []tracker.IssueRef
 	var unknown, hidden error
-	differs := false
+	others := 0
 	for _, i := range list {
-		if i.Issue.IsZero() || i.Issue.Repo.Server != was || slices.Contains(asked, i.Issue) || len(asked) == askIssues {
+		if i.Issue.IsZero() || i.Issue.Repo.Server != was || slices.Contains(asked, i.Issue) || len(asked) == askAtMost || others == askIssues {
 			continue
 		}
 		asked = append(asked, i.Issue)
@@ -55,17 +60,23 @@ func (b *Bot) sameGitea(ctx context.Context, was string) (same, told bool, err e
 			hidden = err
 		case err != nil:
 			unknown = err
-		case issue.ID == i.Issue.ID && issue.Marker.Installation == b.store.Installation() &&
-			slices.ContainsFunc(accounts, func(a tracker.Account) bool { return a.ID == issue.AuthorID }):
+		case issue.ID == i.Issue.ID && issue.Marker.Installation == b.store.Installation() && isOurs(issue.AuthorID):
 			return true, true, nil
-		default:
-			differs = true
+		case issue.ID != 0:
+			others++
 		}
 	}
-	if unknown == nil && !differs {
-		unknown = hidden
+	switch {
+	case len(asked) == 0, unknown != nil, others > 0:
+		return false, others > 0, unknown
+	case hidden != nil:
+		return false, false, hidden
 	}
-	return false, differs, unknown
+	me, err := b.gitea.Me(ctx)
+	if tracker.LacksScope(err) {
+		return false, false, nil
+	}
+	return false, err == nil && !isOurs(me.ID), err
 }
 
 // issueAt returns the issue at gitea.url that has the number of an incident's at another address; the zero Issue if the Gitea there has none.

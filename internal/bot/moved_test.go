@@ -469,6 +469,33 @@ func TestDisabledWorkflowOfAGiteaWithoutIssues(t *testing.T) {
 	require.True(t, w.active())
 }
 
+// Issues may have been deleted, as after a trial. The account tells that it may be the same Gitea, so that a workflow which adfbot disabled
+// is enabled.
+func TestDisabledWorkflowWhereIssuesWereDeleted(t *testing.T) {
+	t.Parallel()
+	for _, scopes := range [][]string{nil, {"write:issue", "write:repository"}} {
+		w := actionsMoved(t)
+		w.Gitea.As("alex").Delete(repo, 1)
+		w.with(bot.Operate, func(b *bot.Bot) {
+			_, err := b.PauseMany(ctx, bot.Many{Names: []string{"odilo"}, By: "alice"})
+			require.NoError(t, err)
+		})
+		w.sweepWell()
+		require.False(t, w.active())
+		w.moveGitea()
+		if scopes != nil {
+			w.change("  token_env: BOT_TOKEN\n", "  token_env: BOT_TOKEN\n  login: "+testworld.Bot+"\n")
+			w.Gitea.AddToken(testworld.Bot, token, scopes...)
+		}
+		w.sweepWell()
+		w.with(bot.Operate, func(b *bot.Bot) {
+			_, err := b.ResumeBy(ctx, "odilo", "alice")
+			require.NoError(t, err)
+		})
+		require.True(t, w.active())
+	}
+}
+
 // A run of another Gitea is another one, whatever its id and that of its repository.
 func TestRunsOfAnotherGiteaWithTheSameIDs(t *testing.T) {
 	t.Parallel()

@@ -187,8 +187,8 @@ func MayHaveNoDaemon(socket, path string) bool {
 // service's where the bot's user is one of a service, too. The bot's own files may by mistake belong to a person or to root.
 func OtherOwner(path string) (owner Account, other bool) {
 	me, owner := Me(), BotUser(path)
-	other = me.IsPerson() && !me.ofImage() && !me.hasAtHome(path) || owner.UID != 0 && !owner.IsPerson() && !me.IsBot(path)
-	return owner, other && me.UID != owner.UID && notCreatable(path) != ""
+	other = me.IsPerson() && !me.ofImage() || owner.UID != 0 && !owner.IsPerson() && !me.IsBot(path)
+	return owner, other && !me.hasAtHome(path) && me.UID != owner.UID && notCreatable(path) != ""
 }
 
 // hasAtHome reports whether a path is below the home of a person: there they are the bot's user, whoever may have written it.
