@@ -77,6 +77,11 @@ var installations = map[string]installation{
 		serve: "install -d -o adfbot -g adfbot /run/adfbot; " + asService + "adfbot serve",
 		check: "sudo -u adfbot adfbot check", me: "sudo -u adfbot ",
 	},
+	"paged": { // the shared one, with a socket for the page
+		makes: sharedInit + "printf 'http:\n  socket: /run/adfbot/adfbot.sock\n' >>/etc/adfbot/config.yaml",
+		serve: "install -d -o adfbot -g adfbot /run/adfbot; " + asService + "adfbot serve",
+		check: "sudo -u adfbot adfbot check", me: "sudo -u adfbot ",
+	},
 	"own": { // of an ordinary user, whose jobs they are
 		makes: strings.Replace(sharedInit, "--agents agents ", "", 1), operator: "admin", jobs: "admin", service: "admin",
 		serve: "exec setpriv --reuid admin --regid admin --init-groups env HOME=/home/admin adfbot --config /home/admin/.config/adfbot/config.yaml serve",
@@ -86,10 +91,10 @@ var installations = map[string]installation{
 }
 
 // ofFile are the installations whose state is a file.
-const ofFile = "shared separated hardened own"
+const ofFile = "shared separated hardened paged own"
 
 // hasOwnPause are those whose pause directory is not below that of the state.
-const hasOwnPause = "shared separated hardened fleet"
+const hasOwnPause = "shared separated hardened paged fleet"
 
 // separate makes what `adfbot help install` describes for agents who may only report.
 const separate = `
@@ -131,11 +136,12 @@ var mishaps = map[string]mishap{
 	"no directories":                    {does: "rm -rf PAUSE STATE", forgets: true},
 	"directories of root":               {does: "rm -rf PAUSE STATE; install -d PAUSE STATE", forgets: true, only: hasOwnPause}, // mount points
 	"a new disk for the state":          {does: "mount -t tmpfs none STATE", only: "fleet"},
-	"another group":                     {does: "chgrp -R 4999 STATE PAUSE", only: "shared separated hardened"},
+	"another group":                     {does: "chgrp -R 4999 STATE PAUSE", only: "shared separated hardened paged"},
 	"all of another service":            {does: "echo other:x:888:888::/:/bin/sh >>/etc/passwd; echo other:x:888: >>/etc/group; chown -R 888:888 STATE PAUSE"},
+	"open to all":                       {does: "chmod -R a+rwX STATE PAUSE"},
 	"no token":                          {does: "rm CONFIG/gitea-token"},
 	"no host file":                      {does: "rm STATE/host", only: "fleet"},
-	"no socket":                         {does: "rm -rf /run/adfbot; install -d /run/adfbot", only: "separated hardened fleet"},
+	"no socket":                         {does: "rm -rf /run/adfbot; install -d /run/adfbot", only: "separated hardened paged fleet"},
 }
 
 // sampleMishaps are those of a quick test.

@@ -116,6 +116,7 @@ func Check(ctx context.Context, cfg *config.Config, offline bool, env Env) []Fin
 	c.sentinelCopy()
 	c.pauseDir(ctx)
 	c.closedToMembers()
+	c.openToAll()
 	c.patterns(ctx)
 	c.counts(ctx)
 	c.template()
@@ -267,7 +268,7 @@ func (c *checker) forGroup(dir, why string) string {
 	switch me := hostlocal.Me(); {
 	case group != "" && c.moved(other):
 		group = login
-	case errors.Is(otherErr, fs.ErrNotExist) && c.cfg.HTTP.Socket == "" && me.UID != 0 && !me.IsPerson() && login == me.Word():
+	case errors.Is(otherErr, fs.ErrNotExist) && !c.usersReport() && me.UID != 0 && !me.IsPerson() && login == me.Word():
 		group = login // both are lost, and without the socket only members of the bot's own group can report
 	}
 	switch taken := c.takeOver(dir, why); {
@@ -402,6 +403,11 @@ func (c *checker) closedTo(dir, key, name string, paths []string, local bool) {
 	c.add(Warn, key, "%s is closed to the group that may write %s, %s: run %s", first, name, effect, command)
 }
 
+// usersReport reports whether agents report through the socket, as users of their projects.
+func (c *checker) usersReport() bool {
+	return c.cfg.HTTP.Socket != "" && slices.ContainsFunc(c.cfg.Projects, func(p config.Project) bool { return len(p.Users) > 0 })
+}
+
 // closedToMembers warns if a group may write only one of the directory of the state and the pause directory, or the bot's own group, which
 // has members, neither: in the shared setup, they need both. A directory of another user is reported as such.
 func (c *checker) closedToMembers() {
@@ -433,7 +439,7 @@ func (c *checker) closedToMembers() {
 	case reporting != "" && pausing != "" && reporting != pausing && reporting == owner.Group():
 		c.add(Warn, "pause_dir", "%s is open to the group %s, not to %s, which may write %s, so its members can write no flag, pause or resume: run chgrp -R %s %s",
 			flags, pausing, reporting, name, reporting, text.ShellQuote(flags))
-	case reporting != "" && reporting == pausing && reporting != owner.Group() && c.cfg.HTTP.Socket == "" && owner.SharesGroup():
+	case reporting != "" && reporting == pausing && reporting != owner.Group() && !c.usersReport() && owner.SharesGroup():
 		for _, d := range []struct{ key, dir, effect string }{{key, own, "record results"}, {"pause_dir", flags, "write a flag, pause or resume"}} {
 			c.add(Warn, d.key, "%s is open to the group %s, not to %s, which has members: they cannot %s: run chgrp -R %[3]s %[5]s",
 				d.dir, reporting, owner.Group(), d.effect, text.ShellQuote(d.dir))
@@ -441,10 +447,10 @@ func (c *checker) closedToMembers() {
 	case reporting != "" && pausing == "":
 		c.add(Warn, "pause_dir", "%s is closed to the group that may write %s, so its members can write no flag, pause or resume: %s",
 			flags, name, share(flags, reporting, "2775"))
-	case reporting == "" && pausing != "" && pausing == owner.Group() && c.cfg.HTTP.Socket == "":
+	case reporting == "" && pausing != "" && pausing == owner.Group() && !c.usersReport():
 		c.add(Warn, key, "%s is closed to the group that may write the pause directory, so its members cannot record results: %s; "+
 			"in the separated setup, run chmod 755 %s instead", own, share(own, pausing, "2770"), text.ShellQuote(flags))
-	case reporting == "" && pausing == "" && c.cfg.HTTP.Socket == "" && owner.SharesGroup(): // else nobody could report
+	case reporting == "" && pausing == "" && !c.usersReport() && owner.SharesGroup(): // else nobody could report
 		for _, d := range []struct{ key, dir, mode, effect string }{
 			{key, own, "2770", "record results"}, {"pause_dir", flags, "2775", "write a flag, pause or resume"},
 		} {
@@ -452,6 +458,20 @@ func (c *checker) closedToMembers() {
 			c.add(Warn, d.key, "%s is closed to the group %s, so its members cannot %s: run chgrp -R %[2]s %[4]s && chmod %[5]s %[4]s", d.dir, owner.Group(), d.effect, dir, d.mode)
 		}
 	}
+}
+
+// openToAll warns if every user may write the directory of the state. What is in it is most likely open, too.
+func (c *checker) openToAll() {
+	own := c.cfg.OwnDir()
+	info, err := os.Stat(own)
+	if err != nil || info.Mode().Perm()&0o002 == 0 || info.Mode()&os.ModeSticky != 0 {
+		return
+	}
+	key := "state"
+	if c.cfg.Shared() {
+		key = "local_dir"
+	}
+	c.add(Warn, key, "every user can change and remove what is in %s: run chmod -R o-w %s", own, text.ShellQuote(own))
 }
 
 // runs warns of runs whose files this user may not open.

@@ -242,6 +242,8 @@ func TestCheckFindings(t *testing.T) {
 		}, "state", bot.Fail, []string{"is missing", "/state is a link to /no/where, which does not exist: mount the file system that it leads to"}},
 		"a pause directory for everybody": {func(w *world) { require.NoError(w, os.Chmod(w.cfg.PauseDir, 0o777)) },
 			"pause_dir", bot.Warn, []string{"every user can remove flags from", "which resumes projects", "run chmod o-w "}},
+		"a state for everybody": {func(w *world) { require.NoError(w, os.Chmod(filepath.Dir(w.cfg.State), 0o777)) },
+			"state", bot.Warn, []string{"every user can change and remove what is in", "run chmod -R o-w "}},
 		"a pause directory for everybody, with the sticky bit": {func(w *world) {
 			require.NoError(w, os.Chmod(w.cfg.PauseDir, 0o777|os.ModeSticky))
 		}, "pause_dir", bot.OK, []string{"0 projects paused"}},
