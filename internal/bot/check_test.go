@@ -242,7 +242,7 @@ func TestCheckFindings(t *testing.T) {
 		}, "state", bot.Fail, []string{"is missing", "/state is a link to /no/where, which does not exist: mount the file system that it leads to"}},
 		"a pause directory for everybody": {func(w *world) { require.NoError(w, os.Chmod(w.cfg.PauseDir, 0o777)) },
 			"pause_dir", bot.Warn, []string{"every user can remove flags from", "which resumes projects", "run chmod o-w "}},
-		"a state for everybody": {func(w *world) { require.NoError(w, os.Chmod(filepath.Dir(w.cfg.State), 0o777)) },
+		"a state for everybody": {func(w *world) { require.NoError(w, os.Chmod(filepath.Dir(w.cfg.State), 0o707)) },
 			"state", bot.Warn, []string{"every user can change and remove what is in", "run chmod -R o-w "}},
 		"a pause directory for everybody, with the sticky bit": {func(w *world) {
 			require.NoError(w, os.Chmod(w.cfg.PauseDir, 0o777|os.ModeSticky))
@@ -825,6 +825,8 @@ func TestCheckOfADirectoryClosedToMembers(t *testing.T) {
 		require.NotContains(t, check(user, user, closed, user, openFlags), none)
 	}
 	w.change("projects:", "http:\n  socket: "+w.Dir+"/s\nprojects:")
+	require.Contains(t, check(bot, bot, closed, bot, openFlags), none, "nobody may report through the daemon")
+	w.change("  - id: odilo\n", "  - id: odilo\n    users: [\"4712\"]\n")
 	require.NotContains(t, check(bot, bot, closed, bot, openFlags), none, "agents report through the daemon")
 }
 
