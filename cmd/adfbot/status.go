@@ -192,7 +192,7 @@ func (a *app) printStatus(s status.Status, f statusFlags, named bool) {
 		a.noticef("%s\n", strings.ReplaceAll(x, "\n", "\n  "))
 	}
 	if s.Spooled > 0 {
-		a.noticef("%s in the spool; the next command that can store takes them in\n", text.Plural(s.Spooled, "result"))
+		a.noticef("%s in the spool; this user's next exec, record or sweep that can store takes them in\n", text.Plural(s.Spooled, "result"))
 	}
 	if s.LastSweep != nil {
 		for _, x := range s.LastSweep.Actions[:min(len(s.LastSweep.Actions), statusSteps)] {

@@ -32,6 +32,8 @@ func AdviseResume(ctx context.Context, cfg *config.Config, project string, err e
 	switch {
 	case flag == "":
 		return err
+	case there && cfg.Shared() && hostlocal.At(cfg.LocalDir).LacksHostID(): // once it joins as a new host, it would write the flag again
+		return fmt.Errorf("%s is still paused: %w", project, err)
 	case there:
 		return fmt.Errorf("%s is still paused: %w\nto resume it now: %s", project, err, removal(flag))
 	}
