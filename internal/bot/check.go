@@ -408,8 +408,8 @@ func (c *checker) usersReport() bool {
 	return c.cfg.HTTP.Socket != "" && slices.ContainsFunc(c.cfg.Projects, func(p config.Project) bool { return len(p.Users) > 0 })
 }
 
-// closedToMembers warns if a group may write only one of the directory of the state and the pause directory, or the bot's own group, which
-// has members, neither: in the shared setup, they need both. A directory of another user is reported as such.
+// closedToMembers warns if a group may write only one of the directory of the state and the pause directory, or if the bot's own group has
+// members and may write neither: in the shared setup, they need both. A directory of another user is reported as such.
 func (c *checker) closedToMembers() {
 	own, flags := c.cfg.OwnDir(), c.cfg.PauseDir
 	owner := hostlocal.BotUser(c.cfg.OwnPath())
@@ -439,18 +439,13 @@ func (c *checker) closedToMembers() {
 	case reporting != "" && pausing != "" && reporting != pausing && reporting == owner.Group():
 		c.add(Warn, "pause_dir", "%s is open to the group %s, not to %s, which may write %s, so its members can write no flag, pause or resume: run chgrp -R %s %s",
 			flags, pausing, reporting, name, reporting, text.ShellQuote(flags))
-	case reporting != "" && reporting == pausing && reporting != owner.Group() && !c.usersReport() && owner.SharesGroup():
-		for _, d := range []struct{ key, dir, effect string }{{key, own, "record results"}, {"pause_dir", flags, "write a flag, pause or resume"}} {
-			c.add(Warn, d.key, "%s is open to the group %s, not to %s, which has members: they cannot %s: run chgrp -R %[3]s %[5]s",
-				d.dir, reporting, owner.Group(), d.effect, text.ShellQuote(d.dir))
-		}
 	case reporting != "" && pausing == "":
 		c.add(Warn, "pause_dir", "%s is closed to the group that may write %s, so its members can write no flag, pause or resume: %s",
 			flags, name, share(flags, reporting, "2775"))
 	case reporting == "" && pausing != "" && pausing == owner.Group() && !c.usersReport():
 		c.add(Warn, key, "%s is closed to the group that may write the pause directory, so its members cannot record results: %s; "+
 			"in the separated setup, run chmod 755 %s instead", own, share(own, pausing, "2770"), text.ShellQuote(flags))
-	case reporting == "" && pausing == "" && !c.usersReport() && owner.SharesGroup(): // else nobody could report
+	case reporting == pausing && reporting != owner.Group() && !c.usersReport() && owner.SharesGroup(): // else nobody could report
 		for _, d := range []struct{ key, dir, mode, effect string }{
 			{key, own, "2770", "record results"}, {"pause_dir", flags, "2775", "write a flag, pause or resume"},
 		} {
