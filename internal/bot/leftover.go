@@ -59,9 +59,9 @@ func (b *Bot) recordGone(ctx context.Context, run store.Run, res store.Result) (
 	if left, err = b.isSpooled(run); left || err != nil {
 		return false, left, err
 	}
-	if b.rec.LookForResult(ctx, run.Project).State == incident.FlagGone { // somebody may have resumed the project since the run began
+	if b.rec.Look(ctx, run.Project).State == incident.FlagGone { // somebody may have resumed the project since the run began
 		if _, _, err := b.rec.Local(ctx, run.Project); err != nil {
-			return false, false, err
+			b.log.Debug("a run without a result is recorded although its project's flag is not in line", "project", run.Project, "err", err)
 		}
 	}
 	now := b.now()
