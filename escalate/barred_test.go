@@ -2,6 +2,7 @@ package escalate_test
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -257,6 +258,75 @@ func TestBarredStep(t *testing.T) {
 			require.Empty(w, i.LastErr)
 			w.idle()
 		})
+	})
+}
+
+// Nobody hears any more of what had failed, once it need not be done.
+func TestBarredStepIsOff(t *testing.T) {
+	for name, answer := range map[string]func(*world){
+		"assigned": func(w *world) { w.Gitea.As("alex").Assign(fleet, 1, "alex") },
+		"ack":      func(w *world) { w.says("alex", "/adf ack") },
+		"snoozed":  func(w *world) { w.says("alex", "/adf snooze 4h") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			eachBarrier(t, func(t *testing.T, set func(w *world) func(), says string) {
+				inSteps(t, func(w *world, _ *pager, id string) {
+					mend := set(w)
+					w.pass(65 * time.Minute)
+					require.Contains(w, w.incident(id).LastErr, says)
+					answer(w)
+					mend()
+					w.sweep()
+					require.Empty(w, w.incident(id).LastErr)
+					require.Zero(w, w.incident(id).Tries)
+					for _, c := range comments(w.issue()) {
+						require.NotContains(w, c, "This is step")
+					}
+					w.sweepFor(time.Hour)
+					require.Empty(w, w.incident(id).LastErr)
+				})
+			})
+		})
+	}
+}
+
+// What is snoozed waits, also what had begun before.
+func TestSnoozedStep(t *testing.T) {
+	inSteps(t, func(w *world, p *pager, id string) {
+		w.rec.Options().Escalation = plan.Escalation{Remind: 61 * time.Minute, Steps: []plan.Step{
+			{After: time.Hour, Mention: []string{"sam"}, Webhook: "/etc/adfbot/pager-url"},
+		}}
+		p.err = errors.New("status 503")
+		mend := w.Gitea.Inject(giteatest.Fault{Match: giteatest.CommentIssue(), Do: webPage})
+		w.pass(65 * time.Minute)
+		require.NotEmpty(w, w.incident(id).Escalation.Step.Left)
+		require.NotNil(w, w.incident(id).Escalation.Reminder)
+		w.says("alex", "/adf snooze 4h")
+		mend()
+		p.err = nil
+		w.pass(3 * time.Hour)
+		require.Empty(w, p.got)
+		require.Len(w, comments(w.issue()), 1)
+		require.Contains(w, comments(w.issue())[0], "Steps and reminders wait until")
+		w.pass(70 * time.Minute)
+		all := strings.Join(comments(w.issue()), "\n")
+		require.Contains(w, all, "@sam")
+		require.Contains(w, all, "A reminder:")
+		require.Len(w, p.got, 1)
+	})
+}
+
+func TestBarredDuplicate(t *testing.T) {
+	play(t, func(w *world) {
+		id := w.trip(project)
+		w.Gitea.As(testworld.Bot).Open(fleet, w.issue().Title, w.issue().Body)
+		mend := w.Gitea.Inject(giteatest.Fault{Match: giteatest.CloseIssue(), Do: webPage})
+		w.sweepFor(time.Hour)
+		require.Contains(w, w.incident(id).LastErr, "a proxy in front of Gitea refuses this")
+		mend()
+		require.NoError(w, w.force())
+		require.Equal(w, "closed", w.issues(fleet)[1].State)
+		require.Empty(w, w.incident(id).LastErr)
 	})
 }
 
