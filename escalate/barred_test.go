@@ -211,16 +211,7 @@ func TestClosingBarredByText(t *testing.T) {
 // A proxy may also refuse to pass on the answer, when Gitea has done the work.
 func TestBarredAfterWork(t *testing.T) {
 	playOperated(t, func(w *world, id string) {
-		real := w.Gitea.Transport()
-		w.rec.Options().Tracker = w.over(way(func(r *http.Request) (*http.Response, error) {
-			resp, err := real.RoundTrip(r)
-			if err == nil && giteatest.CommentIssue()(r) {
-				_, _ = io.Copy(io.Discard, resp.Body)
-				resp.StatusCode, resp.Header = http.StatusForbidden, http.Header{"Content-Type": {"text/html"}}
-				resp.Body = io.NopCloser(bytes.NewReader([]byte("<h1>Blocked</h1>")))
-			}
-			return resp, err
-		}))
+		w.afterWork(403, giteatest.CommentIssue())
 		w.says("alex", "/adf status")
 		w.sweepFor(time.Hour)
 		require.Len(w, comments(w.issue()), 1)
@@ -230,6 +221,91 @@ func TestBarredAfterWork(t *testing.T) {
 		require.Len(w, comments(w.issue()), 2)
 		require.True(w, w.incident(id).Settled)
 	})
+}
+
+// afterWork has the server do the work of requests, and a proxy refuse to pass on the answer.
+func (w *world) afterWork(status int, match func(*http.Request) bool) {
+	real := w.Gitea.Transport()
+	w.rec.Options().Tracker = w.over(way(func(r *http.Request) (*http.Response, error) {
+		resp, err := real.RoundTrip(r)
+		if err == nil && match(r) {
+			_, _ = io.Copy(io.Discard, resp.Body)
+			resp.StatusCode, resp.Header = status, http.Header{"Content-Type": {"text/html"}}
+			resp.Body = io.NopCloser(bytes.NewReader([]byte("<h1>Blocked</h1>")))
+		}
+		return resp, err
+	}))
+}
+
+func TestBarredCreateAfterWork(t *testing.T) {
+	for _, status := range []int{302, 400, 401, 403, 406, 422} {
+		t.Run(fmt.Sprint(status), func(t *testing.T) {
+			play(t, func(w *world) {
+				w.assigned("alex")
+				w.afterWork(status, giteatest.CreateIssue())
+				id, err := w.tripAnd(project)
+				if err != nil {
+					require.Equal(w, 401, status, "nothing is left out for that, so nothing else is tried")
+				}
+				w.sweepFor(time.Hour)
+				require.Len(w, w.issues(fleet), 1)
+				require.Equal(w, "open", w.issue().State)
+				require.Empty(w, comments(w.issue()))
+				require.Equal(w, threeLabels, w.issue().Labels)
+				require.Equal(w, []string{"alex"}, w.issue().Assignees)
+				require.Equal(w, int64(1), w.incident(id).Issue.Number)
+				require.Empty(w, w.incident(id).LastErr)
+				w.idle()
+			})
+		})
+	}
+}
+
+// While nothing passes, nobody can look for the issue either.
+func TestBarredCreateAndList(t *testing.T) {
+	for _, removed := range []bool{false, true} {
+		t.Run(fmt.Sprint(removed), func(t *testing.T) {
+			play(t, func(w *world) {
+				through := false
+				w.afterWork(403, func(*http.Request) bool { return !through })
+				id, err := w.tripAnd(project)
+				require.Error(w, err)
+				require.Len(w, w.issues(fleet), 1)
+				w.sweepFor(time.Hour)
+				if removed {
+					w.rm(project)
+					w.sweepFor(time.Hour)
+					require.False(w, w.incident(id).Settled)
+				}
+				through = true
+				w.sweepFor(time.Hour)
+				require.Len(w, w.issues(fleet), 1)
+				require.Equal(w, !removed, w.issue().State == "open")
+				require.Equal(w, removed, w.incident(id).Settled)
+				w.idle()
+			})
+		})
+	}
+}
+
+// What could not be created at all may still join another one's issue.
+func TestBarredStormCreate(t *testing.T) {
+	for name, match := range map[string]func(*http.Request) bool{"all": nil, "creation": giteatest.CreateIssue()} {
+		t.Run(name, func(t *testing.T) {
+			inStorm(t, func(w *world) {
+				mend := w.Gitea.Inject(giteatest.Fault{Match: match, Do: webPage})
+				for _, name := range []string{"atlas", "bravo"} {
+					_, _ = w.hit(name)
+				}
+				w.sweepFor(10 * time.Minute)
+				mend()
+				w.sweepFor(time.Hour)
+				require.Len(w, w.issues(fleet), 1)
+				require.Contains(w, w.issue().Body, "bravo")
+				w.idle()
+			})
+		})
+	}
 }
 
 func TestBarredStep(t *testing.T) {
