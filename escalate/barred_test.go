@@ -95,6 +95,37 @@ func TestBarredAnswer(t *testing.T) {
 	}
 }
 
+// An answer that is written long after its command was carried out says when that was: what it tells may be over.
+func TestBarredPause(t *testing.T) {
+	for _, late := range []bool{false, true} {
+		t.Run(fmt.Sprint(late), func(t *testing.T) {
+			playOperated(t, func(w *world, id string) {
+				_, err := w.rec.Resume(w.Context(), project, "resumed by eve")
+				require.NoError(w, err)
+				w.sweep()
+				said := len(comments(w.issue()))
+				mend := w.Gitea.Inject(giteatest.Fault{Match: giteatest.CommentIssue(), Do: webPage})
+				w.says("alex", "/adf pause odilo")
+				w.sweepFor(time.Minute)
+				require.True(w, w.paused(project))
+				at := time.Now().Add(-time.Minute).UTC().Format("2006-01-02 15:04 UTC")
+				_, err = w.rec.Resume(w.Context(), project, "resumed by eve")
+				require.NoError(w, err)
+				if late {
+					w.sweepFor(90 * time.Minute)
+				}
+				mend()
+				w.sweepFor(time.Minute)
+				require.Len(w, comments(w.issue()), said+1)
+				answer := comments(w.issue())[said]
+				require.Contains(w, answer, "`odilo` is paused.")
+				require.Equal(w, late, strings.HasPrefix(answer, "This was carried out at "+at+", and could not be answered until now. It says how things were then:"))
+				w.idle()
+			})
+		})
+	}
+}
+
 func TestBarredLateAnswer(t *testing.T) {
 	eachBarrier(t, func(t *testing.T, set func(w *world) func(), says string) {
 		playOperated(t, func(w *world, id string) {
