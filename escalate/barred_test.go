@@ -35,6 +35,7 @@ var barriers = []struct {
 	}, "make a token with the scope write:issue too"},
 	{"the password must be changed", bar(giteatest.Status(403, `{"message":"You must change your password."}`)), "change its password"},
 	{"a web page of a proxy", bar(webPage), "a proxy in front of Gitea refuses this"},
+	{"a gateway's JSON", bar(giteatest.Status(403, `{"message":"Forbidden"}`)), "a proxy in front of Gitea refuses this"},
 	{"a Gitea with another address", bar(giteatest.Status(301, "", "Location", "https://git.example.org/api/v1/repos/x/y")),
 		"set gitea.url to https://git.example.org"},
 }
