@@ -19,6 +19,12 @@ func (r *Reconciler) renewed(a incident.Attempt) incident.Attempt {
 	return now
 }
 
+// refusedAttempt is one that something in front of the server has refused just now, which may have been the answer. It is dated back, so
+// that it is over: the server is not at it any more.
+func (r *Reconciler) refusedAttempt() incident.Attempt {
+	return incident.Attempt{At: r.opt.Now().Add(-2 * r.opt.Timeout)}
+}
+
 func (r *Reconciler) uptime() incident.Uptime {
 	if r.opt.Uptime == nil {
 		return incident.Uptime{}

@@ -2,6 +2,7 @@ package escalate_test
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -34,6 +35,7 @@ var barriers = []struct {
 	}, "make a token with the scope write:issue too"},
 	{"the password must be changed", bar(giteatest.Status(403, `{"message":"You must change your password."}`)), "change its password"},
 	{"a web page of a proxy", bar(webPage), "a proxy in front of Gitea refuses this"},
+	{"a gateway's JSON", bar(giteatest.Status(403, `{"message":"Forbidden"}`)), "a proxy in front of Gitea refuses this"},
 	{"a Gitea with another address", bar(giteatest.Status(301, "", "Location", "https://git.example.org/api/v1/repos/x/y")),
 		"set gitea.url to https://git.example.org"},
 }
@@ -89,6 +91,37 @@ func TestBarredAnswer(t *testing.T) {
 					require.Empty(w, w.pending())
 					w.idle()
 				})
+			})
+		})
+	}
+}
+
+// An answer that is written long after its command was carried out says when that was: what it tells may be over.
+func TestBarredPause(t *testing.T) {
+	for _, late := range []bool{false, true} {
+		t.Run(fmt.Sprint(late), func(t *testing.T) {
+			playOperated(t, func(w *world, id string) {
+				_, err := w.rec.Resume(w.Context(), project, "resumed by eve")
+				require.NoError(w, err)
+				w.sweep()
+				said := len(comments(w.issue()))
+				mend := w.Gitea.Inject(giteatest.Fault{Match: giteatest.CommentIssue(), Do: webPage})
+				w.says("alex", "/adf pause odilo")
+				w.sweepFor(time.Minute)
+				require.True(w, w.paused(project))
+				at := time.Now().Add(-time.Minute).UTC().Format("2006-01-02 15:04 UTC")
+				_, err = w.rec.Resume(w.Context(), project, "resumed by eve")
+				require.NoError(w, err)
+				if late {
+					w.sweepFor(90 * time.Minute)
+				}
+				mend()
+				w.sweepFor(time.Minute)
+				require.Len(w, comments(w.issue()), said+1)
+				answer := comments(w.issue())[said]
+				require.Contains(w, answer, "`odilo` is paused.")
+				require.Equal(w, late, strings.HasPrefix(answer, "This was carried out at "+at+", and could not be answered until now. It says how things were then:"))
+				w.idle()
 			})
 		})
 	}
@@ -210,16 +243,7 @@ func TestClosingBarredByText(t *testing.T) {
 // A proxy may also refuse to pass on the answer, when Gitea has done the work.
 func TestBarredAfterWork(t *testing.T) {
 	playOperated(t, func(w *world, id string) {
-		real := w.Gitea.Transport()
-		w.rec.Options().Tracker = w.over(way(func(r *http.Request) (*http.Response, error) {
-			resp, err := real.RoundTrip(r)
-			if err == nil && giteatest.CommentIssue()(r) {
-				_, _ = io.Copy(io.Discard, resp.Body)
-				resp.StatusCode, resp.Header = http.StatusForbidden, http.Header{"Content-Type": {"text/html"}}
-				resp.Body = io.NopCloser(bytes.NewReader([]byte("<h1>Blocked</h1>")))
-			}
-			return resp, err
-		}))
+		w.afterWork(403, giteatest.CommentIssue())
 		w.says("alex", "/adf status")
 		w.sweepFor(time.Hour)
 		require.Len(w, comments(w.issue()), 1)
@@ -229,6 +253,91 @@ func TestBarredAfterWork(t *testing.T) {
 		require.Len(w, comments(w.issue()), 2)
 		require.True(w, w.incident(id).Settled)
 	})
+}
+
+// afterWork has the server do the work of requests, and a proxy refuse to pass on the answer.
+func (w *world) afterWork(status int, match func(*http.Request) bool) {
+	real := w.Gitea.Transport()
+	w.rec.Options().Tracker = w.over(way(func(r *http.Request) (*http.Response, error) {
+		resp, err := real.RoundTrip(r)
+		if err == nil && match(r) {
+			_, _ = io.Copy(io.Discard, resp.Body)
+			resp.StatusCode, resp.Header = status, http.Header{"Content-Type": {"text/html"}}
+			resp.Body = io.NopCloser(bytes.NewReader([]byte("<h1>Blocked</h1>")))
+		}
+		return resp, err
+	}))
+}
+
+func TestBarredCreateAfterWork(t *testing.T) {
+	for _, status := range []int{302, 400, 401, 403, 406, 422} {
+		t.Run(fmt.Sprint(status), func(t *testing.T) {
+			play(t, func(w *world) {
+				w.assigned("alex")
+				w.afterWork(status, giteatest.CreateIssue())
+				id, err := w.tripAnd(project)
+				if err != nil {
+					require.Equal(w, 401, status, "nothing is left out for that, so nothing else is tried")
+				}
+				w.sweepFor(time.Hour)
+				require.Len(w, w.issues(fleet), 1)
+				require.Equal(w, "open", w.issue().State)
+				require.Empty(w, comments(w.issue()))
+				require.Equal(w, threeLabels, w.issue().Labels)
+				require.Equal(w, []string{"alex"}, w.issue().Assignees)
+				require.Equal(w, int64(1), w.incident(id).Issue.Number)
+				require.Empty(w, w.incident(id).LastErr)
+				w.idle()
+			})
+		})
+	}
+}
+
+// While nothing passes, nobody can look for the issue either.
+func TestBarredCreateAndList(t *testing.T) {
+	for _, removed := range []bool{false, true} {
+		t.Run(fmt.Sprint(removed), func(t *testing.T) {
+			play(t, func(w *world) {
+				through := false
+				w.afterWork(403, func(*http.Request) bool { return !through })
+				id, err := w.tripAnd(project)
+				require.Error(w, err)
+				require.Len(w, w.issues(fleet), 1)
+				w.sweepFor(time.Hour)
+				if removed {
+					w.rm(project)
+					w.sweepFor(time.Hour)
+					require.False(w, w.incident(id).Settled)
+				}
+				through = true
+				w.sweepFor(time.Hour)
+				require.Len(w, w.issues(fleet), 1)
+				require.Equal(w, !removed, w.issue().State == "open")
+				require.Equal(w, removed, w.incident(id).Settled)
+				w.idle()
+			})
+		})
+	}
+}
+
+// What could not be created at all may still join another one's issue.
+func TestBarredStormCreate(t *testing.T) {
+	for name, match := range map[string]func(*http.Request) bool{"all": nil, "creation": giteatest.CreateIssue()} {
+		t.Run(name, func(t *testing.T) {
+			inStorm(t, func(w *world) {
+				mend := w.Gitea.Inject(giteatest.Fault{Match: match, Do: webPage})
+				for _, name := range []string{"atlas", "bravo"} {
+					_, _ = w.hit(name)
+				}
+				w.sweepFor(10 * time.Minute)
+				mend()
+				w.sweepFor(time.Hour)
+				require.Len(w, w.issues(fleet), 1)
+				require.Contains(w, w.issue().Body, "bravo")
+				w.idle()
+			})
+		})
+	}
 }
 
 func TestBarredStep(t *testing.T) {
@@ -257,6 +366,75 @@ func TestBarredStep(t *testing.T) {
 			require.Empty(w, i.LastErr)
 			w.idle()
 		})
+	})
+}
+
+// Nobody hears any more of what had failed, once it need not be done.
+func TestBarredStepIsOff(t *testing.T) {
+	for name, answer := range map[string]func(*world){
+		"assigned": func(w *world) { w.Gitea.As("alex").Assign(fleet, 1, "alex") },
+		"ack":      func(w *world) { w.says("alex", "/adf ack") },
+		"snoozed":  func(w *world) { w.says("alex", "/adf snooze 4h") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			eachBarrier(t, func(t *testing.T, set func(w *world) func(), says string) {
+				inSteps(t, func(w *world, _ *pager, id string) {
+					mend := set(w)
+					w.pass(65 * time.Minute)
+					require.Contains(w, w.incident(id).LastErr, says)
+					answer(w)
+					mend()
+					w.sweep()
+					require.Empty(w, w.incident(id).LastErr)
+					require.Zero(w, w.incident(id).Tries)
+					for _, c := range comments(w.issue()) {
+						require.NotContains(w, c, "This is step")
+					}
+					w.sweepFor(time.Hour)
+					require.Empty(w, w.incident(id).LastErr)
+				})
+			})
+		})
+	}
+}
+
+// What is snoozed waits, also what had begun before.
+func TestSnoozedStep(t *testing.T) {
+	inSteps(t, func(w *world, p *pager, id string) {
+		w.rec.Options().Escalation = plan.Escalation{Remind: 61 * time.Minute, Steps: []plan.Step{
+			{After: time.Hour, Mention: []string{"sam"}, Webhook: "/etc/adfbot/pager-url"},
+		}}
+		p.err = errors.New("status 503")
+		mend := w.Gitea.Inject(giteatest.Fault{Match: giteatest.CommentIssue(), Do: webPage})
+		w.pass(65 * time.Minute)
+		require.NotEmpty(w, w.incident(id).Escalation.Step.Left)
+		require.NotNil(w, w.incident(id).Escalation.Reminder)
+		w.says("alex", "/adf snooze 4h")
+		mend()
+		p.err = nil
+		w.pass(3 * time.Hour)
+		require.Empty(w, p.got)
+		require.Len(w, comments(w.issue()), 1)
+		require.Contains(w, comments(w.issue())[0], "Steps and reminders wait until")
+		w.pass(70 * time.Minute)
+		all := strings.Join(comments(w.issue()), "\n")
+		require.Contains(w, all, "@sam")
+		require.Contains(w, all, "A reminder:")
+		require.Len(w, p.got, 1)
+	})
+}
+
+func TestBarredDuplicate(t *testing.T) {
+	play(t, func(w *world) {
+		id := w.trip(project)
+		w.Gitea.As(testworld.Bot).Open(fleet, w.issue().Title, w.issue().Body)
+		mend := w.Gitea.Inject(giteatest.Fault{Match: giteatest.CloseIssue(), Do: webPage})
+		w.sweepFor(time.Hour)
+		require.Contains(w, w.incident(id).LastErr, "a proxy in front of Gitea refuses this")
+		mend()
+		require.NoError(w, w.force())
+		require.Equal(w, "closed", w.issues(fleet)[1].State)
+		require.Empty(w, w.incident(id).LastErr)
 	})
 }
 

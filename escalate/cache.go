@@ -32,6 +32,7 @@ type sweepCache struct {
 	all      table[tracker.Repo, issueList]   // the issues of any state
 	states   table[issueKey, plan.IssueState] // from single reads and from our own writes
 	closings table[issueKey, incident.Closing]
+	refused  table[string, time.Time]           // by incident: when something in front of the server refused to create its issue
 	barred   table[tracker.Repo, tracker.Error] // how the token was refused when it was to comment: so would be the next comment
 
 	mu      sync.Mutex // never held across a request

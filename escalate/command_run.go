@@ -198,7 +198,7 @@ func (run *commandRun) answer(ctx context.Context) (progress, error) {
 	}
 	run.incident = found[0]
 	key := incident.CommandKey(run.cmd)
-	if body := issuetext.CommandAnswer(key, run.cmd); body != "" {
+	if body := issuetext.CommandAnswer(key, run.cmd, run.opt.Now()); body != "" {
 		if p, err := run.comment(ctx, key, body); p != complete || err != nil {
 			return p, err
 		}
@@ -248,7 +248,9 @@ func (run *commandRun) steps(ctx context.Context) (progress, error) {
 		fault.Point(ctx, "order-carried")
 		at := run.cmd.Issue
 		ended := res.ended && at.Number == run.incident.Issue.Number && at.Repo == run.incident.Issue.Repo
-		err = run.saveStep(context.WithoutCancel(ctx), n, nil, func(s *incident.Step) { s.Answer, s.Ended = res.answer, ended })
+		err = run.saveStep(context.WithoutCancel(ctx), n, nil, func(s *incident.Step) {
+			s.Answer, s.Ended, s.Answered = res.answer, ended, run.opt.Now().UTC()
+		})
 		if errors.Is(err, errEdited) {
 			return later, nil
 		}

@@ -69,7 +69,7 @@ func (r *Reconciler) commentOnce(ctx context.Context, s *step, ref tracker.Issue
 // unwritten is a comment that may be written at any time, also in an issue that somebody has closed meanwhile. It is dated back, so that
 // it is looked for before that: a proxy may have refused the answer, and not the request.
 func (r *Reconciler) unwritten() incident.Comment {
-	return incident.Comment{Attempted: r.opt.Now().Add(-2 * r.opt.Timeout)}
+	return incident.Comment{Attempted: r.refusedAttempt().At}
 }
 
 // sendComment saves the attempt and makes the request once. Where sent is false no request was made.

@@ -299,7 +299,7 @@ func TestServerFailsOnOptionalPart(t *testing.T) {
 					w.assigned("alex")
 					w.rec.Options().DueIn = 48 * time.Hour
 					w.Gitea.Inject(giteatest.Fault{
-						Match: giteatest.All(giteatest.CreateIssue(), giteatest.BodyHas(has)), Do: giteatest.Status(status, `{"message":""}`),
+						Match: giteatest.All(giteatest.CreateIssue(), giteatest.BodyHas(has)), Do: giteatest.Refuse(status, ""),
 					})
 					_, err := w.tripAnd(project)
 					require.Equal(w, status == 500, err != nil, err)

@@ -61,7 +61,7 @@ func (r *Reconciler) createIssue(ctx context.Context, s *step, repo tracker.Repo
 	}
 	n := tracker.NewIssue{Title: r.opt.Composer.SharedTitle(i, shared.Others())}
 	// Where the answer was lost, the server may have failed on an optional part: completeIssue adds those one by one.
-	lost := !i.Create.At.IsZero()
+	lost := !i.Create.At.IsZero() && !i.Create.Refused()
 	if !lost {
 		n.Assignees = target.Assignees
 	}
@@ -81,6 +81,16 @@ func (r *Reconciler) createIssue(ctx context.Context, s *step, repo tracker.Repo
 	}
 	issue, sent, err := r.sendCreate(ctx, s, repo, r.withMembers(n, shared))
 	for sent && tracker.OutcomeOf(err) == tracker.Refused && tracker.RefusalOf(err) != tracker.OfToken && r.dropOptional(&n, &data, err) {
+		if tracker.RefusalOf(err) == tracker.OfWay {
+			s.cache.refused.set(i.ID, r.opt.Now())
+			found, ok, findErr := r.findIssue(ctx, i, repo, s.cache)
+			if ok {
+				return r.adoptIssue(context.WithoutCancel(ctx), s, found)
+			}
+			if findErr != nil {
+				break // the next try looks for it
+			}
+		}
 		shared.Brief = true
 		issue, sent, err = r.sendCreate(ctx, s, repo, r.withMembers(n, shared))
 	}
@@ -89,6 +99,9 @@ func (r *Reconciler) createIssue(ctx context.Context, s *step, repo tracker.Repo
 	case !sent:
 		return later, err
 	case err != nil:
+		if tracker.RefusalOf(err) == tracker.OfWay {
+			s.cache.refused.set(i.ID, r.opt.Now())
+		}
 		return later, errors.Join(err, r.saveFailedCreate(context.WithoutCancel(ctx), i, err))
 	}
 	p, err := r.saveIssue(context.WithoutCancel(ctx), s, issue, data.FlagError, shared.Members)
@@ -128,9 +141,12 @@ func (r *Reconciler) sendCreate(ctx context.Context, s *step, repo tracker.Repo,
 
 func (r *Reconciler) saveFailedCreate(ctx context.Context, i incident.Incident, cause error) error {
 	_, err := r.opt.State.Change(ctx, i.ID, func(i *incident.Incident) {
-		if tracker.OutcomeOf(cause) == tracker.Lost {
+		switch {
+		case tracker.OutcomeOf(cause) == tracker.Lost:
 			i.Create = r.renewed(i.Create) // a process that was stopped may have sent it long after the attempt was saved
-		} else {
+		case tracker.RefusalOf(cause) == tracker.OfWay:
+			i.Create = r.refusedAttempt()
+		default:
 			i.Create, i.Target = incident.Attempt{}, tracker.Repo{}
 		}
 		r.countFailure(i, cause)
@@ -185,6 +201,8 @@ func (r *Reconciler) dropOptional(n *tracker.NewIssue, data *issuetext.IssueData
 		return true
 	}
 	switch {
+	case tracker.RefusalOf(err) == tracker.OfWay: // only the output can matter
+		return (invalid || forbidden) && shorten()
 	case (invalid || forbidden) && len(n.Assignees) > 0:
 		n.Assignees = nil
 	case forbidden && shorten():

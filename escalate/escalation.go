@@ -165,7 +165,7 @@ func (r *Reconciler) escalate(ctx context.Context, s *step) (progress, error) {
 	waits := false
 	s.incident, err = r.opt.State.Change(ctx, s.incident.ID, func(i *incident.Incident) {
 		now := r.opt.Now()
-		if _, waits = plan.Unanswered(asNow(s.carried, *i)); !waits {
+		if waits = plan.AwaitsAnswer(asNow(s.carried, *i), now); !waits {
 			return // somebody has answered meanwhile
 		}
 		if due, ok := r.opt.Escalation.Due(asNow(s.carried, *i), now); ok {
@@ -288,7 +288,11 @@ func (r *Reconciler) remind(ctx context.Context, s *step) (progress, error) {
 	case is != plan.IssueOpen:
 		return later, nil
 	}
+	snoozed := false
 	s.incident, err = r.opt.State.Change(ctx, s.incident.ID, func(i *incident.Incident) {
+		if snoozed = !i.Escalation.SnoozedUntil(r.opt.Now()).IsZero(); snoozed {
+			return // meanwhile
+		}
 		m, ok := r.opt.Escalation.DueReminder(asNow(s.carried, *i), r.opt.Now().UTC())
 		if !ok {
 			return
@@ -301,7 +305,7 @@ func (r *Reconciler) remind(ctx context.Context, s *step) (progress, error) {
 			i.Comments[m.Key()] = incident.Comment{}
 		}
 	})
-	if err != nil || s.incident.Escalation.Reminder == nil {
+	if err != nil || snoozed || s.incident.Escalation.Reminder == nil {
 		return later, err
 	}
 	fault.Point(ctx, "reminder-begun")

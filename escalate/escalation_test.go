@@ -357,13 +357,13 @@ func TestStepsRefused(t *testing.T) {
 		"an assignee who blocks the bot": {func(w *world) { w.Gitea.Block("lead", testworld.Bot) },
 			nil, []string{"adf", "circuit-breaker", "page", "priority/critical", "priority/high"}, 1, "lead is not assigned: this account has blocked the bot"},
 		"labels": {func(w *world) {
-			w.Gitea.Inject(giteatest.Fault{Match: giteatest.CreateLabel(), Do: giteatest.Status(403, `{"message":"no"}`)})
+			w.Gitea.Inject(giteatest.Fault{Match: giteatest.CreateLabel(), Do: giteatest.Refuse(403, "no")})
 		}, []string{"lead"}, threeLabels, 1, `The labels "priority/critical" and "page" are not set: the bot's account may not write to this repository.`},
 		"a server that fails": {func(w *world) {
 			w.Gitea.Inject(giteatest.Fault{Match: giteatest.CreateLabel(), Do: giteatest.Status(502, "")})
 		}, []string{"lead"}, threeLabels, 1, `are not set: Gitea failed when it was asked.`},
 		"the comment": {func(w *world) {
-			w.Gitea.Inject(giteatest.Fault{Match: giteatest.CommentIssue(), Do: giteatest.Status(403, `{"message":"locked"}`)})
+			w.Gitea.Inject(giteatest.Fault{Match: giteatest.CommentIssue(), Do: giteatest.Refuse(403, "locked")})
 		}, []string{"lead"}, []string{"adf", "circuit-breaker", "page", "priority/critical", "priority/high"}, 0, "Gitea refused the comment, which is given up: "},
 		"people's choice of a label": {func(w *world) {
 			w.Gitea.As("alex").SetLabels(fleet, 1, "adf", "priority/low")

@@ -26,6 +26,9 @@ func (r *Reconciler) awaitAttempt(ctx context.Context, i incident.Incident) (ove
 // list must have been begun after an outstanding attempt was over; one list serves a whole sweep.
 func (r *Reconciler) findIssue(ctx context.Context, i incident.Incident, repo tracker.Repo, c *sweepCache) (found tracker.Issue, ok bool, err error) {
 	after := r.opt.Now().Add(2*r.opt.Timeout - r.age(i.Create))
+	if refused, ok := c.refused.get(i.ID); ok && !refused.Before(after) {
+		after = refused.Add(1)
+	}
 	unlock, err := c.lockListing(ctx, repo)
 	if err != nil {
 		return found, false, err
@@ -93,6 +96,9 @@ func (r *Reconciler) adoptIssue(ctx context.Context, s *step, issue tracker.Issu
 		clearRetry(i)
 	})
 	if err == nil {
+		if s.fresh != nil {
+			*s.fresh = i
+		}
 		s.cache.setState(i, is)
 		r.opt.Log.Info("issue found again", "project", i.Project, "incident", i.Name(), "issue", ref.String(), "url", ref.URL)
 	}

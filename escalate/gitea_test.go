@@ -106,7 +106,7 @@ func TestCallStatuses(t *testing.T) {
 	} {
 		t.Run(fmt.Sprint(status), func(t *testing.T) {
 			eachCall(t, func(w *world, g *gitea.Client, c call) {
-				w.Gitea.Inject(giteatest.Fault{Do: giteatest.Status(status, `{"message":"no, '+testworld.Token+'"}`, "Content-Type", "application/json", "Location", "/elsewhere", "Retry-After", "90")})
+				w.Gitea.Inject(giteatest.Fault{Do: giteatest.Status(status, `{"message":"no, '+testworld.Token+'","url":"http://gitea.example/api/swagger"}`, "Content-Type", "application/json", "Location", "/elsewhere", "Retry-After", "90")})
 				err := c.do(w.Context(), g)
 				te := trackerError(w, err)
 				require.Equal(w, status, te.Status)

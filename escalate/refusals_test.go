@@ -448,7 +448,7 @@ func TestRefusedComment(t *testing.T) {
 	play(t, func(w *world) {
 		w.trip(project)
 		w.rm(project)
-		w.Gitea.Inject(giteatest.Fault{Match: giteatest.CommentIssue(), Do: giteatest.Status(403, `{"message":"locked"}`)})
+		w.Gitea.Inject(giteatest.Fault{Match: giteatest.CommentIssue(), Do: giteatest.Refuse(403, "locked")})
 		w.Gitea.Inject(giteatest.Fault{Match: giteatest.CloseIssue(), Times: 3, Do: giteatest.Status(500, "")})
 		w.asked()
 		w.sweepFor(20 * time.Minute)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/terraphim/adfbot/escalate/incident"
@@ -311,6 +312,39 @@ func (r *Reconciler) countFailure(i *incident.Incident, err error) {
 	i.WaitFrom(r.opt.Now(), wait)
 	i.LastErr = redact.Line(err.Error(), 500)
 }
+
+// forgetFailures takes the last failure from the incidents of a project that wait for nothing any more: what had failed need not be done
+// now, because somebody has answered, say, or has put it off. While the issue that carries an incident is not seen open, it may wait for that.
+func (r *Reconciler) forgetFailures(ctx context.Context, project string, c *sweepCache) error {
+	o, err := r.observeIssue(ctx, &visit{project: project, cache: c})
+	if err != nil {
+		return err
+	}
+	o.Force = true
+	due := r.next(ctx, o)
+	if o.Flag.State == incident.FlagUnknown || slices.ContainsFunc(due, func(a plan.Action) bool { return a.Kind.Local() && a.Kind != plan.WriteFlag }) {
+		return nil // then not all of them are planned
+	}
+	var errs []error
+	for i := range inAll(o.Incidents, o.Silent) {
+		if i.Lead != "" || i.Settled || o.Issues[i.ID] != plan.IssueOpen {
+			continue
+		}
+		for _, m := range o.Carried(i) {
+			if hasFailed(m) && !slices.ContainsFunc(due, func(a plan.Action) bool { return a.Incident == m.ID }) {
+				_, err := r.opt.State.Change(ctx, m.ID, func(now *incident.Incident) {
+					if now.Tries == m.Tries && now.LastErr == m.LastErr { // else another process has met a new one
+						clearRetry(now)
+					}
+				})
+				errs = append(errs, err)
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func hasFailed(i incident.Incident) bool { return i.Tries > 0 || i.LastErr != "" }
 
 func clearRetry(i *incident.Incident) { i.Tries, i.NextTry, i.LastErr = 0, time.Time{}, "" }
 

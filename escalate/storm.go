@@ -99,7 +99,10 @@ func (s *step) endComment(key string) string {
 // join has the issue of another incident of the same cause carry this one, if there is one. Where the state may be older than an issue
 // that carries it already, that is looked for first.
 func (r *Reconciler) join(ctx context.Context, s *step) (progress, error) {
-	if s.fresh == nil {
+	if over, err := r.awaitAttempt(ctx, s.incident); !over || err != nil {
+		return later, err
+	}
+	if s.fresh == nil || !s.incident.Create.At.IsZero() {
 		found, ok, err := r.findIssue(ctx, s.incident, r.targetRepo(s.incident), s.cache)
 		switch {
 		case err != nil:

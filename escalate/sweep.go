@@ -370,5 +370,12 @@ func (r *Reconciler) sweepProject(ctx context.Context, project string, c *sweepC
 		errs = append(errs, r.track(ctx, v))
 		done = append(done, v.done...)
 	}
+	failed := func(id string) bool { return hasFailed(s.known[id]) }
+	for i := range inAll(incidents, s.states[project].Silent) {
+		if hasFailed(*i) || slices.ContainsFunc(i.MemberIDs(), failed) {
+			errs = append(errs, r.forgetFailures(ctx, project, c))
+			break
+		}
+	}
 	return done, errors.Join(errs...)
 }

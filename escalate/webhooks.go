@@ -104,7 +104,7 @@ func (r *Reconciler) sendWebhooks(ctx context.Context, c *sweepCache, project st
 			continue
 		}
 		for _, d := range lead.Escalation.Webhooks {
-			_, waits := plan.Unanswered(carriedIn(unsettled, lead))
+			waits := plan.AwaitsAnswer(carriedIn(unsettled, lead), r.opt.Now())
 			d.File = r.webhookFile(d)
 			if waits && (c.force || plan.TimeCome(r.opt.Now(), d.NextTry, d.Wait)) {
 				byFile[d.File] = append(byFile[d.File], dueWebhook{d, lead})
@@ -188,7 +188,7 @@ func (r *Reconciler) sendWebhook(ctx context.Context, d dueWebhook) error {
 		return nil // another process has sent it
 	}
 	carried := carriedIn(unsettled, unsettled[n])
-	if _, waits := plan.Unanswered(carried); !waits {
+	if !plan.AwaitsAnswer(carried, r.opt.Now()) {
 		return nil
 	}
 	document, err := json.Marshal(r.webhookDocument(d.Delivery, carried))

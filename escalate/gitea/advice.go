@@ -216,7 +216,8 @@ func adviseAnswer(r request, base string, resp *http.Response, err error) string
 	case status == http.StatusRequestTimeout:
 		return adviceFault
 	case status/100 == 4 && status != http.StatusTooManyRequests && isWebPage(resp),
-		status == http.StatusUnauthorized && !ours,                                       // Gitea's own has a text in JSON
+		isForeign(resp, err),
+		status == http.StatusUnauthorized && !ours, // Gitea's own has a text in JSON
 		status == http.StatusForbidden && !ours && resp.Header.Get("Content-Type") != "": // or none at all
 		return "a proxy in front of Gitea refuses this: let requests to " + api + " pass it"
 	case status == http.StatusUnauthorized, status == http.StatusForbidden, status == http.StatusPreconditionFailed:
@@ -268,7 +269,7 @@ func refusalOf(base string, resp *http.Response, err error) tracker.Refusal {
 		return tracker.OfRequest
 	case status == http.StatusRequestEntityTooLarge, status == http.StatusTooManyRequests: // these are about the request, whoever answers
 		return tracker.OfRequest
-	case !slices.Contains(ownRefusals, status), kind != "" && !isJSON(resp), status == http.StatusUnauthorized && kind == "":
+	case !slices.Contains(ownRefusals, status), kind != "" && !isJSON(resp), isForeign(resp, err), status == http.StatusUnauthorized && kind == "":
 		return tracker.OfWay
 	case status == http.StatusForbidden:
 		return ownWords(err.Error()).of
@@ -306,6 +307,7 @@ var refusals = []refusal{
 	{"is limited to public", tracker.OfToken, "make a token that is not limited to public repositories, and " + putToken},
 	{"prohibited from signing in", tracker.OfToken,
 		"the token's account is disabled in Gitea: let its administrator activate it and allow it to sign in"},
+	{"account is not activated", tracker.OfToken, "the token's account is not activated in Gitea: let its administrator activate it"},
 	{"must change your password", tracker.OfToken,
 		"sign in to Gitea as the token's account, and change its password; where it can't sign in, as an account of the type bot, " +
 			"run on the server: gitea admin user must-change-password --unset and its login"},

@@ -108,7 +108,8 @@ func TestAdviceOfAnswer(t *testing.T) {
 		"issues that are disabled":         {list, 403, "application/json", `{"message":"user should have specific read permission or be a repo admin or a site admin"}`, "", "the repository's issues are disabled, or hidden from the token's account: enable them", "scope"},
 		"Actions that are disabled":        {runs, 403, "application/json", `{"message":"user should have specific read permission or be a repo admin or a site admin"}`, "", "the repository's Actions are disabled, or hidden from the token's account: enable them", "issues"},
 		"the account's rights to Actions":  {disable, 403, "application/json", `{"message":"user should have a permission to write to a repo"}`, "", "give the token's account write access to the repository's Actions", "issues"},
-		"a 403 of unknown cause":           {list, 403, "application/json", `{"message":"no"}`, "", "the token's account may not do this", ""},
+		"a gateway's 403":                  {list, 403, "application/json", `{"message":"Forbidden"}`, "", "a proxy in front of Gitea refuses this", "account"},
+		"a 403 of unknown cause":           {list, 403, "application/json", own("no"), "", "the token's account may not do this", ""},
 		"an account that is disabled":      {list, 403, "application/json", `{"message":"This account is prohibited from signing in, please contact your site administrator."}`, "", "the token's account is disabled in Gitea: let its administrator activate it and allow it to sign in", "access"},
 		"an account with a new password":   {list, 403, "application/json", `{"message":"You must change your password. Change it at: https://git.example.org/user/change_password"}`, "", "sign in to Gitea as the token's account, and change its password; where it can't sign in, as an account of the type bot, run on the server: gitea admin user must-change-password --unset and its login", "access"},
 		"a token for public repositories":  {list, 403, "application/json", `{"message":"token scope is limited to public issues"}`, "", "make a token that is not limited to public repositories, and put it where gitea.token_file or gitea.token_env points; restart a daemon that has it from LoadCredential= or the environment", "access"},
@@ -168,6 +169,11 @@ func TestAdviceOfAnswer(t *testing.T) {
 	}
 }
 
+// own is how Gitea and Forgejo write an error.
+func own(message string) string {
+	return `{"message":"` + message + `","url":"http://127.0.0.1:3000/api/swagger"}`
+}
+
 // Only what Gitea itself says of the request is final.
 func TestRefusalOf(t *testing.T) {
 	const json, html, plain = "application/json;charset=utf-8", "text/html", "text/plain"
@@ -180,9 +186,9 @@ func TestRefusalOf(t *testing.T) {
 		want     tracker.Refusal
 		retry    bool
 	}{
-		"a locked issue":           {403, json, `{"message":"You cannot comment on a locked issue."}`, "", tracker.OfRequest, false},
+		"a locked issue":           {403, json, own("You cannot comment on a locked issue."), "", tracker.OfRequest, false},
 		"an archived repository":   {423, json, `{"message":"terraphim/rec is archived"}`, "", tracker.OfRequest, false},
-		"somebody who blocks":      {403, json, `{"message":"user is blocked"}`, "", tracker.OfRequest, false},
+		"somebody who blocks":      {403, json, own("user is blocked"), "", tracker.OfRequest, false},
 		"a right":                  {403, json, `{"message":"user should have a permission to write to a repo"}`, "", tracker.OfRequest, false},
 		"Gitea without a text":     {403, "", "", "", tracker.OfRequest, false},
 		"a mistake":                {422, json, `{"message":"[Body]: Required"}`, "", tracker.OfRequest, false},
@@ -200,6 +206,10 @@ func TestRefusalOf(t *testing.T) {
 		"a proxy's web page":       {403, html, "Forbidden", "", tracker.OfWay, true},
 		"a firewall's text":        {403, plain, "Forbidden", "", tracker.OfWay, true},
 		"a firewall's JSON":        {403, "application/problem+json", `{"title":"Error 1020"}`, "", tracker.OfWay, true},
+		"a gateway's JSON":         {403, json, `{"message":"Forbidden"}`, "", tracker.OfWay, true},
+		"a gateway with an id":     {403, json, `{"message":"You cannot consume this service","request_id":"64ac"}`, "", tracker.OfWay, true},
+		"a gateway's word":         {403, json, `"Forbidden"`, "", tracker.OfWay, true},
+		"a new account":            {403, json, `{"message":"This account is not activated."}`, "", tracker.OfToken, true},
 		"a firewall's 406":         {406, html, "Blocked", "", tracker.OfWay, true},
 		"a firewall's 422":         {422, html, "Blocked", "", tracker.OfWay, true},
 		"a proxy's own login":      {401, "", "", "", tracker.OfWay, true},

@@ -2,6 +2,7 @@ package gitea
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -55,8 +56,41 @@ func (t *authTransport) once(r *http.Request, token string) (*http.Response, err
 	resp, err := t.next.RoundTrip(r)
 	if err == nil {
 		resp.Body = &limitedBody{ReadCloser: resp.Body, left: maxAnswer}
+		markForeign(resp)
 	}
 	return resp, err
+}
+
+// foreignHeader marks an answer for [isForeign].
+const foreignHeader = "Adfbot-Foreign"
+
+// maxRefusal is how much of an answer is read to know whose it is.
+const maxRefusal = 64 << 10
+
+// markForeign marks a 403 in JSON that is not written as those of Gitea and Forgejo. What checks requests in front of them answers so, too.
+func markForeign(resp *http.Response) {
+	resp.Header.Del(foreignHeader)
+	if resp.StatusCode != http.StatusForbidden || !isJSON(resp) {
+		return
+	}
+	read, _ := io.ReadAll(io.LimitReader(resp.Body, maxRefusal))
+	var said struct {
+		Message *string
+		URL     *string // of the description of the API
+	}
+	if json.Unmarshal(read, &said) != nil || said.Message == nil || said.URL == nil {
+		resp.Header.Set(foreignHeader, "yes")
+	}
+	resp.Body = struct {
+		io.Reader
+		io.Closer
+	}{io.MultiReader(bytes.NewReader(read), resp.Body), resp.Body}
+}
+
+// isForeign reports whether a refusal in JSON is another program's than Gitea. It has no reason of Gitea's either: those of its checks of
+// an account stand alone.
+func isForeign(resp *http.Response, err error) bool {
+	return resp.Header.Get(foreignHeader) != "" && ownWords(err.Error()).words == ""
 }
 
 // tokenError means that there is no token, so no request was sent.

@@ -26,6 +26,11 @@ func Status(code int, body string, header ...string) Effect {
 	}}
 }
 
+// Refuse answers with this status and reason as Gitea itself does, and does not do the work.
+func Refuse(code int, message string) Effect {
+	return Effect{func(x *exchange) *response { return x.s.message(code, message) }}
+}
+
 // RetryAfter answers with this status and a Retry-After header, and does not do the work.
 func RetryAfter(code int, seconds int) Effect {
 	return Status(code, `{"message":"`+http.StatusText(code)+`"}`, "Retry-After", strconv.Itoa(seconds))

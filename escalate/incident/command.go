@@ -56,6 +56,8 @@ type Step struct {
 	Target string      `json:"Target"` // the incident or hold it is about, so that repeating it cannot affect a later one
 	Answer string      `json:"Answer"` // Markdown; not empty after the step ran
 	Ended  bool        `json:"Ended"`  // it ended the issue's incident, and the comment about that is its answer
+
+	Answered time.Time `json:"answered,omitzero"` // when the step ran; zero: an earlier version has run it
 }
 
 // Operator is a person who may give commands in Gitea. The configuration names the login; the id of its account is

@@ -49,6 +49,9 @@ type Attempt struct {
 	Lost int `json:"lost,omitempty"`
 }
 
+// Refused reports whether the attempt was refused by something in front of the server, which may have done the work all the same.
+func (a Attempt) Refused() bool { return !a.At.IsZero() && a.Lost == 0 }
+
 // Comment is the state of a comment that is written once.
 type Comment struct {
 	Attempted time.Time `json:"Attempted,omitzero"` // zero: not yet

@@ -53,9 +53,9 @@ func (m *Member) Show(what Shown, now time.Time) {
 // Leads reports whether the incident's issue carries others, too.
 func (i Incident) Leads() bool { return len(i.Members) > 0 }
 
-// MayJoin reports whether another incident's issue may still carry this one.
+// MayJoin reports whether another incident's issue may still carry this one. One of its own whose creation was refused is looked for before.
 func (i Incident) MayJoin() bool {
-	return i.IsOpen() && i.Lead == "" && !i.OwnIssue && !i.Leads() && i.Issue.IsZero() && i.Create.At.IsZero() && len(i.Lost) == 0
+	return i.IsOpen() && i.Lead == "" && !i.OwnIssue && !i.Leads() && i.Issue.IsZero() && (i.Create.At.IsZero() || i.Create.Refused()) && len(i.Lost) == 0
 }
 
 // MemberIDs returns the ids of the incidents that i leads, itself first; none if it leads none.

@@ -48,10 +48,17 @@ func EditedMeanwhile() string {
 	return "Not run, like all below it: your comment was edited. Please write a new comment."
 }
 
+// lateAnswer is how old an answer is that says so: what it tells may have changed since.
+const lateAnswer = time.Hour
+
 // CommandAnswer joins the answers of a command's steps; "" if there are none.
-func CommandAnswer(key string, c incident.Command) string {
+func CommandAnswer(key string, c incident.Command, now time.Time) string {
 	var parts []string
+	var late time.Time
 	for _, s := range c.Steps {
+		if !s.Ended && late.IsZero() && !s.Answered.IsZero() && now.Sub(s.Answered) > lateAnswer {
+			late = s.Answered
+		}
 		switch {
 		case s.Ended: // answered by ResumedComment
 		case len(c.Steps) > 1:
@@ -62,6 +69,9 @@ func CommandAnswer(key string, c incident.Command) string {
 	}
 	if len(parts) == 0 {
 		return ""
+	}
+	if !late.IsZero() {
+		parts = slices.Insert(parts, 0, "This was carried out at "+minute(late)+", and could not be answered until now. It says how things were then:")
 	}
 	return reply(key, "%s", strings.Join(parts, "\n\n"))
 }

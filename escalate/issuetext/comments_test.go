@@ -37,7 +37,7 @@ func TestComments(t *testing.T) {
 			{Line: incident.CommandLine{Written: "resume"}, Answer: Failed(incident.ResumeVerb, "`odilo` is still paused", errors.New("disk full"))},
 			{Line: incident.CommandLine{Written: "resume"}, Answer: LaterIncident("odilo", i, incident.Incident{Project: "odilo", Seq: 4})},
 			{Line: incident.CommandLine{Written: "reboot"}, Answer: UnknownCommand(incident.CommandLine{Written: "reboot"})},
-		}}),
+		}}, i.Ended),
 		CommandNote(incident.Command{Project: "odilo", By: kim, Issue: i.Issue}, incident.CommandLine{Reason: "maintenance"}, testResume, i.Ended),
 	}, "\n\n----\n\n"))
 }

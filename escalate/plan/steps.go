@@ -40,6 +40,12 @@ func Unanswered(carried []incident.Incident) (incident.Incident, bool) {
 	return oldest(carried, IsUnanswered)
 }
 
+// AwaitsAnswer reports whether people are told now that nobody has answered: not while that is snoozed, also of what has begun before.
+func AwaitsAnswer(carried []incident.Incident, now time.Time) bool {
+	_, waits := Unanswered(carried)
+	return waits && carried[0].Escalation.SnoozedUntil(now).IsZero()
+}
+
 // IsUnanswered reports whether an incident is open and nobody has given the command ack for it.
 func IsUnanswered(i incident.Incident) bool { return i.IsOpen() && i.Ack == nil }
 
@@ -141,6 +147,9 @@ func (p *planner) escalation(i *incident.Incident) {
 	if p.o.Unnoted[i.ID] {
 		p.add(NoteAssignee, i, "whom the bot has assigned may take another login")
 		return
+	}
+	if !i.Escalation.SnoozedUntil(p.o.Now).IsZero() {
+		return // what is not finished waits, too
 	}
 	if due, ok := p.o.Escalation.Due(carried, p.o.Now); ok {
 		p.add(Escalate, i, fmt.Sprintf("%s has been paused for %s, and nobody has answered", due.Of.Name(), text.Age(p.o.Now.Sub(due.Of.Opened))))

@@ -188,13 +188,18 @@ func TestNextOfStorm(t *testing.T) {
 		lead *incident.Incident
 		want []string
 	}{
-		"its lead does all":             {other(project, idA), new(lead()), nil},
-		"it has ended":                  {other(project, idA, ended), new(lead()), nil},
-		"its lead is over":              {other(project, idA), new(lead(ended, settled)), []string{"leave-lead odilo"}},
-		"its lead is unknown":           {other(project, idA), nil, []string{"join odilo"}},
-		"it has ended, its lead, too":   {other(project, idA, ended), new(lead(ended, settled)), []string{"settle odilo"}},
-		"it has none and may join":      {other(project, idA, func(i *incident.Incident) { i.Lead = "" }), nil, []string{"join odilo", "create odilo"}},
-		"it has none, and it was begun": {other(project, idA, func(i *incident.Incident) { i.Lead, i.Create.At = "", ago(time.Hour) }), nil, []string{"create odilo"}},
+		"its lead does all":           {other(project, idA), new(lead()), nil},
+		"it has ended":                {other(project, idA, ended), new(lead()), nil},
+		"its lead is over":            {other(project, idA), new(lead(ended, settled)), []string{"leave-lead odilo"}},
+		"its lead is unknown":         {other(project, idA), nil, []string{"join odilo"}},
+		"it has ended, its lead, too": {other(project, idA, ended), new(lead(ended, settled)), []string{"settle odilo"}},
+		"it has none and may join":    {other(project, idA, func(i *incident.Incident) { i.Lead = "" }), nil, []string{"join odilo", "create odilo"}},
+		"it has none, and it was begun": {other(project, idA, func(i *incident.Incident) {
+			i.Lead, i.Create = "", incident.Attempt{At: ago(time.Hour), Lost: 1}
+		}), nil, []string{"create odilo"}},
+		"it has none, and it was refused on the way": {other(project, idA, func(i *incident.Incident) {
+			i.Lead, i.Create = "", incident.Attempt{At: ago(time.Hour)}
+		}), nil, []string{"join odilo", "create odilo"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := seen{flag: there, incidents: []incident.Incident{c.i}}

@@ -405,7 +405,7 @@ func TestResumeEnablesWorkflow(t *testing.T) {
 	})
 	t.Run("the issue is refused", func(t *testing.T) {
 		w := paused(t)
-		w.Gitea.Inject(giteatest.Fault{Do: giteatest.Status(http.StatusForbidden, `{"message":"no"}`), Match: giteatest.PathHas("/issues/")})
+		w.Gitea.Inject(giteatest.Fault{Do: giteatest.Refuse(http.StatusForbidden, "no"), Match: giteatest.PathHas("/issues/")})
 		done := resume(w)
 		require.Equal(t, "odilo is resumed; its workflow is enabled again: agent.yaml in terraphim/agents", done.Text)
 		require.Len(t, done.Problems, 1)

@@ -447,7 +447,7 @@ func TestCheckGoesOn(t *testing.T) {
 		fault giteatest.Fault
 		want  []string // the findings of Gitea
 	}{
-		"the version is refused":     {giteatest.Fault{Match: giteatest.PathHas("/version"), Do: giteatest.Status(403, `{"message":"no"}`)}, []string{"warn gitea", "ok account", "ok repository"}},
+		"the version is refused":     {giteatest.Fault{Match: giteatest.PathHas("/version"), Do: giteatest.Refuse(403, "no")}, []string{"warn gitea", "ok account", "ok repository"}},
 		"the version fails":          {giteatest.Fault{Match: giteatest.PathHas("/version"), Do: giteatest.Status(500, `{}`)}, []string{"FAIL gitea", "ok account", "ok repository"}},
 		"the account cannot be read": {giteatest.Fault{Match: giteatest.PathHas("/user"), Do: giteatest.Status(500, `{}`)}, []string{"ok gitea", "FAIL account", "ok repository"}},
 		"the account's scope":        {giteatest.Fault{Match: giteatest.PathHas("/user"), Do: giteatest.Status(403, `{}`)}, []string{"ok gitea", "FAIL account", "ok repository"}},

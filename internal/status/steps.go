@@ -127,7 +127,11 @@ func (r *Reader) addEscalation(p *Project, i incident.Incident, carried []incide
 		p.Warnings = append(p.Warnings, fmt.Sprintf("step %d of the escalation: %s", e.Step, why))
 	}
 	if len(e.left) > 0 {
-		p.addUnfinished(i, fmt.Sprintf("step %d of the escalation to be finished (%s)", e.Step, strings.Join(e.left, ", ")))
+		when := ""
+		if e.SnoozedUntil != nil {
+			when = "after the snooze "
+		}
+		p.addUnfinished(i, fmt.Sprintf("step %d of the escalation to be finished %s(%s)", e.Step, when, strings.Join(e.left, ", ")))
 	}
 	for _, h := range e.Webhooks {
 		w := wait{incident: i.Name(), what: fmt.Sprintf("the webhook of step %d to be called", h.Step), reason: h.Error}
