@@ -237,6 +237,11 @@ func TestRefusalOf(t *testing.T) {
 			})})
 			_, comment := g.AddComment(t.Context(), recordedIssue, "text")
 			edit := g.EditText(t.Context(), recordedIssue, func(t tracker.Text) tracker.Text { return t })
+			if tt.status == 403 && tt.kind == "" { // Gitea gives reasons for a comment
+				require.Equal(t, tracker.OfWay, tracker.RefusalOf(comment), comment)
+				require.ErrorContains(t, comment, "a proxy in front of Gitea refuses this")
+				comment = edit
+			}
 			for _, err := range []error{comment, edit} {
 				require.Equal(t, tracker.Refused, tracker.OutcomeOf(err), err)
 				require.Equal(t, tt.want, tracker.RefusalOf(err), err)

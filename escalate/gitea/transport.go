@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/terraphim/adfbot/internal/redact"
 )
@@ -67,10 +68,17 @@ const foreignHeader = "Adfbot-Foreign"
 // maxRefusal is how much of an answer is read to know whose it is.
 const maxRefusal = 64 << 10
 
-// markForeign marks a 403 in JSON that is not written as those of Gitea and Forgejo. What checks requests in front of them answers so, too.
+// markForeign marks a 403 in JSON that is not written as those of Gitea and Forgejo, and an empty one to a comment, which they never give.
+// What checks requests in front of them answers so, too.
 func markForeign(resp *http.Response) {
 	resp.Header.Del(foreignHeader)
-	if resp.StatusCode != http.StatusForbidden || !isJSON(resp) {
+	if resp.StatusCode != http.StatusForbidden {
+		return
+	}
+	if r := resp.Request; resp.Header.Get("Content-Type") == "" && r != nil && r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, "/comments") {
+		resp.Header.Set(foreignHeader, "yes")
+	}
+	if !isJSON(resp) {
 		return
 	}
 	read, _ := io.ReadAll(io.LimitReader(resp.Body, maxRefusal))
@@ -87,7 +95,7 @@ func markForeign(resp *http.Response) {
 	}{io.MultiReader(bytes.NewReader(read), resp.Body), resp.Body}
 }
 
-// isForeign reports whether a refusal in JSON is another program's than Gitea. It has no reason of Gitea's either: those of its checks of
+// isForeign reports whether a refusal is another program's than Gitea. It has no reason of Gitea's either: those of its checks of
 // an account stand alone.
 func isForeign(resp *http.Response, err error) bool {
 	return resp.Header.Get(foreignHeader) != "" && ownWords(err.Error()).words == ""
