@@ -206,7 +206,7 @@ func (c giteaScript) fault() giteatest.Fault {
 	case "status":
 		code, err := strconv.Atoi(value)
 		c.ts.Check(err)
-		f.Do = giteatest.Status(code, `{"message":"out of order"}`)
+		f.Do = giteatest.Refuse(code, "out of order")
 	default:
 		c.ts.Fatalf("no such effect: %s", name)
 	}

@@ -225,7 +225,7 @@ func (f trouble) fault() giteatest.Fault {
 	ms := time.Duration(f.Ms) * time.Millisecond
 	message := `{"message":"out of order"}`
 	effects := map[string]giteatest.Effect{
-		"status": giteatest.Status(f.Code, message), "retry": giteatest.RetryAfter(f.Code, 60*f.Ms), "latency": giteatest.Latency(ms),
+		"status": giteatest.Refuse(f.Code, "out of order"), "gateway": giteatest.Status(f.Code, message), "retry": giteatest.RetryAfter(f.Code, 60*f.Ms), "latency": giteatest.Latency(ms),
 		"late": giteatest.LateWork(ms), "reset": giteatest.Reset(), "lost": giteatest.LostAnswer(), "hang": giteatest.Hang(),
 		"truncated": giteatest.Truncated(), "html": giteatest.HTML(), "html after work": giteatest.HTMLAfterWork(),
 		"null": giteatest.NullBody(), "empty": giteatest.EmptyBody(),
@@ -415,13 +415,13 @@ func (d *drawer) trouble(prompt bool) trouble {
 	which := []string{"any", "any", "create", "create", "create", "list", "get", "edit", "close", "comment", "comment", "comment", "comment",
 		"comments", "reopen", "timeline", "make label", "labels", "user"}
 	f := trouble{Which: pick(d, which...), After: pick(d, 0, 0, 0, 0, 1, 2), Times: 1 + d.IntN(4)}
-	f.Effect = pick(d, "status", "status", "retry", "latency", "late", "reset", "lost", "lost", "lost", "lost", "hang", "truncated",
+	f.Effect = pick(d, "status", "gateway", "retry", "latency", "late", "reset", "lost", "lost", "lost", "lost", "hang", "truncated",
 		"html", "html after work", "null", "empty")
 	if prompt && (f.Effect == "latency" || f.Effect == "late") {
 		f.Effect = "lost"
 	}
 	switch f.Effect {
-	case "status":
+	case "status", "gateway":
 		f.Code = pick(d, 500, 502, 503, 504, 429, 401, 403, 413, 422, 423, 400, 301)
 		if f.Which == "create" || f.Which == "list" {
 			f.Code = pick(d, f.Code, 404, 410)
