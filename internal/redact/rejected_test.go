@@ -64,6 +64,10 @@ func TestRejected(t *testing.T) {
 		`context: { limit: 50, value: 'hunter', label: 'API_TOKEN', key: 'API_TOKEN' }`:                                `context: { limit: 50, value: '[masked]', label: 'API_TOKEN', key: 'API_TOKEN' }`,
 		`{"field":"apiToken","objectName":"x","rejectedValue":"hunter","code":"Size"}`:                                 `{"field":"apiToken","objectName":"x","rejectedValue":"[masked]","code":"Size"}`,
 		`{"received":"hunter","code":"invalid_enum_value","options":["a","b"],"path":["token"],"message":"m"}`:         `{"received":"[masked]","code":"invalid_enum_value","options":["a","b"],"path":["token"],"message":"m"}`,
+		`[{ path: [ 'password' ], input: 12345, message: 'x' }]`:                                                       `[{ path: [ 'password' ], input: [masked], message: 'x' }]`,
+		"loc: [password]\ninput: hunter\n":                                                                             "loc: [password]\ninput: hunter\n",
+		"{\n  loc: [password],\n  input: hunter\n}":                                                                    "{\n  loc: [password],\n  input: [masked]\n}",
+		`{"received":"object1","code":"invalid_enum_value","path":["token"],"message":"m"}`:                            `{"received":"[masked]","code":"invalid_enum_value","path":["token"],"message":"m"}`,
 		`{"instancePath":"/api_token","schemaPath":"#/x","message":"must match","value":"hunter"}`:                     `{"instancePath":"/api_token","schemaPath":"#/x","message":"must match","value":"[masked]"}`,
 		// sentences
 		`"API_TOKEN" with value "hunter" fails to match the required pattern: /^x/`:                                                                       `"API_TOKEN" with value "[masked]" fails to match the required pattern: /^x/`,
@@ -137,6 +141,11 @@ func TestRejectedHarmless(t *testing.T) {
 		`{"error":{"message":"Invalid value: 'gpt-5x'","param":"max_tokens"}}`, "[input_value={'x...y':a, input_type=str:protected]",
 		`{"sha1":"` + hex40 + `","path":"a.go"}`, `{"sha1":"","token_last_eight":"` + hex40[32:] + `"}`, "sha1: " + hex40,
 		`{"sha1":"` + hex40 + `"}, {"token_last_eight":"abcdefgh"}`,
+		// a type, and a sentence
+		`{"path":["API_TOKEN"],"message":"Invalid input: expected string, received undefined"}`, `{ path: [ 'API_TOKEN' ], message: 'Invalid input: expected "a"' }`,
+		"- Invalid input: expected string, received null\n  {\"path\": [\"API_TOKEN\"]}", `{"level":"error","msg":"[{\"path\":[\"password\"],\"message\":\"Invalid input: expected string\"}]"}`,
+		`{"code":"invalid_type","expected":"string","received":"undefined","path":["API_TOKEN"],"message":"Required"}`,
+		`{"received":"boolean","path":["password"]}`, `{ received: 'nan', path: [ 'password' ] }`, `{\"received\":\"array\",\"path\":[\"password\"]}`,
 	} {
 		require.Equal(t, s, New().Redact(s))
 	}
