@@ -284,7 +284,9 @@ var operators = []struct {
 func (a *assignment) separate() bool {
 	s, end := a.s, a.end
 	i := skipCloser(s, end)
-	if a.isElement(i) {
+	if i > end {
+		i = skipErrorNumbers(s, i)
+	} else if a.isElement(i) {
 		i++
 	}
 	gap := skipBlanks(s, i)
@@ -367,6 +369,36 @@ func (a *assignment) separate() bool {
 		a.at, a.random = at, false
 	}
 	return true
+}
+
+// skipErrorNumbers skips the numbers of errors that Joi shows behind a key, maybe in colours that may be escaped: "token" [1, 2]: "x".
+func skipErrorNumbers(s string, i int) int {
+	const longest = 60
+	if !strings.HasPrefix(s[i:], " ") {
+		return i
+	}
+	near := s[i:min(i+longest, len(s))]
+	at := skipColour(near, skipBlanks(near, skipColour(near, 1)))
+	digits := strings.TrimLeft(near[at:], "[0123456789, ")
+	if len(digits) == len(near[at:]) || near[at] != '[' || !strings.HasPrefix(digits, "]") {
+		return i
+	}
+	if at = skipColour(near, len(near)-len(digits)+1); !strings.HasPrefix(near[at:], ":") {
+		return i
+	}
+	return i + at
+}
+
+// skipColour skips a colour of a terminal, which may be escaped.
+func skipColour(s string, i int) int {
+	for _, escape := range [...]string{"\x1b[", `\u001b[`, `\x1B[`} {
+		if rest, ok := strings.CutPrefix(s[i:], escape); ok {
+			if rest = strings.TrimLeft(rest, "0123456789;"); strings.HasPrefix(rest, "m") {
+				return len(s) - len(rest) + 1
+			}
+		}
+	}
+	return i
 }
 
 // isElement reports whether a value is assigned to the element of an array that has the key, whose bracket is at i: env(TOKEN) = x of

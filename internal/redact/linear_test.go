@@ -42,7 +42,7 @@ func TestNestedValuesAreLinear(t *testing.T) {
 		"token (a): a1b2c3 ", "token is a1b2c3 ", `Private-Lines: \n"`, "Version: Private-Lines: \n", "web | -----BEGIN PRIVATE " + "KEY-----\ndb | x\ndb | y\n",
 		"%40", "https%3A%2F%2Fa%40", "sed ", "sed s/", "s/TOKEN/", "UGFzc3dvcmQ6 ", "UGFzc3dvcmQ6\n", "://:x", `:\/\/a:`, "token: bearer ", "(token,", "(token -> ",
 		"-u=:", "curl:-u=${", "curl:-b:", "mongo:-p=${", "<", "chpasswd<<<${", "printf:|chpasswd|", "{token,$", "password=" + strings.Repeat("a1", 35) + "b\n", `kind: Secret` + "\n" + strings.Repeat(`,"data":`, 1000),
-		"token\n  [input_value='a', input_type=", "[input_value={'a...', input_type=x ", `{"value":"a",`, `"input":"a",`, "input:", "sha1:", "sha1:token_last_eight:", "{loc:token,input:", "value:\"input:", "{a:b,input:", "value:'\\", `"value":"a",{`, "'token' value \"a\" ", "value 'a' for ", `value \"a `, "rejected value [a ", "(got 'a", "'a'\n\nFailed validating token ", `"sha1":"a",`, "sha1: a token_last_eight ",
+		"token\n  [input_value='a', input_type=", "[input_value={'a...', input_type=x ", `{"value":"a",`, `"input":"a",`, "input:", "sha1:", "sha1:token_last_eight:", "{loc:token,input:", "value:\"input:", "{a:b,input:", "value:'\\", `"value":"a",{`, "'token' value \"a\" ", "value 'a' for ", `value \"a `, "rejected value [a ", "(got 'a", "'a'\n\nFailed validating token ", `"sha1":"a",`, "sha1: a token_last_eight ", `"token" [1`, `"token" [1]: "`, `"token" [1]: {{ `,
 		"web | Private-Lines: \nx\n", "web | " + strings.Repeat("Ab1/", 20) + "\nx\nweb | -----END PRIVATE " + "KEY-----\nx\n",
 	} {
 		texts[unit] = strings.Repeat(unit, size/len(unit))
