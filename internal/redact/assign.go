@@ -770,6 +770,11 @@ func (a *assignment) value() (from, to int) {
 				return start, end
 			}
 		}
+		if from == a.at {
+			if start, end, ok := a.innerValue(from, to); ok {
+				return start, end
+			}
+		}
 		return from, a.argumentEnd(from, to)
 	}
 	start := skipBracket(a.s, a.at)
@@ -788,6 +793,63 @@ func (a *assignment) value() (from, to int) {
 		to = a.lineEnd(from)
 	}
 	return from, to
+}
+
+// innerValue returns the place of the value of the key that the unquoted text in [from, to) ends with, if it ends so: Auth(token='x'),
+// {password: x}, main.Token{Value:"x"}, API_TOKEN="x". If the text may be a secret itself, it is a part of the place. The place is empty
+// if the key says that the value is none.
+func (a *assignment) innerValue(from, to int) (start, end int, ok bool) {
+	s := a.s
+	open := from
+	if strings.HasPrefix(s[to:], " { ") && isName(s[from:to]) { // Token { value: 'x' }, of Rust and node
+		open = to + len(" { ")
+		to = open
+		for to < len(s) && isKeyByte(s[to]) {
+			to++
+		}
+		if !strings.HasPrefix(s[to:], ": ") {
+			return 0, 0, false
+		}
+		to++
+	}
+	sign := to - 1
+	if sign < open || s[sign] != '=' && s[sign] != ':' {
+		return 0, 0, false
+	}
+	at := to
+	if s[sign] == ':' {
+		at = skipBlanks(s, to)
+	}
+	quote := at + backslashes(s, at)
+	isQuoted := quote+1 < len(s) && isQuote(s[quote]) && s[quote+1] > ' ' && strings.IndexByte(",;:)]}\"'`", s[quote+1]) < 0
+	if !isQuoted && (at == to || quote >= len(s) || s[at] < ' ' || isQuote(s[quote])) {
+		return 0, 0, false
+	}
+	key := sign
+	for key > open && isKeyByte(s[key-1]) {
+		key--
+	}
+	if key == sign {
+		return 0, 0, false
+	}
+	name := lowerASCII(s[key:sign])
+	isSecret := nameAt(name, 0, len(name)).kind != notSecret
+	isField := open > from || key > open && strings.IndexByte("({[", s[key-1]) >= 0
+	start, end = valueAt(s, at)
+	switch {
+	case isField && !isSecret && isOtherField(name), s[start:end] == masked:
+		return from, from, true
+	case isField && (isSecret || a.equal || key > from+1 || strings.HasSuffix(name, "value")):
+		return start, end, true
+	case isSecret && !isField && (isQuoted && s[sign] == '=' || key == from && isPlaceName(s[key:sign])):
+		return start, end, true
+	}
+	return from, end, isSecret && !isField
+}
+
+// isOtherField reports whether the field of an object has a name for something about a secret, or beside one: Auth(user='x').
+func isOtherField(name string) bool {
+	return strings.HasSuffix(name, "user") || strings.HasSuffix(name, "host") || slices.ContainsFunc(otherEnds, func(e string) bool { return strings.HasSuffix(name, e) })
 }
 
 // isCredential reports whether the letters at [from, to) after a scheme are a token, as the name of a variable or of a header says:
