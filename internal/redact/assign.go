@@ -104,6 +104,12 @@ func secretAfter(s, low string, key, end int) (from, to int) {
 		if from, to = schemaInput(s, low, key, end); from < to {
 			return from, to
 		}
+	case "address", "json", "url": // of envalid: Invalid url: "x"
+		if strings.HasSuffix(low[:key], ": invalid ") || strings.HasSuffix(low[:key], ": invalid email ") {
+			if from, to = rejected(s, low, key, end); from < to {
+				return from, to
+			}
+		}
 	case "argument", "choice", "converting", "got", "input", "invalidvalue", "parsing", "received", "rejectedvalue", "string", "value":
 		if from, to = rejected(s, low, key, end); from < to {
 			return from, to

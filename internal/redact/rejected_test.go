@@ -76,9 +76,10 @@ func TestRejected(t *testing.T) {
 		`Error: '{\n  "API_TOKEN" \x1B[31m[1]\x1B[0m: "hunter",\n  "a" [2]: 1\n}`:                              `Error: '{\n  "API_TOKEN" \x1B[31m[1]\x1B[0m: "[masked]",\n  "a" [2]: 1\n}`,
 		`  "password" [1]: 12345`: `  "password" [1]: [masked]`,
 		// sentences
-		`"API_TOKEN" with value "hunter" fails to match the required pattern: /^x/`:                                                                       `"API_TOKEN" with value "[masked]" fails to match the required pattern: /^x/`,
-		`{"msg":"\"API_TOKEN\" with value \"hunter\" fails to match"}`:                                                                                    `{"msg":"\"API_TOKEN\" with value \"[masked]\" fails to match"}`,
-		"    API_TOKEN: Invalid url input: \"hunter\"":                                                                                                    "    API_TOKEN: Invalid url input: \"[masked]\"",
+		`"API_TOKEN" with value "hunter" fails to match the required pattern: /^x/`: `"API_TOKEN" with value "[masked]" fails to match the required pattern: /^x/`,
+		`{"msg":"\"API_TOKEN\" with value \"hunter\" fails to match"}`:              `{"msg":"\"API_TOKEN\" with value \"[masked]\" fails to match"}`,
+		"    API_TOKEN: Invalid url input: \"hunter\"":                              "    API_TOKEN: Invalid url input: \"[masked]\"",
+		`DB_PASSWORD: Invalid url: "hunter"`:                                        `DB_PASSWORD: Invalid url: "[masked]"`, `A_SECRET: EnvError: Invalid json: "hunter"`: `A_SECRET: EnvError: Invalid json: "[masked]"`, `SMTP_PASSWORD: Invalid email address: "hunter"`: `SMTP_PASSWORD: Invalid email address: "[masked]"`,
 		`api_token: must be of type Int: value was "hunter"`:                                                                                              `api_token: must be of type Int: value was "[masked]"`,
 		`spec.dbPassword: Invalid value: "hunter": must be longer`:                                                                                        `spec.dbPassword: Invalid value: "[masked]": must be longer`,
 		`Field error in object 'login' on field 'password': rejected value [hun ter]; codes [Size.login.password,x]`:                                      `Field error in object 'login' on field 'password': rejected value [[masked]]; codes [Size.login.password,x]`,
@@ -148,6 +149,7 @@ func TestRejectedHarmless(t *testing.T) {
 		`{"sha1":"` + hex40 + `","path":"a.go"}`, `{"sha1":"","token_last_eight":"` + hex40[32:] + `"}`, "sha1: " + hex40,
 		`{"sha1":"` + hex40 + `"}, {"token_last_eight":"abcdefgh"}`,
 		`  "API_TOKEN" [1]: -- missing --`, "  \"API_TOKEN\" \x1b[41m[1]: -- missing --\x1b[0m\n}\n\x1b[31m\n[1] \"API_TOKEN\" is required\x1b[0m", `"token" [x]: "hunter"`, `"token" [1] "hunter"`,
+		`DB_HOST: Invalid url: "hunter"`, `{"loc":["token"],"url":"https://x.example/v/a"}`, `API_TOKEN: Invalid url: ""`,
 		// a type, and a sentence
 		`{"path":["API_TOKEN"],"message":"Invalid input: expected string, received undefined"}`, `{ path: [ 'API_TOKEN' ], message: 'Invalid input: expected "a"' }`,
 		"- Invalid input: expected string, received null\n  {\"path\": [\"API_TOKEN\"]}", `{"level":"error","msg":"[{\"path\":[\"password\"],\"message\":\"Invalid input: expected string\"}]"}`,
