@@ -104,6 +104,12 @@ func secretAfter(s, low string, key, end int) (from, to int) {
 		if from, to = schemaInput(s, low, key, end); from < to {
 			return from, to
 		}
+	case "address", "json", "url": // of envalid: Invalid url: "x"
+		if strings.HasSuffix(low[:key], ": invalid ") || strings.HasSuffix(low[:key], ": invalid email ") {
+			if from, to = rejected(s, low, key, end); from < to {
+				return from, to
+			}
+		}
 	case "argument", "choice", "converting", "got", "input", "invalidvalue", "parsing", "received", "rejectedvalue", "string", "value":
 		if from, to = rejected(s, low, key, end); from < to {
 			return from, to
@@ -284,7 +290,9 @@ var operators = []struct {
 func (a *assignment) separate() bool {
 	s, end := a.s, a.end
 	i := skipCloser(s, end)
-	if a.isElement(i) {
+	if i > end {
+		i = skipErrorNumbers(s, i)
+	} else if a.isElement(i) {
 		i++
 	}
 	gap := skipBlanks(s, i)
@@ -367,6 +375,36 @@ func (a *assignment) separate() bool {
 		a.at, a.random = at, false
 	}
 	return true
+}
+
+// skipErrorNumbers skips the numbers of errors that Joi shows behind a key, maybe in colours that may be escaped: "token" [1, 2]: "x".
+func skipErrorNumbers(s string, i int) int {
+	const longest = 60
+	if !strings.HasPrefix(s[i:], " ") {
+		return i
+	}
+	near := s[i:min(i+longest, len(s))]
+	at := skipColour(near, skipBlanks(near, skipColour(near, 1)))
+	digits := strings.TrimLeft(near[at:], "[0123456789, ")
+	if len(digits) == len(near[at:]) || near[at] != '[' || !strings.HasPrefix(digits, "]") {
+		return i
+	}
+	if at = skipColour(near, len(near)-len(digits)+1); !strings.HasPrefix(near[at:], ":") {
+		return i
+	}
+	return i + at
+}
+
+// skipColour skips a colour of a terminal, which may be escaped.
+func skipColour(s string, i int) int {
+	for _, escape := range [...]string{"\x1b[", `\u001b[`, `\x1B[`} {
+		if rest, ok := strings.CutPrefix(s[i:], escape); ok {
+			if rest = strings.TrimLeft(rest, "0123456789;"); strings.HasPrefix(rest, "m") {
+				return len(s) - len(rest) + 1
+			}
+		}
+	}
+	return i
 }
 
 // isElement reports whether a value is assigned to the element of an array that has the key, whose bracket is at i: env(TOKEN) = x of
@@ -738,6 +776,11 @@ func (a *assignment) value() (from, to int) {
 				return start, end
 			}
 		}
+		if from == a.at {
+			if start, end, ok := a.innerValue(from, to); ok {
+				return start, end
+			}
+		}
 		return from, a.argumentEnd(from, to)
 	}
 	start := skipBracket(a.s, a.at)
@@ -756,6 +799,63 @@ func (a *assignment) value() (from, to int) {
 		to = a.lineEnd(from)
 	}
 	return from, to
+}
+
+// innerValue returns the place of the value of the key that the unquoted text in [from, to) ends with, if it ends so: Auth(token='x'),
+// {password: x}, main.Token{Value:"x"}, API_TOKEN="x". If the text may be a secret itself, it is a part of the place. The place is empty
+// if the key says that the value is none.
+func (a *assignment) innerValue(from, to int) (start, end int, ok bool) {
+	s := a.s
+	open := from
+	if strings.HasPrefix(s[to:], " { ") && isName(s[from:to]) { // Token { value: 'x' }, of Rust and node
+		open = to + len(" { ")
+		to = open
+		for to < len(s) && isKeyByte(s[to]) {
+			to++
+		}
+		if !strings.HasPrefix(s[to:], ": ") {
+			return 0, 0, false
+		}
+		to++
+	}
+	sign := to - 1
+	if sign < open || s[sign] != '=' && s[sign] != ':' {
+		return 0, 0, false
+	}
+	at := to
+	if s[sign] == ':' {
+		at = skipBlanks(s, to)
+	}
+	quote := at + backslashes(s, at)
+	isQuoted := quote+1 < len(s) && isQuote(s[quote]) && s[quote+1] > ' ' && strings.IndexByte(",;:)]}\"'`", s[quote+1]) < 0
+	if !isQuoted && (at == to || quote >= len(s) || s[at] < ' ' || isQuote(s[quote])) {
+		return 0, 0, false
+	}
+	key := sign
+	for key > open && isKeyByte(s[key-1]) {
+		key--
+	}
+	if key == sign {
+		return 0, 0, false
+	}
+	name := lowerASCII(s[key:sign])
+	isSecret := nameAt(name, 0, len(name)).kind != notSecret
+	isField := open > from || key > open && strings.IndexByte("({[", s[key-1]) >= 0
+	start, end = valueAt(s, at)
+	switch {
+	case isField && !isSecret && isOtherField(name), s[start:end] == masked:
+		return from, from, true
+	case isField && (isSecret || a.equal || key > from+1 || strings.HasSuffix(name, "value")):
+		return start, end, true
+	case isSecret && !isField && (isQuoted && s[sign] == '=' || key == from && isPlaceName(s[key:sign])):
+		return start, end, true
+	}
+	return from, end, isSecret && !isField
+}
+
+// isOtherField reports whether the field of an object has a name for something about a secret, or beside one: Auth(user='x').
+func isOtherField(name string) bool {
+	return strings.HasSuffix(name, "user") || strings.HasSuffix(name, "host") || slices.ContainsFunc(otherEnds, func(e string) bool { return strings.HasSuffix(name, e) })
 }
 
 // isCredential reports whether the letters at [from, to) after a scheme are a token, as the name of a variable or of a header says:

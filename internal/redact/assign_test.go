@@ -25,6 +25,20 @@ func TestAssignments(t *testing.T) {
 		// characters in values
 		`password=a>b<1c x`: `password=[masked] x`, "password: m{{h}o)p${e]finds>-_$#x y": "password: [masked] y", "<a token=hunter2>x</a>": "<a token=[masked]>x</a>",
 		"password=<pw>": "password=<pw>",
+		// a value that is the key of another one, or an object
+		`bad token: API_TOKEN="hunter2"`: `bad token: API_TOKEN="[masked]"`, `invalid credentials: password='hunter2'`: `invalid credentials: password='[masked]'`,
+		`act --secret API_TOKEN="hunter2" push`: `act --secret API_TOKEN="[masked]" push`, `msg="invalid token: API_TOKEN=\"hunter2\""`: `msg="invalid token: API_TOKEN=\"[masked]\""`,
+		`token=API_TOKEN: hunter2`: `token=API_TOKEN: [masked]`, `token=API_TOKEN: not set`: `token=API_TOKEN: not set`,
+		`sed -i 's|smtp_password:.*|smtp_password: hunter2|' x`: `sed -i 's|smtp_password:[masked]' x`, `sed -i 's/^DB_PASSWORD=.*/DB_PASSWORD="hunter2"/' .env`: `sed -i 's/^DB_PASSWORD=.*/DB_PASSWORD="[masked]"/' .env`,
+		`Config(host='db', credentials=Credentials(password='hunter2', username='bob'))`:               `Config(host='db', credentials=Credentials(password='[masked]', username='bob'))`,
+		`auth=Auth(access_token='hunter2') token=Token(value='hunter2') api_key=ApiKey(key='hunter2')`: `auth=Auth(access_token='[masked]') token=Token(value='[masked]') api_key=ApiKey(key='[masked]')`,
+		`main.C{Token:main.Token{Value:"hunter2"}, Auth:&main.Cred{Password:"hunter2", User:"bob"}}`:   `main.C{Token:main.Token{Value:"[masked]"}, Auth:&main.Cred{Password:"[masked]", User:"bob"}}`,
+		`credentials={password: "hunter2", a: "b"}`:                                                    `credentials={password: "[masked]", a: "b"}`, `credentials={password: hunter2, a: "b"}`: `credentials={password: [masked], a: "b"}`,
+		`token: Token { value: 'hunter2', a: 'b' }`: `token: Token { value: '[masked]', a: 'b' }`, `password: Secret { inner: "hunter2" }`: `password: Secret { inner: "[masked]" }`,
+		`credentials=password: hunter2`: `credentials=[masked]`, `credentials=Credentials(username='bob', password='hunter2')`: `credentials=Credentials(username='bob', password='[masked]')`,
+		"token={a: \\": "token=[masked] \\", `password=hunter2: "x1 y"`: `password=[masked] "x1 y"`, `password=hunter2: connection refused`: `password=[masked] connection refused`, `token=YWJjZGVmZ2hpag="x1"`: `token=[masked]"x1"`,
+		`{"a":"password=YWJj=","b":"x1"}`: `{"a":"password=[masked]","b":"x1"}`, `"password=YWJj=" "x1"`: `"password=[masked]" "x1"`, "`\"AccountKey=YWJj=\"`: `\"x1\"`": "`\"AccountKey=[masked]\"`: `\"x1\"`",
+		`password: {does: "x", type: "text"}`: `password: {does: "x", type: "text"}`, `password: {type: "text"}`: `password: {type: "text"}`, `password=Field(type="text")`: `password=Field(type="text")`,
 		// calls
 		`System.setProperty("FOO_TOKEN", "hunter2")`:                                     `System.setProperty("FOO_TOKEN", "[masked]")`,
 		`req.Header.Set("X-Foo-Api-Key", "hunter2")`:                                     `req.Header.Set("X-Foo-Api-Key", "[masked]")`,

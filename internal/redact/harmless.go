@@ -15,7 +15,7 @@ func (a *assignment) isHarmless(from, to int) bool {
 	}
 	quoted := from > 0 && (a.s[from-1] == '"' || a.s[from-1] == '\'' || a.s[from-1] == '`' && a.kind != isToken)
 	option := isOption(a.s, a.key, a.end)
-	if isPlaceholder(v) || isPath(v) || a.isState(v) || !a.equal && isComplaint(v) || option && (isOptionValue(v) || a.isOptionName(v)) || !quoted && (a.isCode(from, to) || a.isProse(v, to) || a.isCmdlet(v)) {
+	if isPlaceholder(v) || isPath(v) || a.isState(v) || !a.equal && isComplaint(v) || !quoted && a.blank && !a.equal && isComplaint(lineAt(a.s, from)) || option && (isOptionValue(v) || a.isOptionName(v)) || !quoted && (a.isCode(from, to) || a.isProse(v, to) || a.isCmdlet(v)) {
 		return true
 	}
 	if (a.random || a.kind == isKey) && isObject(v) || a.isRename(v) {
@@ -142,9 +142,9 @@ func (a *assignment) isState(v string) bool {
 
 // complaints are the starts of messages by which forms and APIs say what is wrong with a value.
 var complaints = []string{
-	"can't ", "cannot ", "does not ", "doesn't ", "expected ", "field required", "has ", "incorrect ", "invalid ", "is ", "isn't ", "may not ", "missing ",
+	"can't ", "cannot ", "does not ", "doesn't ", "enter a ", "expected ", "field required", "has ", "incorrect ", "input should ", "invalid ", "is ", "isn't ", "may not ", "missing ",
 	"must ", "not ", "password is ", "password must ", "password should ", "passwords do ", "please ", "required ", "should ", "string should ",
-	"this field ", "this password ", "this token ", "this value ", "token is ", "token has ", "too ", "value is ", "value must ", "wrong ",
+	"this field ", "this password ", "this token ", "this value ", "token is ", "token has ", "too ", "url input should ", "uuid input should ", "json input should ", "value error, ", "value is ", "value must ", "wrong ",
 }
 
 // isComplaint reports whether v says what is wrong with the secret: {"errors": {"password": "is too short"}}.
@@ -183,7 +183,8 @@ func isOptionValue(v string) bool {
 	case "FILE", "PASS", "NAME", "STRING", "VALUE", "PATH", "KEY", "ID", "ARG", "TEXT", "URL":
 		return isUpperName(v)
 	}
-	return v[0] == '<' || v == "value"
+	isChoice := v[0] == '{' && strings.IndexByte(v, ',') > 0 && strings.Trim(v, "{,abcdefghijklmnopqrstuvwxyz-_") == "" // of argparse
+	return v[0] == '<' || v == "value" || isChoice
 }
 
 // isOptionName reports whether v is the name of the option as a variable, as in the source code that declares it.

@@ -9,10 +9,12 @@ import (
 // What looks like an assignment of a secret and is none.
 func TestNoSecret(t *testing.T) {
 	for name, lines := range map[string][]string{
-		"versions": {"tiktoken==1.2", "tiktoken==0.9.0", "tiktoken>=0.7,<1", "tiktoken = \"^0.5.1\"", "+ tiktoken==1.2 (from x)", "csrf-token: 2.3.1", "token=v1.2.3"},
-		"calls":    {`log.info('token', 'getting list')`, `words := []string{"token", "secret", "password"}`, `'LIST': ('AUTH', 'SELECTED'),`, `x.AddToken("adf-bot", "demo-token", "write:issue")`, `token := os.Getenv("GITEA_TOKEN")`, "password = get_password(url, username)", "password = bytes(memoryview(password))", `  token: core.getInput('token'),`, `secret = hmac.new(key, msg).digest()`, `token = env::var("TOKEN")?;`, "password = self._get_password(", `const auth = createTokenAuth(TOKEN);`, "token = os.environ[\"TOKEN\"]", "const token = await getToken()", "for _, token := range input {"},
-		"names":    {"t.token = token", "password=password,", "idToken = process.env.NPM_ID_TOKEN", "  privateKey: process.env.PRIVATE_KEY,", "self.password = args.password", "newCreds: { token: res.token },", "netloc, user_pass = user_pass", "if token == t.Admin {", "if password != other.password:", "while token == EOF"},
-		"paths":    {"tls-secret: /etc/tls", "db-password: /run/secrets/db2", "--password=/run/secrets/x", "secret: ./a/b", `secret = "~/x/Y"`, "password: ../x"},
+		"of pydantic and Django": {"password: Field required", "api_token: Input should be a valid string", "secret: URL input should be a string or URL", "password: Value error, too common", "password: Enter a valid value."},
+		"of argparse":            {"usage: x [-h] [--secret {a,b-c}] --other OTHER", "  --token {a,b}"},
+		"versions":               {"tiktoken==1.2", "tiktoken==0.9.0", "tiktoken>=0.7,<1", "tiktoken = \"^0.5.1\"", "+ tiktoken==1.2 (from x)", "csrf-token: 2.3.1", "token=v1.2.3"},
+		"calls":                  {`log.info('token', 'getting list')`, `words := []string{"token", "secret", "password"}`, `'LIST': ('AUTH', 'SELECTED'),`, `x.AddToken("adf-bot", "demo-token", "write:issue")`, `token := os.Getenv("GITEA_TOKEN")`, "password = get_password(url, username)", "password = bytes(memoryview(password))", `  token: core.getInput('token'),`, `secret = hmac.new(key, msg).digest()`, `token = env::var("TOKEN")?;`, "password = self._get_password(", `const auth = createTokenAuth(TOKEN);`, "token = os.environ[\"TOKEN\"]", "const token = await getToken()", "for _, token := range input {"},
+		"names":                  {"t.token = token", "password=password,", "idToken = process.env.NPM_ID_TOKEN", "  privateKey: process.env.PRIVATE_KEY,", "self.password = args.password", "newCreds: { token: res.token },", "netloc, user_pass = user_pass", "if token == t.Admin {", "if password != other.password:", "while token == EOF"},
+		"paths":                  {"tls-secret: /etc/tls", "db-password: /run/secrets/db2", "--password=/run/secrets/x", "secret: ./a/b", `secret = "~/x/Y"`, "password: ../x"},
 		"references": {"existingSecret: db-cred1", "imagePullSecret: regcred1", "password: op://vault/x1/password", "password: arn:aws:secretsmanager:eu-west-1:12:secret:x1",
 			`password: "@Microsoft.KeyVault(SecretUri=https://x)"`, "password: file:///run/x1", "user bob123 password reset"},
 		"objects of Kubernetes": {

@@ -33,10 +33,10 @@ func rejected(s, low string, key, end int) (from, to int) {
 		from, to = valueAt(near, i)
 	case s[i] == '[' && strings.HasSuffix(before, "rejected "):
 		from, to = i+1, bracketEnd(s, i+1)
-	case word == "input" && isField && strings.IndexByte("{[(", s[i]) < 0:
+	case word == "input" && isField && strings.IndexByte("{[(", s[i]) < 0 && !(isSaid && isLetter(s[key-2])): // not "Invalid input: expected a"
 		from, to = valueAt(near, i)
 	}
-	if from >= to || isPlaceholder(startOf(s, i)) {
+	if from >= to || isPlaceholder(startOf(s, i)) || word == "received" && slices.Contains(receivedTypes[:], lowerASCII(s[from:to])) {
 		return 0, 0
 	}
 	if isField {
@@ -209,6 +209,11 @@ func isWritten(s string, from, to int) bool {
 
 // types are named in messages, and in places of pydantic after the name of the field: token.int.
 var types = [...]string{"bool", "bytes", "float", "float64", "int", "int32", "int64", "integer", "number", "str", "string", "uint", "uint64"}
+
+// receivedTypes stand in place of a value that has not the type that was expected, in the lists of errors of zod and valibot.
+var receivedTypes = [...]string{
+	"array", "bigint", "boolean", "date", "float", "function", "infinity", "integer", "map", "nan", "never", "null", "number", "object", "promise", "set", "string", "symbol", "undefined", "unknown", "void",
+}
 
 // nameBeside returns the name in another field of the object that has the field whose name is in [key, ...) and whose value ends at i:
 // {"loc": ["body", "token"], "input": "x"}, { value: 'x', property: 'token' }. It also returns where the object begins, or -1.

@@ -64,11 +64,22 @@ func TestRejected(t *testing.T) {
 		`context: { limit: 50, value: 'hunter', label: 'API_TOKEN', key: 'API_TOKEN' }`:                                `context: { limit: 50, value: '[masked]', label: 'API_TOKEN', key: 'API_TOKEN' }`,
 		`{"field":"apiToken","objectName":"x","rejectedValue":"hunter","code":"Size"}`:                                 `{"field":"apiToken","objectName":"x","rejectedValue":"[masked]","code":"Size"}`,
 		`{"received":"hunter","code":"invalid_enum_value","options":["a","b"],"path":["token"],"message":"m"}`:         `{"received":"[masked]","code":"invalid_enum_value","options":["a","b"],"path":["token"],"message":"m"}`,
+		`[{ path: [ 'password' ], input: 12345, message: 'x' }]`:                                                       `[{ path: [ 'password' ], input: [masked], message: 'x' }]`,
+		"loc: [password]\ninput: hunter\n":                                                                             "loc: [password]\ninput: hunter\n",
+		"{\n  loc: [password],\n  input: hunter\n}":                                                                    "{\n  loc: [password],\n  input: [masked]\n}",
+		`{"received":"object1","code":"invalid_enum_value","path":["token"],"message":"m"}`:                            `{"received":"[masked]","code":"invalid_enum_value","path":["token"],"message":"m"}`,
 		`{"instancePath":"/api_token","schemaPath":"#/x","message":"must match","value":"hunter"}`:                     `{"instancePath":"/api_token","schemaPath":"#/x","message":"must match","value":"[masked]"}`,
+		// what Joi.assert shows: the object, with the numbers of the errors behind the keys
+		"{\n  \"HOME\": \"/x\",\n  \"SMTP_PASSWORD\" [2]: \"hunter\",\n  \"API_TOKEN\" [1, 3]: \"hunter1\"\n}": "{\n  \"HOME\": \"/x\",\n  \"SMTP_PASSWORD\" [2]: \"[masked]\",\n  \"API_TOKEN\" [1, 3]: \"[masked]\"\n}",
+		"  \"API_TOKEN\" \x1b[31m[1]\x1b[0m: \"hunter\"":                                                       "  \"API_TOKEN\" \x1b[31m[1]\x1b[0m: \"[masked]\"",
+		`{"msg":"{\n  \"API_TOKEN\" \u001b[31m[1]\u001b[0m: \"hunter\"\n}"}`:                                   `{"msg":"{\n  \"API_TOKEN\" \u001b[31m[1]\u001b[0m: \"[masked]\"\n}"}`,
+		`Error: '{\n  "API_TOKEN" \x1B[31m[1]\x1B[0m: "hunter",\n  "a" [2]: 1\n}`:                              `Error: '{\n  "API_TOKEN" \x1B[31m[1]\x1B[0m: "[masked]",\n  "a" [2]: 1\n}`,
+		`  "password" [1]: 12345`: `  "password" [1]: [masked]`,
 		// sentences
-		`"API_TOKEN" with value "hunter" fails to match the required pattern: /^x/`:                                                                       `"API_TOKEN" with value "[masked]" fails to match the required pattern: /^x/`,
-		`{"msg":"\"API_TOKEN\" with value \"hunter\" fails to match"}`:                                                                                    `{"msg":"\"API_TOKEN\" with value \"[masked]\" fails to match"}`,
-		"    API_TOKEN: Invalid url input: \"hunter\"":                                                                                                    "    API_TOKEN: Invalid url input: \"[masked]\"",
+		`"API_TOKEN" with value "hunter" fails to match the required pattern: /^x/`: `"API_TOKEN" with value "[masked]" fails to match the required pattern: /^x/`,
+		`{"msg":"\"API_TOKEN\" with value \"hunter\" fails to match"}`:              `{"msg":"\"API_TOKEN\" with value \"[masked]\" fails to match"}`,
+		"    API_TOKEN: Invalid url input: \"hunter\"":                              "    API_TOKEN: Invalid url input: \"[masked]\"",
+		`DB_PASSWORD: Invalid url: "hunter"`:                                        `DB_PASSWORD: Invalid url: "[masked]"`, `A_SECRET: EnvError: Invalid json: "hunter"`: `A_SECRET: EnvError: Invalid json: "[masked]"`, `SMTP_PASSWORD: Invalid email address: "hunter"`: `SMTP_PASSWORD: Invalid email address: "[masked]"`,
 		`api_token: must be of type Int: value was "hunter"`:                                                                                              `api_token: must be of type Int: value was "[masked]"`,
 		`spec.dbPassword: Invalid value: "hunter": must be longer`:                                                                                        `spec.dbPassword: Invalid value: "[masked]": must be longer`,
 		`Field error in object 'login' on field 'password': rejected value [hun ter]; codes [Size.login.password,x]`:                                      `Field error in object 'login' on field 'password': rejected value [[masked]]; codes [Size.login.password,x]`,
@@ -137,6 +148,13 @@ func TestRejectedHarmless(t *testing.T) {
 		`{"error":{"message":"Invalid value: 'gpt-5x'","param":"max_tokens"}}`, "[input_value={'x...y':a, input_type=str:protected]",
 		`{"sha1":"` + hex40 + `","path":"a.go"}`, `{"sha1":"","token_last_eight":"` + hex40[32:] + `"}`, "sha1: " + hex40,
 		`{"sha1":"` + hex40 + `"}, {"token_last_eight":"abcdefgh"}`,
+		`  "API_TOKEN" [1]: -- missing --`, "  \"API_TOKEN\" \x1b[41m[1]: -- missing --\x1b[0m\n}\n\x1b[31m\n[1] \"API_TOKEN\" is required\x1b[0m", `"token" [x]: "hunter"`, `"token" [1] "hunter"`,
+		`DB_HOST: Invalid url: "hunter"`, `{"loc":["token"],"url":"https://x.example/v/a"}`, `API_TOKEN: Invalid url: ""`,
+		// a type, and a sentence
+		`{"path":["API_TOKEN"],"message":"Invalid input: expected string, received undefined"}`, `{ path: [ 'API_TOKEN' ], message: 'Invalid input: expected "a"' }`,
+		"- Invalid input: expected string, received null\n  {\"path\": [\"API_TOKEN\"]}", `{"level":"error","msg":"[{\"path\":[\"password\"],\"message\":\"Invalid input: expected string\"}]"}`,
+		`{"code":"invalid_type","expected":"string","received":"undefined","path":["API_TOKEN"],"message":"Required"}`,
+		`{"received":"boolean","path":["password"]}`, `{ received: 'nan', path: [ 'password' ] }`, `{\"received\":\"array\",\"path\":[\"password\"]}`,
 	} {
 		require.Equal(t, s, New().Redact(s))
 	}
