@@ -36,6 +36,7 @@ var barriers = []struct {
 	{"the password must be changed", bar(giteatest.Status(403, `{"message":"You must change your password."}`)), "change its password"},
 	{"a web page of a proxy", bar(webPage), "a proxy in front of Gitea refuses this"},
 	{"a gateway's JSON", bar(giteatest.Status(403, `{"message":"Forbidden"}`)), "a proxy in front of Gitea refuses this"},
+	{"no reason", bar(giteatest.Status(403, "")), "a proxy in front of Gitea refuses this"},
 	{"a Gitea with another address", bar(giteatest.Status(301, "", "Location", "https://git.example.org/api/v1/repos/x/y")),
 		"set gitea.url to https://git.example.org"},
 }
@@ -51,6 +52,10 @@ func eachBarrier(t *testing.T, f func(t *testing.T, set func(w *world) func(), s
 		t.Run(b.name, func(t *testing.T) { f(t, b.set, b.says) })
 	}
 }
+
+// isWithoutReason reports whether the barrier gives no reason. Gitea itself gives none to whoever changes an issue or its labels without the
+// right to.
+func isWithoutReason(t *testing.T) bool { return strings.HasSuffix(t.Name(), "/no_reason") }
 
 func (w *world) pending() []incident.Command {
 	w.Helper()
@@ -459,6 +464,9 @@ func TestBarredReminder(t *testing.T) {
 // What the issue has to say of who joined keeps no step from being taken.
 func TestBarredStorm(t *testing.T) {
 	eachBarrier(t, func(t *testing.T, set func(w *world) func(), says string) {
+		if isWithoutReason(t) {
+			return
+		}
 		inStorm(t, func(w *world) {
 			p := &pager{}
 			w.steps(p)
@@ -484,6 +492,9 @@ func TestBarredStorm(t *testing.T) {
 // What the creation left out is added later.
 func TestBarredParts(t *testing.T) {
 	eachBarrier(t, func(t *testing.T, set func(w *world) func(), says string) {
+		if isWithoutReason(t) {
+			return
+		}
 		play(t, func(w *world) {
 			id := w.trip(project)
 			w.assigned("alex")
@@ -505,6 +516,9 @@ func TestBarredParts(t *testing.T) {
 // The issue names the flag's new path once that can be written.
 func TestBarredFlagName(t *testing.T) {
 	eachBarrier(t, func(t *testing.T, set func(w *world) func(), says string) {
+		if isWithoutReason(t) {
+			return
+		}
 		play(t, func(w *world) {
 			id := w.trip(project)
 			old := w.dir.FlagPath(project) + ".old"

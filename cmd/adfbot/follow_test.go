@@ -131,6 +131,7 @@ var mishaps = map[string]mishap{
 	"state damaged":                     {does: "rm -f STATE/adfbot.db-*; yes garbage | head -c 20000 >STATE/adfbot.db", only: ofFile},
 	"all of root":                       {does: "chown -R root:root STATE PAUSE"},
 	"a copy by root":                    {does: "cp -r STATE /root/state; cp -r PAUSE /root/pause; rm -rf STATE PAUSE; cp -r /root/state STATE; cp -r /root/pause PAUSE", only: hasOwnPause},
+	"a closed copy by root":             {does: "umask 077; cp -r STATE /root/state; cp -r PAUSE /root/pause; rm -rf STATE PAUSE; cp -r /root/state STATE; cp -r /root/pause PAUSE", only: hasOwnPause},
 	"all of nobody":                     {does: "chown -R 4777:4777 STATE PAUSE"},
 	"no state, no pause directory":      {does: "rm -rf PAUSE; rm -f STATE/adfbot.db STATE/adfbot.db-*", forgets: true, only: ofFile},
 	"no directories":                    {does: "rm -rf PAUSE STATE", forgets: true},

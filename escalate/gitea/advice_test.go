@@ -190,7 +190,7 @@ func TestRefusalOf(t *testing.T) {
 		"an archived repository":   {423, json, `{"message":"terraphim/rec is archived"}`, "", tracker.OfRequest, false},
 		"somebody who blocks":      {403, json, own("user is blocked"), "", tracker.OfRequest, false},
 		"a right":                  {403, json, `{"message":"user should have a permission to write to a repo"}`, "", tracker.OfRequest, false},
-		"Gitea without a text":     {403, "", "", "", tracker.OfRequest, false},
+		"no reason":                {403, "", "", "", tracker.OfWay, true},
 		"a mistake":                {422, json, `{"message":"[Body]: Required"}`, "", tracker.OfRequest, false},
 		"a deleted issue":          {404, json, json404, "", tracker.OfRequest, false},
 		"a long text":              {413, html, "too large", "", tracker.OfRequest, false},
@@ -237,10 +237,12 @@ func TestRefusalOf(t *testing.T) {
 			})})
 			_, comment := g.AddComment(t.Context(), recordedIssue, "text")
 			edit := g.EditText(t.Context(), recordedIssue, func(t tracker.Text) tracker.Text { return t })
-			if tt.status == 403 && tt.kind == "" { // Gitea gives reasons for a comment
-				require.Equal(t, tracker.OfWay, tracker.RefusalOf(comment), comment)
-				require.ErrorContains(t, comment, "a proxy in front of Gitea refuses this")
-				comment = edit
+			if tt.status == 403 && tt.kind == "" {
+				_, create := g.Create(t.Context(), recordedIssue.Repo, tracker.NewIssue{Title: "title"})
+				require.ErrorContains(t, create, "a proxy in front of Gitea refuses this")
+				_, closing := g.SetOpen(t.Context(), recordedIssue, false) // Gitea gives no reason here
+				require.ErrorContains(t, closing, "the token's account may not do this")
+				require.True(t, tracker.IsPermanent(closing))
 			}
 			for _, err := range []error{comment, edit} {
 				require.Equal(t, tracker.Refused, tracker.OutcomeOf(err), err)

@@ -68,14 +68,15 @@ const foreignHeader = "Adfbot-Foreign"
 // maxRefusal is how much of an answer is read to know whose it is.
 const maxRefusal = 64 << 10
 
-// markForeign marks a 403 in JSON that is not written as those of Gitea and Forgejo, and an empty one to a comment, which they never give.
-// What checks requests in front of them answers so, too.
+// markForeign marks a 403 in JSON that is not written as those of Gitea and Forgejo, and an empty one, which they give only to whoever changes
+// an issue or its labels. What checks requests in front of them answers so, too.
 func markForeign(resp *http.Response) {
 	resp.Header.Del(foreignHeader)
 	if resp.StatusCode != http.StatusForbidden {
 		return
 	}
-	if r := resp.Request; resp.Header.Get("Content-Type") == "" && r != nil && r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, "/comments") {
+	r := resp.Request
+	if resp.Header.Get("Content-Type") == "" && r != nil && r.Method != http.MethodPatch && !strings.Contains(r.URL.Path, "/labels") {
 		resp.Header.Set(foreignHeader, "yes")
 	}
 	if !isJSON(resp) {

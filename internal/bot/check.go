@@ -509,22 +509,25 @@ func (c *checker) writable(key string, paths ...string) bool {
 	return writable
 }
 
-// closedToOthers returns the directory, path or one above it, that keeps other users from path, and what chmod has to add. The members of its
-// group have the rights of that alone.
-func closedToOthers(path string) (closed, fix string) {
+// closedToOthers returns what keeps other users from the sentinel of a pause directory, the directory or one above it, and what opens it. The
+// members of its group have the rights of that alone.
+func closedToOthers(dir pause.Dir) (closed, command string) {
 	need, add := fs.FileMode(0o005), "+rx"
-	for {
+	for path, below := dir.Path(), ""; path != below; path, below = filepath.Dir(path), path {
 		info, err := os.Stat(path)
 		switch {
 		case err == nil && info.Mode()&(need<<3) != need<<3:
-			return path, "go" + add
+			return path, "chmod go" + add + " " + text.ShellQuote(path)
 		case err == nil && info.Mode()&need != need:
-			return path, "o" + add
-		case path == filepath.Dir(path):
-			return "", ""
+			return path, "chmod o" + add + " " + text.ShellQuote(path)
 		}
-		path, need, add = filepath.Dir(path), 0o001, "+x"
+		need, add = 0o001, "+x"
 	}
+	sentinel := filepath.Join(dir.Path(), pause.SentinelName)
+	if info, err := os.Stat(sentinel); err == nil && info.Mode()&0o044 != 0o044 { // and flags, in a copy by root
+		return sentinel, "chmod -R go+rX " + text.ShellQuote(dir.Path())
+	}
+	return "", ""
 }
 
 // knownDir reports what keeps gate from telling which projects of patterns are known.
@@ -604,8 +607,8 @@ func (c *checker) pauseDir(ctx context.Context) {
 	c.add(OK, "pause_dir", "%s, %s paused", dir.Path(), text.Plural(len(paused), "project"))
 	// A bot with a user of its own serves jobs of other users. Root's and a person's may be private.
 	owner := hostlocal.BotUser(c.cfg.OwnPath())
-	if closed, fix := closedToOthers(dir.Path()); closed != "" && owner.UID != 0 && !owner.IsPerson() {
-		c.add(Warn, "pause_dir", "%s is closed to other users, whose gate and exec cannot tell what is paused: run chmod %s %s", closed, fix, text.ShellQuote(closed))
+	if closed, command := closedToOthers(dir); closed != "" && owner.UID != 0 && !owner.IsPerson() {
+		c.add(Warn, "pause_dir", "%s is closed to other users, whose gate and exec cannot tell what is paused: run %s", closed, command)
 	}
 	switch info, err := os.Stat(dir.Path()); {
 	case err != nil:
