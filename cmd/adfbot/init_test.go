@@ -258,6 +258,18 @@ func TestInitOnAStateFromAnotherMachine(t *testing.T) {
 	require.Equal(t, exitUsage, testhost.ExitCode(err), string(out))
 	require.Contains(t, string(out), w.path("lib")+" belongs to chrony, and is the home of adfbot: if it came from another machine")
 	require.Contains(t, string(out), "run chown -R adfbot: "+w.path("lib")+" "+w.path("flags")+";")
+
+	// The daemon says as whom to check: root lacks nothing.
+	require.NoError(t, os.Mkdir(w.path("bin"), 0o755))
+	require.NoError(t, os.WriteFile(w.path("bin/sudo"), nil, 0o755))
+	for dir := w.dir; dir != "/"; dir = filepath.Dir(dir) {
+		if info, err := os.Stat(dir); err == nil && info.Mode()&0o001 == 0 {
+			require.NoError(t, os.Chmod(dir, info.Mode()|0o001))
+		}
+	}
+	out, err = w.withUsers([]string{"serve", "--config", w.path("etc/config.yaml")}, testhost.UIDVar+"=990", "PATH="+w.path("bin")+":/usr/bin:/bin").CombinedOutput()
+	require.Error(t, err)
+	require.Contains(t, string(out), "to see what this user lacks, run: sudo -u adfbot adfbot check --config "+w.path("etc/config.yaml"))
 }
 
 // Nothing tells any more that the set-up was shared. Without the socket agents can report as members of the bot's own group alone, so the

@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -12,6 +14,8 @@ import (
 
 	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/internal/config"
+	"github.com/terraphim/adfbot/internal/hostlocal"
+	"github.com/terraphim/adfbot/internal/store"
 	"github.com/terraphim/adfbot/internal/web"
 )
 
@@ -46,7 +50,7 @@ func (a *app) serve(ctx context.Context, reload <-chan struct{}) error {
 	}
 	b, err := bot.Open(ctx, cfg, bot.Daemon, env)
 	if err != nil {
-		return err
+		return a.namesCheck(cfg, err)
 	}
 	defer a.close(b)
 	server, err := web.New(web.Options{Config: cfg, Bot: b, Log: env.Log, Now: a.time, Getenv: a.getenv,
@@ -84,6 +88,17 @@ func (a *app) serve(ctx context.Context, reload <-chan struct{}) error {
 	err = bot.Serve(work, b, reload, reopen)
 	stop() // also if the sweeps failed
 	return errors.Join(<-served, err)
+}
+
+// namesCheck adds to an error about rights that the daemon's user lacks the check as that user. Root, who reads this in the journal, lacks none,
+// and where the directories have the ids of another machine, does not see whose daemon it is.
+func (a *app) namesCheck(cfg *config.Config, err error) error {
+	me := hostlocal.Me()
+	as := me.RunAs(a.getenv("PATH"))
+	if !errors.Is(err, store.ErrDenied) && !errors.Is(err, fs.ErrPermission) || me.UID == 0 || me.IsPerson() || !me.IsListed() || as == "" {
+		return err
+	}
+	return fmt.Errorf("%w\nto see what this user lacks, run: %sadfbot check%s", err, as, cfg.ShellFlag())
 }
 
 // notices converts signals to empty values.
