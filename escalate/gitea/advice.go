@@ -215,6 +215,9 @@ func adviseAnswer(r request, base string, resp *http.Response, err error) string
 		return "a proxy in front of Gitea limits the size of requests: raise the limit"
 	case status == http.StatusRequestTimeout:
 		return adviceFault
+	case isForeign(resp, err) && resp.Header.Get("Content-Type") == "" && resp.Request.Method == http.MethodPatch:
+		return "a proxy in front of Gitea refuses this, or the issue is another account's and this one may not write to the repository: " +
+			"let requests to " + api + " pass it, or give the token's account access"
 	case status/100 == 4 && status != http.StatusTooManyRequests && isWebPage(resp),
 		isForeign(resp, err),
 		status == http.StatusUnauthorized && !ours, // Gitea's own has a text in JSON

@@ -88,7 +88,7 @@ func TestAdviceOfAnswer(t *testing.T) {
 		"a proxy's own login, no text":     {list, 401, "", "", "", "a proxy in front of Gitea refuses this", "revoked"},
 		"a firewall's refusal, plain text": {list, 403, "text/plain", "Forbidden", "", "a proxy in front of Gitea refuses this", "account"},
 		"a firewall's refusal, JSON":       {list, 403, "application/problem+json", `{"title":"Error 1020"}`, "", "a proxy in front of Gitea refuses this", "account"},
-		"Gitea's refusal without text":     {closing, 403, "", "", "", "the token's account may not do this", "proxy"},
+		"a refusal without text":           {closing, 403, "", "", "", "a proxy in front of Gitea refuses this, or the issue is another account's", "blocked"},
 		"no API any more":                  {version, 410, "text/plain", "gone", "", "there is no Gitea API at https://git.example.org/api/v1", "gitea.owner"},
 		"a redirect to a slash":            {version, 301, "text/html", html, "/api/v1/version/", "https://git.example.org/api/v1/ is redirected to https://git.example.org/api/v1/version/, by what stands in front of Gitea: let requests to it pass unchanged", "name"},
 		"a redirect to itself":             {version, 302, "text/html", html, "/api/v1/version", "let requests to it pass unchanged", "name"},
@@ -240,9 +240,9 @@ func TestRefusalOf(t *testing.T) {
 			if tt.status == 403 && tt.kind == "" {
 				_, create := g.Create(t.Context(), recordedIssue.Repo, tracker.NewIssue{Title: "title"})
 				require.ErrorContains(t, create, "a proxy in front of Gitea refuses this")
-				_, closing := g.SetOpen(t.Context(), recordedIssue, false) // Gitea gives no reason here
-				require.ErrorContains(t, closing, "the token's account may not do this")
-				require.True(t, tracker.IsPermanent(closing))
+				_, label := g.LabelIssue(t.Context(), recordedIssue, []int64{1}) // Gitea gives no reason here
+				require.ErrorContains(t, label, "the token's account may not do this")
+				require.True(t, tracker.IsPermanent(label))
 			}
 			for _, err := range []error{comment, edit} {
 				require.Equal(t, tracker.Refused, tracker.OutcomeOf(err), err)

@@ -69,14 +69,13 @@ const foreignHeader = "Adfbot-Foreign"
 const maxRefusal = 64 << 10
 
 // markForeign marks a 403 in JSON that is not written as those of Gitea and Forgejo, and an empty one, which they give only to whoever changes
-// an issue or its labels. What checks requests in front of them answers so, too.
+// somebody else's issue, or labels. What checks requests in front of them answers so, too.
 func markForeign(resp *http.Response) {
 	resp.Header.Del(foreignHeader)
 	if resp.StatusCode != http.StatusForbidden {
 		return
 	}
-	r := resp.Request
-	if resp.Header.Get("Content-Type") == "" && r != nil && r.Method != http.MethodPatch && !strings.Contains(r.URL.Path, "/labels") {
+	if r := resp.Request; resp.Header.Get("Content-Type") == "" && r != nil && !strings.Contains(r.URL.Path, "/labels") {
 		resp.Header.Set(foreignHeader, "yes")
 	}
 	if !isJSON(resp) {

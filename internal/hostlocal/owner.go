@@ -191,9 +191,10 @@ func OtherOwner(path string) (owner Account, other bool) {
 	return owner, other && !me.hasAtHome(path) && me.UID != owner.UID && notCreatable(path) != ""
 }
 
-// hasAtHome reports whether a path is below the home of a person: there they are the bot's user, whoever may have written it.
+// hasAtHome reports whether a path is in a directory in which programs keep a person's data, such as ~/.local: there they are the bot's user,
+// whoever may have written it. A home may also be a directory above the pause directory of a service.
 func (a Account) hasAtHome(path string) bool {
-	return a.IsPerson() && a.home != "" && strings.HasPrefix(path, filepath.Clean(a.home)+"/")
+	return a.IsPerson() && a.home != "" && strings.HasPrefix(path, filepath.Clean(a.home)+"/.")
 }
 
 // IsBot reports whether the account was made for the bot that has its state at a path, whoever owns that: on a disk that comes from another
