@@ -485,6 +485,25 @@ func TestBarredStorm(t *testing.T) {
 	})
 }
 
+// The list in an issue that carries several incidents is brought in line although one answer of Gitea's at its end was lost.
+func TestEndOfStormWithoutText(t *testing.T) {
+	for name, do := range map[string]giteatest.Effect{"a proxy is overloaded": giteatest.Status(502, ""), "a page": webPage} {
+		t.Run(name, func(t *testing.T) {
+			inStorm(t, func(w *world) {
+				w.hits("atlas", "bravo")
+				for _, project := range []string{"atlas", "bravo"} {
+					w.rm(project)
+				}
+				w.Gitea.Inject(giteatest.Fault{Match: giteatest.All(giteatest.EditIssue(), giteatest.BodyHas(`"body"`)), Times: 1, Do: do})
+				w.sweepFor(time.Hour)
+				require.Equal(w, "closed", w.issue().State)
+				require.Equal(w, []string{"x atlas", "x bravo"}, lines(w.issue()))
+				w.idle()
+			})
+		})
+	}
+}
+
 // What the creation left out is added later.
 func TestBarredParts(t *testing.T) {
 	eachBarrier(t, func(t *testing.T, set func(w *world) func(), says string) {

@@ -30,9 +30,12 @@ func (r *Reconciler) close(ctx context.Context, s *step) (progress, error) {
 			return later, err
 		}
 	}
+	var textErr error // it does not keep the issue open
 	if i.Leads() && is != plan.IssueLost {
-		if err := r.writeMembers(ctx, s, issue); err != nil {
+		if err := r.writeMembers(ctx, s, issue); tracker.IsPermanent(err) {
 			r.opt.Log.Warn("the issue does not say how it is with all that it carries", "issue", issue.String(), "err", err)
+		} else {
+			textErr = err
 		}
 	}
 	switch is {
@@ -45,6 +48,9 @@ func (r *Reconciler) close(ctx context.Context, s *step) (progress, error) {
 			if p, err := r.commentOnce(ctx, s, i.Issue, key, comment()); p != complete || err != nil {
 				return r.deferOrFail(ctx, i, p, err)
 			}
+		}
+		if textErr != nil {
+			return later, r.failed(ctx, i, textErr)
 		}
 		return r.settleIssue(ctx, s, issue, is)
 	}
@@ -59,8 +65,8 @@ func (r *Reconciler) close(ctx context.Context, s *step) (progress, error) {
 	}
 	s.cache.setState(i, plan.IssueClosed)
 	r.opt.Log.Info("issue closed", "project", i.Project, "incident", i.Name(), "issue", closed.String(), "url", issue.URL)
-	if p != complete || commentErr != nil {
-		return r.deferOrFail(ctx, i, p, commentErr)
+	if err := errors.Join(commentErr, textErr); p != complete || err != nil {
+		return r.deferOrFail(ctx, i, p, err)
 	}
 	return r.settleIssue(ctx, s, issue, plan.IssueClosed)
 }
