@@ -843,14 +843,19 @@ func (a *assignment) innerValue(from, to int) (start, end int, ok bool) {
 	isField := open > from || key > open && strings.IndexByte("({[", s[key-1]) >= 0
 	start, end = valueAt(s, at)
 	switch {
-	case isField && !isSecret && isOtherField(name), s[start:end] == masked:
+	case isField && isOtherField(name), s[start:end] == masked:
 		return from, from, true
-	case isField && (isSecret || a.equal || key > from+1 || strings.HasSuffix(name, "value")):
+	case isField && (isSecret || isValueField(name)):
 		return start, end, true
 	case isSecret && !isField && (isQuoted && s[sign] == '=' || key == from && isPlaceName(s[key:sign])):
 		return start, end, true
 	}
-	return from, end, isSecret && !isField
+	return from, end, isSecret && !isField && (a.equal || isQuoted || !a.blank)
+}
+
+// isValueField reports whether the field of an object has a name for the object's value: Token(value='x').
+func isValueField(name string) bool {
+	return slices.ContainsFunc([]string{"value", "inner", "raw", "data", "key", "plain", "content", "string", "val"}, func(e string) bool { return strings.HasSuffix(name, e) })
 }
 
 // isOtherField reports whether the field of an object has a name for something about a secret, or beside one: Auth(user='x').
