@@ -132,17 +132,18 @@ var mishaps = map[string]mishap{
 	"all of root":                       {does: "chown -R root:root STATE PAUSE"},
 	"a copy by root":                    {does: "cp -r STATE /root/state; cp -r PAUSE /root/pause; rm -rf STATE PAUSE; cp -r /root/state STATE; cp -r /root/pause PAUSE", only: hasOwnPause},
 	"a closed copy by root":             {does: "umask 077; cp -r STATE /root/state; cp -r PAUSE /root/pause; rm -rf STATE PAUSE; cp -r /root/state STATE; cp -r /root/pause PAUSE", only: hasOwnPause},
-	"all of nobody":                     {does: "chown -R 4777:4777 STATE PAUSE"},
-	"no state, no pause directory":      {does: "rm -rf PAUSE; rm -f STATE/adfbot.db STATE/adfbot.db-*", forgets: true, only: ofFile},
-	"no directories":                    {does: "rm -rf PAUSE STATE", forgets: true},
-	"directories of root":               {does: "rm -rf PAUSE STATE; install -d PAUSE STATE", forgets: true, only: hasOwnPause}, // mount points
-	"a new disk for the state":          {does: "mount -t tmpfs none STATE", only: "fleet"},
-	"another group":                     {does: "chgrp -R 4999 STATE PAUSE", only: "shared separated hardened paged"},
-	"all of another service":            {does: "echo other:x:888:888::/:/bin/sh >>/etc/passwd; echo other:x:888: >>/etc/group; chown -R 888:888 STATE PAUSE"},
-	"open to all":                       {does: "chmod -R a+rwX STATE PAUSE"},
-	"no token":                          {does: "rm CONFIG/gitea-token"},
-	"no host file":                      {does: "rm STATE/host", only: "fleet"},
-	"no socket":                         {does: "rm -rf /run/adfbot; install -d /run/adfbot", only: "separated hardened paged fleet"},
+	"pause directory of root, a group may write the state": {does: "chmod 775 STATE; rm -rf PAUSE; install -d PAUSE", only: "own"},
+	"all of nobody":                {does: "chown -R 4777:4777 STATE PAUSE"},
+	"no state, no pause directory": {does: "rm -rf PAUSE; rm -f STATE/adfbot.db STATE/adfbot.db-*", forgets: true, only: ofFile},
+	"no directories":               {does: "rm -rf PAUSE STATE", forgets: true},
+	"directories of root":          {does: "rm -rf PAUSE STATE; install -d PAUSE STATE", forgets: true, only: hasOwnPause}, // mount points
+	"a new disk for the state":     {does: "mount -t tmpfs none STATE", only: "fleet"},
+	"another group":                {does: "chgrp -R 4999 STATE PAUSE", only: "shared separated hardened paged"},
+	"all of another service":       {does: "echo other:x:888:888::/:/bin/sh >>/etc/passwd; echo other:x:888: >>/etc/group; chown -R 888:888 STATE PAUSE"},
+	"open to all":                  {does: "chmod -R a+rwX STATE PAUSE"},
+	"no token":                     {does: "rm CONFIG/gitea-token"},
+	"no host file":                 {does: "rm STATE/host", only: "fleet"},
+	"no socket":                    {does: "rm -rf /run/adfbot; install -d /run/adfbot", only: "separated hardened paged fleet"},
 }
 
 // sampleMishaps are those of a quick test.

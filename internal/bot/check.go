@@ -281,7 +281,7 @@ func (c *checker) forGroup(dir, why string) string {
 		to := "run chown -R " + hostlocal.Me().Word() + ":"
 		path := " " + text.ShellQuote(dir)
 		return strings.Replace(taken, to+path, to+group+path+" && chmod "+mode+path, 1)
-	case group != "":
+	case group != "" && !strings.Contains(why, "run chown -R "): // that is a person's own, at home
 		share := fmt.Sprintf("install -d -g %s -m %s ", group, mode)
 		why = strings.NewReplacer("install -d ", share, "run chown ", "run "+share+"-o ").Replace(why)
 	}
