@@ -428,9 +428,9 @@ func (c *checker) closedToMembers() {
 		}
 		return command
 	}
-	key, name := "state", "the directory of the state"
+	key, name := c.ownKey(), "the directory of the state"
 	if c.cfg.Shared() {
-		key, name = "local_dir", "local_dir"
+		name = key
 	}
 	switch reporting, pausing := hostlocal.SharedGroup(own), hostlocal.SharedGroup(flags); {
 	case reporting != "" && pausing != "" && reporting != pausing && pausing == owner.Group(): // root has put a copy there
@@ -455,6 +455,14 @@ func (c *checker) closedToMembers() {
 	}
 }
 
+// ownKey returns the key of the configuration that names [config.Config.OwnDir].
+func (c *checker) ownKey() string {
+	if c.cfg.Shared() {
+		return "local_dir"
+	}
+	return "state"
+}
+
 // openToAll warns if every user may write the directory of the state. What is in it is most likely open, too.
 func (c *checker) openToAll() {
 	own := c.cfg.OwnDir()
@@ -462,11 +470,7 @@ func (c *checker) openToAll() {
 	if err != nil || info.Mode().Perm()&0o002 == 0 || info.Mode()&os.ModeSticky != 0 {
 		return
 	}
-	key := "state"
-	if c.cfg.Shared() {
-		key = "local_dir"
-	}
-	c.add(Warn, key, "every user can change and remove what is in %s: run chmod -R o-w %s", own, text.ShellQuote(own))
+	c.add(Warn, c.ownKey(), "every user can change and remove what is in %s: run chmod -R o-w %s", own, text.ShellQuote(own))
 }
 
 // runs warns of runs whose files this user may not open.
