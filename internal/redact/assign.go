@@ -23,6 +23,7 @@ func findAssignments(s, low string, add func(from, to int)) {
 		if last := s[i-1]; key >= substituted && (last == 'd' && s[key:i] == "sed" || last == 'l' && s[key:i] == "perl") {
 			substituted = addSubstitutions(s, i, add)
 		}
+		addObject(s, low, key, i, add)
 		if from, to := secretAfter(s, low, key, i); to > from {
 			add(from, to)
 			i = max(i, to)
@@ -97,6 +98,10 @@ func secretAfter(s, low string, key, end int) (from, to int) {
 	case "sha1":
 		if isNewToken(s, end) {
 			a.kind = isToken
+		}
+	case "basic":
+		if from, to = basicAt(s, end); from < to {
+			return from, to
 		}
 	case "input_type":
 		return pydanticInput(s, low, key)
@@ -765,6 +770,9 @@ func (a *assignment) value() (from, to int) {
 	}
 	if a.kind != isCookie && a.kind != isAuthorization {
 		from, to = valueAt(a.s, a.at)
+		if a.isObject(to) {
+			return from, from
+		}
 		if at := skipScheme(a.s, from); (a.kind == isToken || a.kind == isPassword) && at > from && from == a.at { // X-Auth-Token: Bearer x
 			start, end := valueAt(a.s, at)
 			v := a.s[start:end]
@@ -801,25 +809,19 @@ func (a *assignment) value() (from, to int) {
 	return from, to
 }
 
-// innerValue returns the place of the value of the key that the unquoted text in [from, to) ends with, if it ends so: Auth(token='x'),
-// {password: x}, main.Token{Value:"x"}, API_TOKEN="x". If the text may be a secret itself, it is a part of the place. The place is empty
-// if the key says that the value is none.
+// isObject reports whether the value, whose first word ends at i, is an object, which [addObject] reads.
+func (a *assignment) isObject(i int) bool {
+	hasSecret := false
+	ok := readObject(a.s, a.at, a.kind, func(_, _ int) { hasSecret = true })
+	return hasSecret || ok && strings.HasPrefix(a.s[i:], " {")
+}
+
+// innerValue returns the place of the value of the key that the unquoted text in [from, to) ends with, if it ends so: API_TOKEN="x". If
+// the text may be a secret itself, it is a part of the place. The place is empty if the key says that the value is no secret.
 func (a *assignment) innerValue(from, to int) (start, end int, ok bool) {
 	s := a.s
-	open := from
-	if strings.HasPrefix(s[to:], " { ") && isName(s[from:to]) { // Token { value: 'x' }, of Rust and node
-		open = to + len(" { ")
-		to = open
-		for to < len(s) && isKeyByte(s[to]) {
-			to++
-		}
-		if !strings.HasPrefix(s[to:], ": ") {
-			return 0, 0, false
-		}
-		to++
-	}
 	sign := to - 1
-	if sign < open || s[sign] != '=' && s[sign] != ':' {
+	if sign < from || s[sign] != '=' && s[sign] != ':' {
 		return 0, 0, false
 	}
 	at := to
@@ -832,7 +834,7 @@ func (a *assignment) innerValue(from, to int) (start, end int, ok bool) {
 		return 0, 0, false
 	}
 	key := sign
-	for key > open && isKeyByte(s[key-1]) {
+	for key > from && isKeyByte(s[key-1]) {
 		key--
 	}
 	if key == sign {
@@ -840,27 +842,18 @@ func (a *assignment) innerValue(from, to int) (start, end int, ok bool) {
 	}
 	name := lowerASCII(s[key:sign])
 	isSecret := nameAt(name, 0, len(name)).kind != notSecret
-	isField := open > from || key > open && strings.IndexByte("({[", s[key-1]) >= 0
 	start, end = valueAt(s, at)
-	switch {
+	switch isField := key > from && strings.IndexByte("({[", s[key-1]) >= 0; {
 	case isField && isOtherField(name), s[start:end] == masked:
 		return from, from, true
-	case isField && (isSecret || isValueField(name)):
+	case a.flag && isQuoted && key == from && isUpperName(s[key:sign]): // --secret FOO="x"
 		return start, end, true
-	case isSecret && !isField && (isQuoted && s[sign] == '=' || key == from && isPlaceName(s[key:sign])):
+	case isField || !isSecret:
+		return 0, 0, false
+	case isQuoted && s[sign] == '=', key == from && isPlaceName(s[key:sign]):
 		return start, end, true
 	}
-	return from, end, isSecret && !isField && (a.equal || isQuoted || !a.blank)
-}
-
-// isValueField reports whether the field of an object has a name for the object's value: Token(value='x').
-func isValueField(name string) bool {
-	return slices.ContainsFunc([]string{"value", "inner", "raw", "data", "key", "plain", "content", "string", "val"}, func(e string) bool { return strings.HasSuffix(name, e) })
-}
-
-// isOtherField reports whether the field of an object has a name for something about a secret, or beside one: Auth(user='x').
-func isOtherField(name string) bool {
-	return strings.HasSuffix(name, "user") || strings.HasSuffix(name, "host") || slices.ContainsFunc(otherEnds, func(e string) bool { return strings.HasSuffix(name, e) })
+	return from, end, a.equal || isQuoted || !a.blank
 }
 
 // isCredential reports whether the letters at [from, to) after a scheme are a token, as the name of a variable or of a header says:
@@ -871,6 +864,24 @@ func (a *assignment) isCredential(from, to int) bool {
 	isLast := to == len(a.s) || a.s[to] != ' ' && a.s[to] != '\t'
 	isSaid := a.equal || len(v) >= short && strings.ContainsAny(key, "-_")
 	return isSaid && (isLast || len(v) >= long) && !strings.HasSuffix(v, ":") && (kindOf(lowerASCII(v)) == notSecret || isPlaceholder(v))
+}
+
+// basicAt returns the place of the credentials that follow the scheme whose name ends at i, or an empty place: Basic dTpw. They are a user
+// and a password in base64, so a sentence has none.
+func basicAt(s string, i int) (from, to int) {
+	const longest = 1 << 10
+	if i+1 >= len(s) || s[i] != ' ' || !isBase64(s[i+1]) {
+		return 0, 0
+	}
+	from = i + 1
+	for to = from; to < len(s) && to-from < longest && isBase64(s[to]); to++ {
+	}
+	text, err := base64.RawStdEncoding.DecodeString(strings.TrimRight(s[from:to], "="))
+	isText := !slices.ContainsFunc(text, func(c byte) bool { return c < ' ' })
+	if err != nil || !isText || bytes.IndexByte(text, ':') < 0 {
+		return 0, 0
+	}
+	return from, to
 }
 
 // skipScheme returns where the credentials begin after a scheme that is followed by nothing else, or i.

@@ -27,7 +27,7 @@ func TestAssignments(t *testing.T) {
 		"password=<pw>": "password=<pw>",
 		// a value that is the key of another one, or an object
 		`bad token: API_TOKEN="hunter2"`: `bad token: API_TOKEN="[masked]"`, `invalid credentials: password='hunter2'`: `invalid credentials: password='[masked]'`,
-		`act --secret API_TOKEN="hunter2" push`: `act --secret API_TOKEN="[masked]" push`, `msg="invalid token: API_TOKEN=\"hunter2\""`: `msg="invalid token: API_TOKEN=\"[masked]\""`,
+		`act --secret API_TOKEN="hunter2" push`: `act --secret API_TOKEN="[masked]" push`, `act --secret HOOK="hunter2" push`: `act --secret HOOK="[masked]" push`, `msg="invalid token: API_TOKEN=\"hunter2\""`: `msg="invalid token: API_TOKEN=\"[masked]\""`,
 		`token=API_TOKEN: hunter2`: `token=API_TOKEN: [masked]`, `token=API_TOKEN: not set`: `token=API_TOKEN: not set`,
 		`sed -i 's|smtp_password:.*|smtp_password: hunter2|' x`: `sed -i 's|smtp_password:[masked]' x`, `sed -i 's/^DB_PASSWORD=.*/DB_PASSWORD="hunter2"/' .env`: `sed -i 's/^DB_PASSWORD=.*/DB_PASSWORD="[masked]"/' .env`,
 		`Config(host='db', credentials=Credentials(password='hunter2', username='bob'))`:               `Config(host='db', credentials=Credentials(password='[masked]', username='bob'))`,

@@ -169,7 +169,7 @@ func TestFormats(t *testing.T) {
 		`password = base64.b64decode("aHVudGVyMg==")`:                                              `password = [masked]")`,
 		`{"password": "hunter2(", "user": "bob"}`:                                                  `{"password": "[masked]", "user": "bob"}`,
 		`{\"password\": \"hunter2(\", \"user\": \"bob\"}`:                                          `{\"password\": \"[masked]\", \"user\": \"bob\"}`,
-		`password=SecretString('hunter2')`:                                                         `password=[masked]')`,
+		`password=SecretString('hunter2')`:                                                         `password=SecretString('[masked]')`,
 		`ConvertTo-SecureString -String $env:PW -AsPlainText`:                                      `ConvertTo-SecureString -String $env:PW -AsPlainText`,
 		"password: !!str hunter2\nx: !!binary YQ==":                                                "password: !!str [masked]\nx: !!binary YQ==",
 		"token: !!binary aHVudGVyMg==":                                                             "token: !!binary [masked]",

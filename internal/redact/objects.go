@@ -1,0 +1,242 @@
+package redact
+
+import (
+	"slices"
+	"strings"
+)
+
+// Programs that show a secret in an object of its own, show its type around it, and maybe other fields before it:
+//
+//	password: Some(Password("x"))           Rust, maybe over several lines
+//	token: Token { id: 5, value: 'x' }      Rust, node, C#
+//	token=Token(id=5, value='x')            Python, Swift
+//	Token:main.Token{ID:5, Value:"x"}       Go, or {ID:5 Value:x}
+//	@token=#<Token @id=5, @value="x">       Ruby
+//	token=Token[id=5, value=x]              Java
+//
+// One reader serves them all: an object is a type, maybe none, a bracket, and fields, of which some have no name.
+
+// addObject adds the secrets in the object that is the value of the key in [key, end), if that is the key of a secret. A type may be such a
+// key, too.
+func addObject(s, low string, key, end int, add func(from, to int)) {
+	at, isType := afterSign(s, end), false
+	if at == 0 {
+		if isType = isTypeName(s[key:end]) && strings.HasPrefix(s[end:], " {"); !isType {
+			return
+		}
+		at = key
+	}
+	if _, open := objectStart(s, at); open == 0 {
+		return
+	}
+	n := nameAt(low, key, end)
+	if n.kind == notSecret || isType && n.kind != isPassword || strings.HasSuffix(low[:key], "expected ") { // parsers have tokens
+		return
+	}
+	readObject(s, at, n.kind, func(from, to int) { add(n.judge(s, low, from, to)) })
+}
+
+// afterSign returns the start of the value of the field whose name ends at i, or 0: "name": x, name=x, name => x.
+func afterSign(s string, i int) int {
+	if i = skipBlanks(s, skipCloser(s, i)); i == len(s) || s[i] != ':' && s[i] != '=' {
+		return 0
+	}
+	if strings.HasPrefix(s[i:], "=>") {
+		return skipSpace(s, i+len("=>")) // PHP breaks the line here
+	}
+	return skipBlanks(s, i+1)
+}
+
+// objectStart returns the type of the object that begins at i, and the place behind its bracket, or 0 if none begins there. A list of
+// objects is one, too.
+func objectStart(s string, i int) (name string, open int) {
+	const longest = 80
+	s = s[:min(i+longest, len(s))]
+	for i < len(s) && strings.IndexByte("&*%", s[i]) >= 0 {
+		i++
+	}
+	from := i
+	for i < len(s) && (isKeyByte(s[i]) || strings.HasPrefix(s[i:], "::") || i > from && strings.HasPrefix(s[i-1:], "::")) {
+		i++
+	}
+	name, rest := s[from:i], s[i:]
+	switch {
+	case rest == "":
+	case name == "" && strings.HasPrefix(rest, "#<"): // #<Token:0x1 @id=5
+		name, _, _ = strings.Cut(rest[len("#<"):], ":")
+		if blank := strings.IndexByte(rest, ' '); blank > 0 {
+			return name, i + blank + 1
+		}
+	case name == "" && rest[0] == '[':
+		if at := skipSpace(s, i+1); at < len(s) && s[at] != '[' {
+			if _, open = objectStart(s, at); open > 0 {
+				return "", i + 1
+			}
+		}
+	case name == "object" && rest[0] == '(': // object(Token)#2 (1) {
+		name, rest, _ = strings.Cut(rest[1:], ")")
+		if blank := strings.Index(rest, " {"); blank > 0 {
+			return name, i + len("()") + len(name) + blank + len(" {")
+		}
+	case name == "" && rest[0] == '{', name != "" && isLetter(name[0]) && strings.IndexByte("{([", rest[0]) >= 0:
+		return name, i + 1
+	case isTypeName(name) && strings.HasPrefix(rest, " {"):
+		return name, i + len(" {")
+	case isTypeName(name) && strings.HasPrefix(rest, " Object\n"): // Token Object\n(
+		if at := skipSpace(s, i+len(" Object")); strings.HasPrefix(s[at:], "(") {
+			return name, at + 1
+		}
+	}
+	return "", 0
+}
+
+// readObject calls found with the places of the secrets in the object at i, which is the value of a key of this kind, and reports whether
+// an object begins there that has a field or a text.
+func readObject(s string, i int, kind keyKind, found func(from, to int)) (ok bool) {
+	const far, most = 600, 24
+	s = s[:min(i+far, len(s))]
+	name, i := objectStart(s, i)
+	other := 0        // the depth of an object or a list that is no secret, or 0
+	isParsed := false // by a parser, as the other fields say
+	for depth, n := 1, 0; i > 0 && depth > 0 && n < most; n++ {
+		if i = skipSpace(s, i); i == len(s) {
+			break
+		}
+		if strings.IndexByte(")}]>", s[i]) >= 0 {
+			if depth == other {
+				other = 0
+			}
+			depth, i = depth-1, i+1
+			continue
+		}
+		key, end, next := nameInObject(s, i)
+		at := afterSign(s, end)
+		if at == 0 { // it has no name
+			inner, open := objectStart(s, i)
+			switch isText := next > end; {
+			case open > 0:
+				name, i, depth = inner, open, depth+1
+			case next == i:
+				return ok
+			case isText && other == 0 && holdsText(name, s[key:end]):
+				found(key, end)
+				fallthrough
+			default:
+				i, ok = next, ok || isText
+			}
+			continue
+		}
+		ok, at = true, skipSpace(s, at)
+		field, _, _ := strings.Cut(lowerASCII(s[key:end]), ":") // value:protected
+		isSecret := other == 0 && (isValueField(field, name) || isSecretField(field))
+		isParsed = isParsed || kind == isToken && slices.Contains(parsedFields[:], field)
+		inner, open := objectStart(s, at)
+		dumped := dumpedValue(s, at)
+		if isList := at < len(s) && s[at] == '[' && !strings.HasPrefix(s[at:], masked); open == 0 && isList {
+			open = at + 1
+		}
+		if open > 0 && dumped == 0 {
+			if depth++; other == 0 && !isSecret {
+				other = depth
+			}
+			name, i = inner, open
+			continue
+		}
+		from, to, next := textAt(s, max(at, dumped))
+		if isSecret && !isFailure(name) && (!isParsed || isMixed(s[from:to])) {
+			found(from, to)
+		}
+		i = next
+	}
+	return ok
+}
+
+// nameInObject returns the place of the name, the word or the quoted text that begins at i, and where what follows it begins. PHP shows
+// names in brackets.
+func nameInObject(s string, i int) (from, to, next int) {
+	if i+1 < len(s) && s[i] == '[' {
+		i++
+	}
+	if isString(s, i) {
+		return textAt(s, i)
+	}
+	for to = i; to < len(s) && isKeyByte(s[to]); {
+		to++
+	}
+	return i, to, to
+}
+
+// textAt is [valueAt], and also returns where what follows the text and its quote begins.
+func textAt(s string, i int) (from, to, next int) {
+	if from, to = valueAt(s, i); from == i {
+		return from, to, to
+	}
+	return from, to, min(to+backslashes(s, to)+1, len(s))
+}
+
+// skipSpace skips blanks, line ends, maybe escaped, and signs that stand before a field.
+func skipSpace(s string, i int) int {
+	for i < len(s) {
+		switch {
+		case strings.HasPrefix(s[i:], `\n`):
+			i += len(`\n`)
+		case strings.IndexByte(" \t\r\n,@&", s[i]) >= 0:
+			i++
+		default:
+			return i
+		}
+	}
+	return i
+}
+
+// holdsText reports whether a text is the secret in an object that has nothing else: Secret("x"). What a call, an error or a field of a
+// form is given is none.
+func holdsText(name, text string) bool {
+	last := lowerASCII(lastPart(name))
+	switch last {
+	case "basic", "bearer", "bytearray", "bytes", "just", "ok", "some":
+		return true
+	}
+	return isTypeName(name) && !isFailure(name) && (kindOf(last) != notSecret || isMixed(text))
+}
+
+// isFailure reports whether the name of a type is that of an error, whose fields say what is wrong.
+func isFailure(name string) bool {
+	last := lastPart(name)
+	return slices.ContainsFunc([]string{"Err", "Error", "Exception", "Failure"}, func(e string) bool { return strings.HasSuffix(last, e) }) ||
+		slices.ContainsFunc([]string{"Bad", "Expired", "Invalid", "Malformed", "Missing", "No", "Unexpected", "Unknown", "Weak", "Wrong"}, func(e string) bool { return strings.HasPrefix(last, e) })
+}
+
+// isTypeName reports whether name is that of a type, and not of a function: it, or its last part, begins with upper case.
+func isTypeName(name string) bool {
+	last := lastPart(name)
+	return last != "" && 'A' <= last[0] && last[0] <= 'Z'
+}
+
+// lastPart returns the last part of the name of a type: Token in main.Token and auth::Token.
+func lastPart(name string) string { return name[strings.LastIndexAny(name, ".:")+1:] }
+
+// parsedFields are those of what parsers call a token.
+var parsedFields = [...]string{"col", "column", "end", "kind", "lexeme", "line", "pos", "position", "span", "start", "type"}
+
+// isValueField reports whether the field of an object has a name for the object's value: Token(value='x'), ApiKey(key='x').
+func isValueField(field, object string) bool {
+	switch strings.TrimLeft(field, "_") {
+	case "data", "v":
+		return true
+	case "key":
+		return object != ""
+	}
+	return slices.ContainsFunc([]string{"content", "inner", "plain", "plaintext", "raw", "string", "val", "value"}, func(e string) bool { return strings.HasSuffix(field, e) })
+}
+
+// isSecretField reports whether the field of an object has a name for a secret, whatever it looks like.
+func isSecretField(field string) bool {
+	kind := kindOf(field)
+	return kind != notSecret && kind != isKey && !isOtherField(field)
+}
+
+// isOtherField reports whether the field of an object has a name for something about a secret, or beside one: Auth(user='x').
+func isOtherField(field string) bool {
+	return strings.HasSuffix(field, "user") || strings.HasSuffix(field, "host") || slices.ContainsFunc(otherEnds, func(e string) bool { return strings.HasSuffix(field, e) })
+}

@@ -1,0 +1,85 @@
+package redact
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// A secret in an object of its own, as programs of many languages show it.
+func TestObjects(t *testing.T) {
+	for name, shown := range map[string]string{
+		"Rust, of one value":               `Config { gitea_token: Some(Token("hunter")), password: Password("hunter") }`,
+		"Rust, over lines":                 "password: Some(\n    Password(\n        \"hunter\",\n    ),\n)",
+		"Rust, with fields":                "token: Token {\n    id: 5,\n    value: \"hunter\",\n}",
+		"Rust, with a field in a field":    `api_key: ApiKey { id: 1, meta: Meta { value: "no", x: [1, 2] }, value: "hunter" }`,
+		"Rust, of an enum":                 `auth: Basic { username: "bob", password: Password("hunter") }`,
+		"Rust, by its type":                `Password { value: "hunter" }`,
+		"node":                             `{ token: { value: 'hunter' }, password: { id: 5, value: 'hunter' } }`,
+		"node, over lines":                 "{\n  token: Token {\n    id: 5,\n    value: 'hunter'\n  }\n}",
+		"node, in a list":                  `token: [ Token { value: 'hunter' }, Token { value: 'hunter' } ]`,
+		"Python":                           `Config(password=Secret('hunter'), token=Token(id=5, value='hunter'))`,
+		"Python, bytes":                    `password=Secret(b'hunter') token=bytearray(b'hunter')`,
+		"Go":                               `main.C{Token:main.Token{ID:5, Value:"hunter"}, Auth:&main.Cred{User:"bob", Password:"hunter"}}`,
+		"Go, without quotes":               `{Password:{ID:5 Value:hunter} Token:{Value:hunter ID:5} Host:x}`,
+		"Ruby":                             `#<Config @host="x", @token=#<Token @id=5, @value="hunter">>`,
+		"Java":                             `Config[host=x, token=Token[id=5, value=hunter], password=Secret[value=hunter]]`,
+		"Kotlin":                           `Config(host=x, password=Password(id=5, value=hunter))`,
+		"C#":                               `Credentials { Username = bob, Password = Secret { Value = hunter } }`,
+		"Elixir":                           `token: %Token{id: 5, value: "hunter"}`,
+		"Haskell":                          `Config {password = Password {getPassword = "hunter"}, token = Token "hunter"}`,
+		"Perl":                             `'password' => bless( { 'id' => 5, 'value' => 'hunter' }, 'Secret' )`,
+		"PHP":                              "[token] => Token Object\n    (\n        [id] => 5\n        [value:protected] => hunter\n    )",
+		"PHP, dumped":                      "  [\"password\"]=>\n  object(Secret)#2 (1) {\n    [\"value\":protected]=>\n    string(6) \"hunter\"\n  }",
+		"in JSON":                          `{"log":"password: Secret {\n    inner: \"hunter\"\n}"}`,
+		"a call for a value with a prefix": `pw = Password("hunter")`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			want := strings.ReplaceAll(shown, "hunter", masked)
+			got := New().Redact(shown)
+			require.Equal(t, want, got)
+			require.Equal(t, got, New().Redact(got), "masking twice")
+			for i := range shown {
+				require.NotPanics(t, func() { _, _ = New().Redact(shown[i:]), New().Redact(shown[:i]) }, shown[i:])
+			}
+		})
+	}
+}
+
+// What a call, an error, a parser or a form says beside a secret's name is none.
+func TestObjectsWithoutSecret(t *testing.T) {
+	for _, text := range []string{
+		// errors
+		`cannot fetch token: AxiosError { message: 'no answer', code: 'ECONNREFUSED' }`, `cannot get token: &url.Error{Op:"Get", URL:"https://git.example.org"}`,
+		`cannot fetch token: Error("no answer", line: 1, column: 5)`, `token: Err(ParseError("bad thing1"))`, `cannot verify the password: WeakPassword("too short1")`,
+		`cannot read token: Custom { kind: InvalidData, error: "stream did not contain valid UTF-8" }`, `invalid token: Error { inner: "bad thing" }`,
+		`invalid token: access_token: has no scope`,
+		// calls
+		`secret = client.get_secret_value(SecretId="prod/db")`, `password = getpass(prompt="Password: ")`, `password = input("Password for bob: ")`, `token = get_token(scope="read:repository")`,
+		`password=Prompt.ask("Password1")`, `token: core.getInput('token'),`, `const token = await getToken({ audience: "https://api1.example" })`,
+		`password: CharField("Password")`, `password = PasswordField("Password", validators=[DataRequired()])`, `password: Column("password", String(255))`,
+		// parsers
+		`error: unexpected token: Token { kind: "Ident", value: "foo1bar" }`, `token: { kind: 'Ident', value: 'foo', start: 5, end: 8 }`, `token=Token(type='NAME', value='foo', pos=5)`,
+		`expected token: Token("abc1de")`, `error: unexpected token: Punct('!')`, `Token { kind: Word, value: "abc1def", span: 1..2 }`, `token: TokenKind::Ident("foo")`,
+		// types, templates, and what hides the value itself
+		`token: Option<String>`, `password: Some(_)`, `password: { type: 'string', description: 'the key of x' }`, `secretKeyRef: { name: 'db', key: 'password' }`, `secret: { secretName: 'app', key: 'password' }`,
+		`token: Secret([REDACTED alloc::string::String])`, `password: Secret("****")`, `token: { value: undefined, status: 'idle' }`, `token: Ref { value: null }`, `token: { value: '' }`,
+		`password: Secret { name: "db", version: "3" }`, `token: Token { id: 5, user: "bob" }`, `credentials: { region: "eu-west-1", profile: "ci1prod" }`, `token: [Function: token]`,
+	} {
+		require.Equal(t, text, New().Redact(text))
+	}
+}
+
+// A scheme and what is in base64 after it, without the header's name.
+func TestBasic(t *testing.T) {
+	for text, want := range map[string]string{
+		`ValueError: Invalid header value b'Basic Ym9iOmh1bnRlcg==\n'`: `ValueError: Invalid header value b'Basic [masked]\n'`,
+		`sent Basic Ym9iOmh1bnRlcg==`:                                  `sent Basic [masked]`,
+		`Basic authentication is required`:                             `Basic authentication is required`,
+		`Basic YWJjZGVm`:                                               `Basic YWJjZGVm`,
+		`401: Basic realm="x"`:                                         `401: Basic realm="x"`,
+	} {
+		require.Equal(t, want, New().Redact(text))
+	}
+}
