@@ -23,8 +23,14 @@ func findAssignments(s, low string, add func(from, to int)) {
 		if last := s[i-1]; key >= substituted && (last == 'd' && s[key:i] == "sed" || last == 'l' && s[key:i] == "perl") {
 			substituted = addSubstitutions(s, i, add)
 		}
-		addObject(s, low, key, i, add)
-		if from, to := secretAfter(s, low, key, i); to > from {
+		kind := kindOf(low[key:i])
+		if kind == notSecret && (low[i-1] == 't' && isPATName(low[key:i]) || hasSecretPart(low[key:i])) {
+			kind = isKey
+		}
+		if kind != notSecret {
+			addObject(s, low, name{span: span{key, i}, kind: kind}, add)
+		}
+		if from, to := secretAfter(s, low, key, i, kind); to > from {
 			add(from, to)
 			i = max(i, to)
 			if s[key] != '-' { // the value of an option is not the first of several
@@ -38,8 +44,8 @@ func findAssignments(s, low string, add func(from, to int)) {
 	}
 }
 
-// secretAfter returns the place of the secret value of the key in [key, end), or an empty place.
-func secretAfter(s, low string, key, end int) (from, to int) {
+// secretAfter returns the place of the secret value of the key in [key, end), which is of this kind, or an empty place.
+func secretAfter(s, low string, key, end int, kind keyKind) (from, to int) {
 	if s[key] == '-' {
 		if strings.HasPrefix(s[key:end], "--no-") {
 			return 0, 0
@@ -51,10 +57,7 @@ func secretAfter(s, low string, key, end int) (from, to int) {
 	if end < len(s) && s[end] == ':' && (s[key:end] == "5432" || s[key:end] == "6432") {
 		return pgpassAt(s, key)
 	}
-	a := assignment{s: s, key: key, end: end, kind: kindOf(low[key:end])}
-	if a.kind == notSecret && (low[end-1] == 't' && isPATName(low[key:end]) || hasSecretPart(low[key:end])) {
-		a.kind = isKey
-	}
+	a := assignment{s: s, key: key, end: end, kind: kind}
 	if s[key] == 'B' && a.kind == notSecret && strings.HasPrefix(s[key:end], "BUNDLE_") && strings.Contains(s[key:end], "__") {
 		a.kind = isKey // of a source of gems, with a user before it
 	}

@@ -16,24 +16,21 @@ import (
 //
 // One reader serves them all: an object is a type, maybe none, a bracket, and fields, of which some have no name.
 
-// addObject adds the secrets in the object that is the value of the key in [key, end), if that is the key of a secret. A type may be such a
-// key, too.
-func addObject(s, low string, key, end int, add func(from, to int)) {
-	at, isType := afterSign(s, end), false
-	if at == 0 {
-		if isType = isTypeName(s[key:end]) && strings.HasPrefix(s[end:], " {"); !isType {
-			return
-		}
-		at = key
+// addObject adds the secrets in the object that is the value of the key. A type may be such a key, too.
+func addObject(s, low string, key name, add func(from, to int)) {
+	if key.kind == isCommand || key.kind == isSeed || key.kind == isSignature {
+		return
+	}
+	at := afterSign(s, key.to)
+	if at == 0 && key.kind == isPassword && isTypeName(s[key.from:key.to]) && strings.HasPrefix(s[key.to:], " {") {
+		at = key.from
+	} else if at == 0 || strings.HasSuffix(low[:key.from], "expected ") { // the token is one of a parser, as a type of this name would be
+		return
 	}
 	if _, open := objectStart(s, at); open == 0 {
 		return
 	}
-	n := nameAt(low, key, end)
-	if n.kind == notSecret || isType && n.kind != isPassword || strings.HasSuffix(low[:key], "expected ") { // parsers have tokens
-		return
-	}
-	readObject(s, at, n.kind, func(from, to int) { add(n.judge(s, low, from, to)) })
+	readObject(s, at, key.kind, func(from, to int) { add(key.judge(s, low, from, to)) })
 }
 
 // afterSign returns the start of the value of the field whose name ends at i, or 0: "name": x, name=x, name => x.
