@@ -89,6 +89,33 @@ func (s *Server) RerunWorkflowRun(repo string, id int64, tells bool) {
 	})
 }
 
+// NumberAttempts makes the server tell which attempt of a run is its last one, as Gitea does from 1.27 on.
+func (s *Server) NumberAttempts(tells bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.numbered = tells
+}
+
+// BackUpWorkflowRuns returns a function that restores the runs of a repository from a backup of now: ids are assigned again.
+func (s *Server) BackUpWorkflowRuns(repo string) (restore func()) {
+	var runs []workflowRun
+	var last int64
+	s.change(repo, func(r *repository) {
+		for _, run := range r.runs {
+			runs = append(runs, *run)
+		}
+		last = s.lastRun
+	})
+	return func() {
+		s.change(repo, func(r *repository) {
+			r.runs, s.lastRun = nil, last
+			for _, run := range runs {
+				r.runs = append(r.runs, &run)
+			}
+		})
+	}
+}
+
 // DeleteWorkflowRun deletes a run.
 func (s *Server) DeleteWorkflowRun(repo string, id int64) {
 	s.change(repo, func(r *repository) {
@@ -173,6 +200,9 @@ func (c *call) runJSON(run *workflowRun) apiRun {
 		Path: run.workflow.file + "@refs/heads/main", Event: "workflow_dispatch", HeadSHA: headCommit, HeadBranch: "main",
 		Status: "queued", Conclusion: run.conclusion, Actor: s.userJSON(run.by, nil), TriggerActor: s.userJSON(run.by, nil), Repository: repo,
 		StartedAt: time.Unix(0, 0).UTC(), CompletedAt: time.Unix(0, 0).UTC(),
+	}
+	if s.numbered {
+		o.RunAttempt++
 	}
 	if !run.started.IsZero() {
 		o.Status, o.StartedAt = "in_progress", run.started

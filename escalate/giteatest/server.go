@@ -20,6 +20,7 @@ type Server struct {
 	lastRun     int64                  // id of a workflow's run
 	maxItems    int                    // 0: maxPage
 	unversioned bool                   // no content_version
+	numbered    bool                   // see [Server.NumberAttempts]
 	users       map[string]*user       // by lower-case login
 	tokens      map[string]*token      // by secret
 	repos       map[string]*repository // by lower-case "owner/name"

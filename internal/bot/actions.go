@@ -52,6 +52,7 @@ type runsRead struct {
 	Repo     string           `json:"repo"` // owner/name; of another one or another workflow, reading begins anew
 	Workflow string           `json:"workflow"`
 	UpTo     int64            `json:"up_to"` // id of the newest run in the repository, of any workflow
+	Ended    int64            `json:"ended"` // when the last of those that were read has ended, by the server's clock, as a Unix time
 	Open     []int64          `json:"open"`  // runs that had not ended
 	Seen     map[int64]string `json:"seen"`  // newest runs that had ended, with what tells another attempt
 }
@@ -207,7 +208,7 @@ func (t *workflowTurn) read(ctx context.Context, p config.Project) (n int, began
 		t.b.hintedRuns.add(p.ID, hinted...)
 		return 0, began, err
 	}
-	next := runsRead{Repo: p.Actions.Path(), Workflow: p.Actions.Workflow, UpTo: max(newest, was.UpTo), Seen: map[int64]string{}}
+	next := runsRead{Repo: p.Actions.Path(), Workflow: p.Actions.Workflow, UpTo: cmp.Or(newest, was.UpTo), Ended: was.Ended, Seen: map[int64]string{}}
 	var ended []tracker.WorkflowRun
 	for _, run := range runs {
 		switch {
@@ -218,7 +219,9 @@ func (t *workflowTurn) read(ctx context.Context, p config.Project) (n int, began
 			}
 		default:
 			next.Seen[run.ID] = attemptOf(run)
-			if begun && was.Seen[run.ID] != attemptOf(run) && (run.Conclusion == tracker.RunSuccess || run.Conclusion == tracker.RunFailure) {
+			next.Ended = max(next.Ended, run.Ended.Unix())
+			result := run.Conclusion == tracker.RunSuccess || run.Conclusion == tracker.RunFailure
+			if begun && result && !was.has(run) && (!was.isBefore(run) || slices.Contains(hinted, run.ID)) {
 				ended = append(ended, run)
 			}
 		}
@@ -391,12 +394,27 @@ func (t *workflowTurn) page(ctx context.Context, repo tracker.Repo, page int) (r
 	return runPage{runs, more}, err
 }
 
-// attemptOf tells attempts of a run apart. Gitea up to 1.26 does not number them, but each ends at another time.
+// attemptOf tells attempts of a run apart, and runs that had the same id before and after Gitea was restored from a backup: each ends at
+// another time. Gitea up to 1.26 does not number attempts.
 func attemptOf(run tracker.WorkflowRun) string {
-	if run.Attempt > 0 {
-		return fmt.Sprint(run.Attempt)
+	return fmt.Sprintf("%d@%d", run.Attempt, run.Ended.Unix())
+}
+
+// has reports whether the attempt of a run that has ended was read. An earlier version kept its number alone, where it had one; and Gitea may
+// have begun to number attempts since.
+func (r runsRead) has(run tracker.WorkflowRun) bool {
+	seen, ok := r.Seen[run.ID]
+	number, end, hasEnd := strings.Cut(seen, "@")
+	if ok && !hasEnd {
+		return number == fmt.Sprint(run.Attempt)
 	}
-	return fmt.Sprintf("0@%d", run.Ended.Unix())
+	return ok && end == fmt.Sprint(run.Ended.Unix())
+}
+
+// isBefore reports whether a run that is not kept ended before the last ones did that were read: newer ones were deleted, or are not in the
+// backup that Gitea was restored from, so it has come back to the first page.
+func (r runsRead) isBefore(run tracker.WorkflowRun) bool {
+	return run.ID <= r.UpTo && run.Ended.Unix() <= r.Ended && r.Seen[run.ID] == "" && !slices.Contains(r.Open, run.ID)
 }
 
 // runResult returns the result that a run is. others is the value of otherGiteasKey.

@@ -124,6 +124,64 @@ func TestWorkflowRunsCountOnce(t *testing.T) {
 	}
 }
 
+// A Gitea that was restored from a backup gives the ids of the runs since then to others, and older runs come back to the first page.
+func TestWorkflowRunsAfterGiteaWasRestored(t *testing.T) {
+	t.Parallel()
+	for _, tells := range []bool{false, true} {
+		w := actionsWorld(t, "")
+		w.Gitea.NumberAttempts(tells)
+		w.Gitea.SetMaxItems(3)
+		for range 4 {
+			w.ended("failure") // before the project had the workflow
+		}
+		w.sweepWell()
+		undo := w.Gitea.BackUpWorkflowRuns(agents)
+		for range 3 {
+			w.ended("success")
+		}
+		w.sweepWell()
+		require.Len(t, w.outcomes(), 3)
+		undo()
+		w.sweepWell()
+		require.Len(t, w.outcomes(), 3, "what happened before does not count")
+		require.Zero(t, w.project("odilo").Failures)
+
+		for range 4 { // on two pages
+			w.ended("failure")
+		}
+		w.sweepWell()
+		require.Equal(t, 4, w.project("odilo").Failures)
+		require.Equal(t, "yes", w.project("odilo").Paused)
+	}
+}
+
+// What a program has read that went by the number of an attempt alone, and what was read before Gitea told it, is not read again.
+func TestWorkflowRunsThatWereReadBefore(t *testing.T) {
+	t.Parallel()
+	for _, numbered := range []bool{false, true} {
+		w := actionsWorld(t, "")
+		w.Gitea.NumberAttempts(numbered)
+		w.sweepWell()
+		for range 3 {
+			w.ended("success")
+		}
+		w.sweepWell()
+		w.Gitea.NumberAttempts(true)
+		if numbered {
+			w.inState(func(s store.State) {
+				require.NoError(t, s.SetMeta(ctx, "workflow_runs/odilo",
+					`{"repo":"terraphim/agents","workflow":"agent.yaml","up_to":3,"open":null,"seen":{"1":"1","2":"1","3":"1"}}`))
+			})
+		}
+		require.Zero(t, w.sweepWell().Runs)
+		w.Gitea.RerunWorkflowRun(agents, 2, true)
+		w.end(2, "failure")
+		require.Equal(t, 1, w.sweepWell().Runs)
+		require.Equal(t, 1, w.project("odilo").Failures)
+		require.Zero(t, w.sweepWell().Runs)
+	}
+}
+
 // However many runs there are, and in whatever order they end.
 func TestWorkflowRunsOnManyPages(t *testing.T) {
 	t.Parallel()
