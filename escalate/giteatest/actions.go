@@ -96,26 +96,6 @@ func (s *Server) NumberAttempts(tells bool) {
 	s.numbered = tells
 }
 
-// BackUpWorkflowRuns returns a function that restores the runs of a repository from a backup of now: ids are assigned again.
-func (s *Server) BackUpWorkflowRuns(repo string) (restore func()) {
-	var runs []workflowRun
-	var last int64
-	s.change(repo, func(r *repository) {
-		for _, run := range r.runs {
-			runs = append(runs, *run)
-		}
-		last = s.lastRun
-	})
-	return func() {
-		s.change(repo, func(r *repository) {
-			r.runs, s.lastRun = nil, last
-			for _, run := range runs {
-				r.runs = append(r.runs, &run)
-			}
-		})
-	}
-}
-
 // DeleteWorkflowRun deletes a run.
 func (s *Server) DeleteWorkflowRun(repo string, id int64) {
 	s.change(repo, func(r *repository) {

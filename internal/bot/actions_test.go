@@ -135,7 +135,7 @@ func TestWorkflowRunsAfterGiteaWasRestored(t *testing.T) {
 			w.ended("failure") // before the project had the workflow
 		}
 		w.sweepWell()
-		undo := w.Gitea.BackUpWorkflowRuns(agents)
+		undo := w.Gitea.BackUp()
 		for range 3 {
 			w.ended("success")
 		}
