@@ -188,7 +188,7 @@ func (run *commandRun) resumeAll(ctx context.Context, n int, members []incident.
 	for _, m := range members {
 		switch {
 		case !m.IsOpen():
-		case !lead.ListedBefore(m.ID, run.cmd.At), incident.IsAfter(m.Opened, run.cmd.At):
+		case !lead.ListedBefore(m.ID, run.cmd.At), !run.issue.Carries(m.ID), incident.IsAfter(m.Opened, run.cmd.At):
 			answer.Later = append(answer.Later, m)
 		default:
 			tried[m.ID] = true

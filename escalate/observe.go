@@ -198,11 +198,16 @@ func (r *Reconciler) readMissing(ctx context.Context, c *sweepCache, incidents [
 // readClosed reads an issue that is not among the open ones, and who closed it. While that is not known the issue's state
 // stays unknown: it may be an order to resume, or none.
 func (r *Reconciler) readClosed(ctx context.Context, c *sweepCache, i incident.Incident) error {
-	_, s, err := r.readIssue(ctx, c, i)
+	issue, s, err := r.readIssue(ctx, c, i)
 	if err != nil {
 		return err
 	}
 	if s == plan.IssueClosed {
+		if !c.dry { // who closed it has not seen whom it does not list
+			if _, err := r.unlist(ctx, i, issue); err != nil {
+				return err
+			}
+		}
 		if known, err := r.readClosing(ctx, c, i); err != nil || !known {
 			return err
 		}

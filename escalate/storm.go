@@ -336,6 +336,9 @@ func (r *Reconciler) writeMembers(ctx context.Context, s *step, issue tracker.Is
 	if err != nil {
 		return err
 	}
+	if lead, err = r.unlist(ctx, lead, issue); err != nil {
+		return err
+	}
 	d, err := r.sharedData(ctx, lead, issue)
 	if err != nil {
 		return err
@@ -415,6 +418,19 @@ func (r *Reconciler) withCarried(ctx context.Context, lead incident.Incident, is
 		return lead, nil
 	}
 	return r.opt.State.Change(ctx, lead.ID, func(i *incident.Incident) { r.addTold(i, missing...) })
+}
+
+// unlist notes whom the issue of an incident has forgotten. It was read after the incident was: if somebody has written the list meanwhile,
+// nothing is known.
+func (r *Reconciler) unlist(ctx context.Context, lead incident.Incident, issue tracker.Issue) (incident.Incident, error) {
+	if lead.Lists(issue) {
+		return lead, nil
+	}
+	return r.opt.State.Change(ctx, lead.ID, func(i *incident.Incident) {
+		if i.Edited.Equal(lead.Edited) {
+			i.Unlist(issue)
+		}
+	})
 }
 
 // tellJoined comments on those who have joined since the last such comment.

@@ -705,6 +705,81 @@ func TestStormResumedBeforeListed(t *testing.T) {
 	}
 }
 
+// A Gitea that was restored from a backup has forgotten who joined since. Who is not in the list is not meant, and is listed again.
+func TestStormAfterGiteaWasRestored(t *testing.T) {
+	for name, resume := range map[string]func(*world){
+		"left alone": nil,
+		"closed":     func(w *world) { w.Gitea.As("alex").Close(fleet, 1) },
+		"commanded":  func(w *world) { w.says("alex", "/adf resume") },
+	} {
+		for _, alone := range []bool{false, true} {
+			t.Run(fmt.Sprint(name, alone), func(t *testing.T) {
+				inStorm(t, func(w *world) {
+					w.operated("alex")
+					w.rec.Options().Commands.CloseResumes = true
+					ids := w.hits("atlas")
+					if !alone {
+						ids = append(ids, w.hits("bravo")...)
+					}
+					w.sweepFor(time.Hour)
+					restore := w.Gitea.BackUp()
+					before := len(ids)
+					w.rec.Options().StormWindow = 2 * time.Hour
+					ids = append(ids, w.hits("carol", project)...)
+					w.sweepFor(time.Hour)
+					listed := lines(w.issue())
+					restore()
+					if resume != nil {
+						resume(w)
+					}
+					w.sweepFor(2 * time.Minute)
+					w.requireOnce(ids...)
+					require.Len(w, w.issues(fleet), 1)
+					require.Equal(w, "open", w.issue().State)
+					require.True(w, w.paused("carol"))
+					require.True(w, w.paused(project))
+					require.Equal(w, resume == nil, w.paused("atlas"))
+					if resume == nil {
+						require.Equal(w, listed, lines(w.issue()))
+						require.Contains(w, w.issue().Title, fmt.Sprintf("on atlas and %d others", len(ids)-1))
+					} else {
+						require.Len(w, lines(w.issue()), len(ids))
+						w.requireTicks()
+						resume(w)
+						w.sweepFor(2 * time.Minute)
+						require.False(w, w.paused(project), "which is listed by now")
+						require.Equal(w, "closed", w.issue().State)
+					}
+					if name == "closed" {
+						require.Contains(w, strings.Join(comments(w.issue()), "\n"), "It was closed by alex before this stood in its list")
+					}
+					for _, id := range ids[:before] {
+						require.Equal(w, resume == nil, w.incident(id).IsOpen())
+					}
+					require.Empty(w, w.sweep().Actions)
+				})
+			})
+		}
+	}
+}
+
+// Its list shows some as paused who have resumed since. People may take a tick away, too.
+func TestStormBoxIsTickedAgain(t *testing.T) {
+	inStorm(t, func(w *world) {
+		w.hits("atlas", "bravo", "carol")
+		w.sweepFor(2 * time.Minute)
+		restore := w.Gitea.BackUp()
+		w.rm("bravo")
+		w.sweepFor(time.Minute)
+		require.Equal(w, []string{"- atlas", "x bravo", "- carol"}, lines(w.issue()))
+		restore()
+		require.Equal(w, []string{"- atlas", "- bravo", "- carol"}, lines(w.issue()))
+		w.sweepFor(time.Minute)
+		require.Equal(w, []string{"- atlas", "x bravo", "- carol"}, lines(w.issue()))
+		require.Empty(w, w.sweep().Actions)
+	})
+}
+
 // Who joins does not open the issue of one whose flag is about to be written: it would say NOT PAUSED.
 func TestStormOfOneThatIsTripping(t *testing.T) {
 	for name, goOn := range map[string]func(*world, incident.Incident){

@@ -190,7 +190,7 @@ func issue(repo tracker.Repo, i *sdk.Issue) tracker.Issue {
 		Created: tracker.PossibleTime(i.Created), Updated: tracker.PossibleTime(i.Updated),
 	}
 	out.Marker, out.Members = tracker.ParseMarkers(i.Body)
-	out.Ticked = tracker.CountTicked(i.Body)
+	out.Ticked, out.Unticked = tracker.CountBoxes(i.Body)
 	out.Test = tracker.ParseTestMarker(i.Body)
 	if i.Deadline != nil {
 		out.Due = *i.Deadline

@@ -50,6 +50,21 @@ func (m *Member) Show(what Shown, now time.Time) {
 	m.Shown = what
 }
 
+// Unlist notes that the issue, as it is now, has forgotten members of whom it told: the tracker was restored from a backup.
+func (i *Incident) Unlist(issue tracker.Issue) {
+	i.Members = slices.Clone(i.Members)
+	for n, m := range i.Members {
+		if !issue.Carries(m.ID) {
+			i.Members[n].Shown = NotShown
+		}
+	}
+}
+
+// Lists reports whether an issue carries all of whom the issue of i has told.
+func (i Incident) Lists(issue tracker.Issue) bool {
+	return !slices.ContainsFunc(i.Members, func(m Member) bool { return m.Shown != NotShown && !issue.Carries(m.ID) })
+}
+
 // Leads reports whether the incident's issue carries others, too.
 func (i Incident) Leads() bool { return len(i.Members) > 0 }
 

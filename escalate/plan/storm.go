@@ -161,13 +161,17 @@ func (p *planner) toShow(i *incident.Incident) (why string) {
 			why = fmt.Sprintf("the issue lists %s, which another one carries", is.Name())
 			break
 		}
+		if known && m.Shown != incident.NotShown && p.isMissing(i, m.ID) {
+			why = fmt.Sprintf("the issue does not list %s any more", is.Name())
+			break
+		}
 		if known && (m.Shown != is.Shows() || !is.IsOpen() && !is.Settled && m.ID != i.ID) {
 			why = fmt.Sprintf("the issue does not say yet how it is with %s", is.Name())
 			break
 		}
 	}
-	if why == "" && p.isTicked(i) {
-		why = "somebody has ticked the box of one that is paused"
+	if why == "" {
+		why = p.wrongTicks(i)
 	}
 	if since := p.o.Now.Sub(i.Edited); why != "" && !p.o.Force && since >= 0 && since < showEvery {
 		return ""
@@ -175,15 +179,32 @@ func (p *planner) toShow(i *incident.Incident) (why string) {
 	return why
 }
 
-// isTicked reports whether more boxes are ticked in the issue's list than the bot has ticked.
-func (p *planner) isTicked(i *incident.Incident) bool {
-	ended := 0
+// isMissing reports whether the issue of an incident was seen without one that it has told of: Gitea was restored from a backup.
+func (p *planner) isMissing(i *incident.Incident, id string) bool {
+	return slices.ContainsFunc(p.o.Open, func(d tracker.Issue) bool { return d.ID == i.Issue.ID && d.Carries(i.ID) && !d.Carries(id) })
+}
+
+// wrongTicks returns why the boxes in the issue's list are not as the bot has left them, "" if they are.
+func (p *planner) wrongTicks(i *incident.Incident) string {
+	ended, others := 0, 0
 	for _, m := range i.Members {
-		if m.Shown == incident.ShownEnded {
+		switch m.Shown {
+		case incident.ShownEnded:
 			ended++
+		default:
+			others++
 		}
 	}
-	return slices.ContainsFunc(p.o.Open, func(d tracker.Issue) bool { return d.ID == i.Issue.ID && d.Ticked > ended })
+	for _, d := range p.o.Open {
+		switch {
+		case d.ID != i.Issue.ID:
+		case d.Ticked > ended:
+			return "somebody has ticked the box of one that is paused"
+		case d.Unticked > others: // the list may leave some out
+			return "the box of one that has resumed is not ticked any more"
+		}
+	}
+	return ""
 }
 
 // hasToTell reports whether a comment has to tell who has joined: it speaks of the list, so that comes first. Those who have resumed since

@@ -49,6 +49,7 @@ type Issue struct {
 	// Members are the markers of the other incidents that the issue carries; nil: none.
 	Members   []Marker
 	Ticked    int    // how many boxes are ticked in the list of them, by the bot or by people
+	Unticked  int    // how many are not
 	Test      string // of a test issue, the installation that opened it: see [TestMarker]; else ""
 	Open      bool
 	Labels    []string

@@ -114,16 +114,20 @@ func ParseMarkers(body string) (lead Marker, members []Marker) {
 	return lead, members
 }
 
-// CountTicked returns how many boxes are ticked in the list in the bot's part of a body. What follows the list begins with a hidden line.
-func CountTicked(body string) (n int) {
+// CountBoxes returns how many boxes are ticked, and how many are not, in the list in the bot's part of a body. What follows the list begins
+// with a hidden line.
+func CountBoxes(body string) (ticked, unticked int) {
 	_, part, _ := SplitPart(body)
 	list, _, _ := strings.Cut(strings.TrimPrefix(part, PartStart), "\n"+HiddenStart)
 	for line := range strings.SplitSeq(list, "\n") {
-		if strings.HasPrefix(line, "- [x] ") || strings.HasPrefix(line, "- [X] ") {
-			n++
+		switch {
+		case strings.HasPrefix(line, "- [x] "), strings.HasPrefix(line, "- [X] "):
+			ticked++
+		case strings.HasPrefix(line, "- [ ] "):
+			unticked++
 		}
 	}
-	return n
+	return ticked, unticked
 }
 
 // parseMarkerLine reads the fields and accepts them if they make the same line again.

@@ -87,21 +87,22 @@ func TestParseMarker(t *testing.T) {
 	}
 }
 
-func TestCountTicked(t *testing.T) {
-	const list = PartStart + "\ntext\n\n- [x] `atlas`, …\n- [ ] `bravo`, …\n- [X] `carol`, …\n"
-	outputs := "\n" + HiddenStart + "evidence -->\n- [x] printed by a job\n" + HiddenStart + "evidence -->\n"
+func TestCountBoxes(t *testing.T) {
+	const list = PartStart + "\ntext\n\n- [x] `atlas`, …\n- [ ] `bravo`, …\n- [X] `carol`, …\n- [ ] `delta`, …\n- [ ] `echo`, …\n"
+	outputs := "\n" + HiddenStart + "evidence -->\n- [x] printed by a job\n- [ ] likewise\n" + HiddenStart + "evidence -->\n"
 	end := testMarker.String() + "\n" + PartEnd
-	for body, want := range map[string]int{
-		"":                                    0,
-		"- [x] mine":                          0,
-		list:                                  0, // it has no end
-		list + "\n" + end:                     2,
-		list + outputs + end:                  2,
-		list + outputs + end + "\n- [x] mine": 2,
-		"- [x] mine\n" + list + end:           2,
-		strings.ReplaceAll(list+outputs+end, "\n", "\r\n"): 2,
+	for body, want := range map[string][2]int{
+		"":                                    {},
+		"- [x] mine":                          {},
+		list:                                  {}, // it has no end
+		list + "\n" + end:                     {2, 3},
+		list + outputs + end:                  {2, 3},
+		list + outputs + end + "\n- [x] mine": {2, 3},
+		"- [x] mine\n" + list + end:           {2, 3},
+		strings.ReplaceAll(list+outputs+end, "\n", "\r\n"): {2, 3},
 	} {
-		require.Equal(t, want, CountTicked(body), body)
+		ticked, unticked := CountBoxes(body)
+		require.Equal(t, want, [2]int{ticked, unticked}, body)
 	}
 }
 
