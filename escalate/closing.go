@@ -40,7 +40,16 @@ func (r *Reconciler) readClosing(ctx context.Context, c *sweepCache, i incident.
 		return !reopened, nil
 	}
 	ignored := closing.Entry != 0 && closing.Entry == i.IgnoredClosing
-	closing.Operator = !ignored && c.operators.allows(closing.By)
+	if !ignored {
+		if closing.Operator, err = r.isOperator(ctx, c.operators, closing.By); err != nil {
+			return false, err
+		}
+		if !c.dry {
+			if err := r.saveOperators(ctx, c.operators); err != nil {
+				return false, err
+			}
+		}
+	}
 	closing.Machine = closing.Machine || plan.ClosedByCommit(i, closing.At)
 	closing.Early = !i.Leads() && plan.ClosedEarly(i, closing.At) // else each of those that it leads is looked at
 	if !closing.Operator && !ignored && !c.dry {

@@ -109,34 +109,78 @@ func (r *Reconciler) saveOperators(ctx context.Context, o *operatorSet) error {
 	return r.opt.Commands.State.SetOperators(ctx, r.opt.Server, o.list)
 }
 
-// allows reports whether an account is an operator. Its id decides. Who has an operator's login and another id is none: the
-// login was given up and taken by somebody else.
-func (o *operatorSet) allows(a tracker.Account) bool {
+// isOperator reports whether an account is an operator. Its id decides: an operator may change their login. But an account that was made
+// after the backup from which Gitea was restored is gone, and another one may get its id. So Gitea has to say that the login was changed, if
+// the token may ask that.
+func (r *Reconciler) isOperator(ctx context.Context, o *operatorSet, a tracker.Account) (bool, error) {
+	is, former := o.allows(a)
+	if !is || former == "" {
+		return is, nil
+	}
+	now, err := r.opt.Tracker.User(ctx, former)
+	renamed, nobody := tracker.IsNobody(err, former)
+	switch {
+	case renamed != "" && strings.EqualFold(renamed, a.Login), err == nil && now.ID == a.ID:
+		return true, nil
+	case tracker.IsStatus(err, http.StatusForbidden), tracker.IsStatus(err, http.StatusUnauthorized):
+		return true, nil // it may not ask
+	case err != nil && !nobody:
+		return false, fmt.Errorf("operator %s: %w", former, err)
+	}
+	o.note(former, fmt.Sprintf("operator %q is user %d, whose login is %s now, and Gitea does not say that it was changed: another account may have got "+
+		"the number, as after Gitea was restored from a backup, so %s is no operator: if they are to be one, put %s into operators; "+
+		"if %s has a new account, take the login out of operators, let a sweep pass, and put it in again", former, a.ID, a.Login, a.Login, a.Login, former))
+	return false, nil
+}
+
+// allows reports whether an account has the id of an operator, and then under which other login it is known, if it is under none that it has.
+// Who has an operator's login and another id is none: the login was given up and taken by somebody else.
+func (o *operatorSet) allows(a tracker.Account) (is bool, former string) {
 	if o == nil || a.ID == 0 || o.own.has(a) {
-		return false
+		return false, ""
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if slices.ContainsFunc(o.list, func(op incident.Operator) bool { return op.ID == a.ID }) {
-		return true
+	for n := range o.list {
+		op := &o.list[n]
+		switch same := strings.EqualFold(op.Login, a.Login); {
+		case same && op.ID == 0:
+			op.ID, op.Problem, o.changed = a.ID, "", true
+			return true, ""
+		case same && op.ID == a.ID:
+			return true, ""
+		case op.ID == a.ID:
+			is, former = true, op.Login
+		}
 	}
 	for n := range o.list {
 		op := &o.list[n]
-		if !strings.EqualFold(op.Login, a.Login) {
+		if is || !strings.EqualFold(op.Login, a.Login) {
 			continue
 		}
-		if op.ID == 0 {
-			op.ID, op.Problem, o.changed = a.ID, "", true
-			return true
-		}
-		problem := fmt.Sprintf("operator %q is user %d, but the login belongs to user %d now, who is no operator: "+
-			"if that is right, take the login out of operators, let a sweep pass, and put it in again", op.Login, op.ID, a.ID)
-		if op.Problem != problem {
-			op.Problem, o.changed = problem, true
-			o.problems = append(o.problems, problem)
+		o.add(op, fmt.Sprintf("operator %q is user %d, but the login belongs to user %d now, who is no operator: "+
+			"if that is right, take the login out of operators, let a sweep pass, and put it in again", op.Login, op.ID, a.ID))
+	}
+	return is, former
+}
+
+// note keeps what is wrong with an operator, for status, and reports it once.
+func (o *operatorSet) note(login, problem string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for n := range o.list {
+		if o.list[n].Login == login {
+			o.add(&o.list[n], problem)
 		}
 	}
-	return false
+}
+
+// add is note for one who holds the lock.
+func (o *operatorSet) add(op *incident.Operator, problem string) {
+	if op.Problem != problem {
+		op.Problem, o.changed = problem, true
+		o.problems = append(o.problems, problem)
+	}
 }
 
 // logins returns the operators' names, for an answer to somebody else.

@@ -235,8 +235,12 @@ func (r *Reconciler) readCommand(ctx context.Context, c *sweepCache, repo tracke
 	if found[0].Project != cmd.Project {
 		return cmd, false, nil
 	}
+	may, err := r.isOperator(ctx, c.operators, m.By)
+	if err != nil {
+		return cmd, false, err
+	}
 	switch {
-	case !c.operators.allows(m.By):
+	case !may:
 		cmd.Refused = incident.RefusedNotOperator
 	case !m.Updated.Equal(m.Created):
 		cmd.Refused = incident.RefusedEdited

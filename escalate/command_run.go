@@ -178,7 +178,9 @@ func (run *commandRun) answer(ctx context.Context) (progress, error) {
 		key := incident.NotOperatorKey(run.incident, by)
 		return run.comment(ctx, key, issuetext.NotOperator(key, by, run.cache.operators.logins()))
 	case incident.RefusedEdited:
-		if !run.cache.operators.allows(by) { // an event told of the edit, and not whose comment it is
+		if may, err := run.isOperator(ctx, run.cache.operators, by); err != nil {
+			return later, err
+		} else if !may { // an event told of the edit, and not whose comment it is
 			key := incident.NotOperatorKey(run.incident, by)
 			return run.comment(ctx, key, issuetext.NotOperator(key, by, run.cache.operators.logins()))
 		}

@@ -2,6 +2,7 @@ package escalate_test
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -214,6 +215,68 @@ func TestOldLoginOfOperator(t *testing.T) {
 		w.sweep()
 		w.says("alex", "/adf resume")
 		w.sweep()
+		require.False(t, w.paused(project))
+	})
+}
+
+// Nor is one who gets the number of an operator's account that is gone since Gitea was restored from a backup.
+func TestNumberOfOperatorIsGivenAgain(t *testing.T) {
+	for _, again := range []bool{false, true} {
+		for name, act := range map[string]func(w *world, login string){
+			"commanded": func(w *world, login string) { w.says(login, "/adf resume") },
+			"closed":    func(w *world, login string) { w.Gitea.As(login).Close(fleet, 1) },
+		} {
+			t.Run(fmt.Sprint(name, again), func(t *testing.T) {
+				play(t, func(w *world) {
+					w.operated("alex")
+					w.rec.Options().Commands.CloseResumes = true
+					w.trip(project)
+					restore := w.Gitea.BackUp()
+					id := w.Gitea.AddUser("carla", giteatest.UserOptions{})
+					w.operated("alex", "carla")
+					w.sweep()
+					restore()
+					require.Equal(t, id, w.Gitea.AddUser("eve", giteatest.UserOptions{}))
+					if again {
+						w.Gitea.AddUser("carla", giteatest.UserOptions{})
+					}
+					time.Sleep(time.Minute)
+					act(w, "eve")
+					_, err := w.sweepAnd(escalate.SweepOptions{})
+					if name == "commanded" {
+						require.ErrorContains(t, err, `operator "carla" is user`)
+					}
+					require.True(t, w.paused(project))
+					require.Equal(t, "open", w.issue().State)
+					ops, err := w.store.Operators(w.Context(), server)
+					require.NoError(t, err)
+					require.Contains(t, ops[1].Problem, "whose login is eve now")
+					act(w, "eve")
+					_, err = w.sweepAnd(escalate.SweepOptions{})
+					require.NoError(t, err, "it is reported once, and kept for status")
+
+					w.operated("alex", "eve") // if eve is the one
+					act(w, "eve")
+					w.sweepFor(time.Minute)
+					require.False(t, w.paused(project))
+				})
+			})
+		}
+	}
+}
+
+// While Gitea does not tell whether an operator was renamed, their command waits.
+func TestRenamedOperatorWhileGiteaDoesNotAnswer(t *testing.T) {
+	playOperated(t, func(w *world, id string) {
+		w.Gitea.RenameUser("alex", "alexandra")
+		w.says("alexandra", "/adf resume")
+		undo := w.Gitea.Inject(giteatest.Fault{Match: giteatest.PathHas("/users/"), Do: giteatest.Status(502, "")})
+		_, err := w.sweepAnd(escalate.SweepOptions{})
+		require.Error(t, err)
+		require.True(t, w.paused(project))
+		require.Len(t, w.issue().Comments, 1)
+		undo()
+		w.sweepFor(time.Minute)
 		require.False(t, w.paused(project))
 	})
 }
