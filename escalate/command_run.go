@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strconv"
 	"time"
@@ -501,6 +502,8 @@ func (run *commandRun) ackStep(ctx context.Context, n int) (result, error) {
 	switch err := run.opt.Tracker.Assign(ctx, run.cmd.Issue, logins); {
 	case err == nil:
 		return result{answer: answer}, nil
+	case tracker.IsPermanent(err) && tracker.IsStatus(err, http.StatusInternalServerError):
+		return result{answer: answer + " Gitea did not assign them: it failed, or their account may not be assigned in this repository."}, nil
 	case tracker.IsPermanent(err):
 		return result{answer: answer + " Gitea did not assign them: " + issuetext.ErrorText(err.Error())}, nil
 	case tracker.RefusalOf(err) != tracker.OfRequest: // the steps after this one need not wait; when people read this, it is mended

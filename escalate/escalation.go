@@ -203,11 +203,11 @@ func (r *Reconciler) finishStep(ctx context.Context, s *step, issue tracker.Issu
 		problems, p, err := stepParts[part](r, ctx, s, issue)
 		fault.Point(ctx, "step-part")
 		if err != nil || p != complete {
-			barred = barred || tracker.RefusalOf(err) == tracker.OfWay
+			barred = barred || tracker.RefusalOf(err) == tracker.OfWay || err != nil && tracker.OutcomeOf(err) != tracker.Refused
 			errs = append(errs, err)
 			continue
 		}
-		if barred && len(problems) > 0 { // what refused the part before may have refused this one, without a word
+		if barred && len(problems) > 0 { // what refused the part before, or made it fail, may have refused this one, without a word
 			continue
 		}
 		for _, why := range problems {

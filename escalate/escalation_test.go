@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 	"sync"
 	"testing"
@@ -110,6 +111,32 @@ func TestSteps(t *testing.T) {
 		require.Empty(w, writes(w.asked()), "that was the last one")
 		require.Len(w, p.got, 1)
 	})
+}
+
+// The status that Gitea gives for a login which cannot be assigned is also that of its database, its disk, or a proxy that fails.
+func TestStepWhileGiteaFails(t *testing.T) {
+	change := func(r *http.Request) bool { return r.Method != http.MethodGet }
+	patch := func(r *http.Request) bool { return r.Method == http.MethodPatch }
+	for name, fails := range map[string]giteatest.Fault{
+		"its database":     {Match: change, Do: giteatest.Status(500, `{"message":""}`)},
+		"a proxy's page":   {Match: change, Do: giteatest.Status(500, "<html></html>", "Content-Type", "text/html")},
+		"for the assigned": {Match: patch, Do: giteatest.Status(500, "<html></html>", "Content-Type", "text/html")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inSteps(t, func(w *world, _ *pager, id string) {
+				w.pass(3 * time.Hour)
+				undo := w.Gitea.Inject(fails)
+				for range 6 {
+					time.Sleep(10 * time.Minute)
+					_, _ = w.sweepAnd(escalate.SweepOptions{})
+				}
+				undo()
+				w.pass(time.Hour)
+				require.Equal(w, []string{"lead"}, w.issue().Assignees)
+				require.Empty(w, w.incident(id).Escalation.Step.Problems)
+			})
+		})
+	}
 }
 
 // A label takes the place of the bot's own of the same scope, and of no one else's.

@@ -397,10 +397,13 @@ func isSamePlace(to, asked []string) bool {
 	return strings.TrimSuffix(strings.Join(to, "/"), "/") == strings.Join(asked, "/")
 }
 
+// webPage is the detail of an answer that is one.
+const webPage = "a web page"
+
 // detail is what is shown of an error of the SDK, which quotes whole answers.
 func detail(resp *http.Response, err error) string {
 	if resp != nil && isWebPage(resp) {
-		return "a web page"
+		return webPage
 	}
 	if errors.Is(err, context.DeadlineExceeded) && resp != nil {
 		return "the answer did not end in time"

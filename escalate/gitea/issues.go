@@ -95,12 +95,12 @@ func (g *Client) SetOpen(ctx context.Context, ref tracker.IssueRef, open bool) (
 	return issue(ref.Repo, i), err
 }
 
-// Assign takes a 500 for a refusal: that is Gitea's answer for a login that cannot be assigned (recording
-// issue-assign-unknown.json). Without the right to write, Gitea answers 201 and assigns nobody.
+// Assign takes Gitea's 500 for a refusal: that is its answer for a login that cannot be assigned (recording
+// issue-assign-unknown.json), and that of a database which fails, too. Without the right to write, Gitea answers 201 and assigns nobody.
 func (g *Client) Assign(ctx context.Context, ref tracker.IssueRef, logins []string) error {
 	edited, err := g.edit(ctx, "assign", ref, isIssue(ref.Number), sdk.EditIssueOption{Assignees: logins})
 	var te *tracker.Error
-	if errors.As(err, &te) && te.Status == http.StatusInternalServerError {
+	if errors.As(err, &te) && te.Status == http.StatusInternalServerError && te.Detail != webPage {
 		te.Outcome, te.Advice = tracker.Refused, ""
 		te.Detail = "a login is unknown, an organisation, or without access to the repository"
 	}
