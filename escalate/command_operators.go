@@ -78,7 +78,7 @@ func (r *Reconciler) hasLeft(ctx context.Context, c *sweepCache, id int64) bool 
 // resolveOperator asks who has a login. That nobody has it, or that the token may not ask, is saved with it; any other
 // failure is an error, and the next sweep asks again.
 func (r *Reconciler) resolveOperator(ctx context.Context, op *incident.Operator) error {
-	a, err := r.opt.Tracker.User(ctx, op.Login)
+	a, _, err := r.opt.Tracker.User(ctx, op.Login)
 	switch renamed, nobody := tracker.IsNobody(err, op.Login); {
 	case err == nil && strings.EqualFold(a.Login, op.Login):
 		op.ID, op.Problem = a.ID, ""
@@ -110,14 +110,19 @@ func (r *Reconciler) saveOperators(ctx context.Context, o *operatorSet) error {
 }
 
 // isOperator reports whether an account is an operator. Its id decides: an operator may change their login. But an account that was made
-// after the backup from which Gitea was restored is gone, and another one may get its id. So Gitea has to say that the login was changed, if
-// the token may ask that.
+// after the backup from which Gitea was restored is gone, and another one may get its id. So one that has another login than the operator's
+// has to be older than the look-up of the operator, or Gitea has to say that the login was changed, as far as the token may ask.
 func (r *Reconciler) isOperator(ctx context.Context, o *operatorSet, a tracker.Account) (bool, error) {
-	is, former := o.allows(a)
-	if !is || former == "" {
+	is, op := o.allows(a)
+	if !is || strings.EqualFold(op.Login, a.Login) {
 		return is, nil
 	}
-	now, err := r.opt.Tracker.User(ctx, former)
+	_, made, err := r.opt.Tracker.User(ctx, a.Login)
+	if err == nil && !made.IsZero() && !made.After(op.Asked) {
+		return true, nil
+	}
+	former := op.Login
+	now, _, err := r.opt.Tracker.User(ctx, former)
 	renamed, nobody := tracker.IsNobody(err, former)
 	switch {
 	case renamed != "" && strings.EqualFold(renamed, a.Login), err == nil && now.ID == a.ID:
@@ -133,11 +138,11 @@ func (r *Reconciler) isOperator(ctx context.Context, o *operatorSet, a tracker.A
 	return false, nil
 }
 
-// allows reports whether an account has the id of an operator, and then under which other login it is known, if it is under none that it has.
-// Who has an operator's login and another id is none: the login was given up and taken by somebody else.
-func (o *operatorSet) allows(a tracker.Account) (is bool, former string) {
+// allows reports whether an account has the id of an operator, and of which: of one with its login, if there is one. Who has an operator's
+// login and another id is none: the login was given up and taken by somebody else.
+func (o *operatorSet) allows(a tracker.Account) (is bool, has incident.Operator) {
 	if o == nil || a.ID == 0 || o.own.has(a) {
-		return false, ""
+		return false, has
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -146,11 +151,11 @@ func (o *operatorSet) allows(a tracker.Account) (is bool, former string) {
 		switch same := strings.EqualFold(op.Login, a.Login); {
 		case same && op.ID == 0:
 			op.ID, op.Problem, o.changed = a.ID, "", true
-			return true, ""
+			return true, *op
 		case same && op.ID == a.ID:
-			return true, ""
+			return true, *op
 		case op.ID == a.ID:
-			is, former = true, op.Login
+			is, has = true, *op
 		}
 	}
 	for n := range o.list {
@@ -161,7 +166,7 @@ func (o *operatorSet) allows(a tracker.Account) (is bool, former string) {
 		o.add(op, fmt.Sprintf("operator %q is user %d, but the login belongs to user %d now, who is no operator: "+
 			"if that is right, take the login out of operators, let a sweep pass, and put it in again", op.Login, op.ID, a.ID))
 	}
-	return is, former
+	return is, has
 }
 
 // note keeps what is wrong with an operator, for status, and reports it once.

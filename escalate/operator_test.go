@@ -235,6 +235,7 @@ func TestNumberOfOperatorIsGivenAgain(t *testing.T) {
 					id := w.Gitea.AddUser("carla", giteatest.UserOptions{})
 					w.operated("alex", "carla")
 					w.sweep()
+					time.Sleep(time.Minute)
 					restore()
 					require.Equal(t, id, w.Gitea.AddUser("eve", giteatest.UserOptions{}))
 					if again {
@@ -263,6 +264,17 @@ func TestNumberOfOperatorIsGivenAgain(t *testing.T) {
 			})
 		}
 	}
+}
+
+// An operator stays one also where somebody has taken their former login.
+func TestRenamedOperatorWhoseLoginWasTaken(t *testing.T) {
+	playOperated(t, func(w *world, id string) {
+		w.Gitea.RenameUser("alex", "alexandra")
+		w.Gitea.AddUser("alex", giteatest.UserOptions{})
+		w.says("alexandra", "/adf resume")
+		w.sweep()
+		require.False(t, w.paused(project))
+	})
 }
 
 // While Gitea does not tell whether an operator was renamed, their command waits.

@@ -250,7 +250,7 @@ func TestRefusalOf(t *testing.T) {
 				require.Equal(t, tt.retry, tracker.IsRetryable(err), err)
 				require.Equal(t, !tt.retry, tracker.IsPermanent(err), err)
 			}
-			_, user := g.User(t.Context(), "alex")
+			_, _, user := g.User(t.Context(), "alex")
 			_, nobody := tracker.IsNobody(user, "alex")
 			require.Equal(t, tt.status == 404, nobody, user)
 		})

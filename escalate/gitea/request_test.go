@@ -26,7 +26,7 @@ func TestObserve(t *testing.T) {
 	for want, do := range map[string]func(g *Client) error{
 		"read issue":           func(g *Client) error { _, err := g.Get(ctx, repo, 7); return err },
 		"make label":           func(g *Client) error { _, err := g.AddLabel(ctx, repo, "priority/high"); return err },
-		"look up user":         func(g *Client) error { _, err := g.User(ctx, "kim"); return err },
+		"look up user":         func(g *Client) error { _, _, err := g.User(ctx, "kim"); return err },
 		"comment on":           func(g *Client) error { _, err := g.AddComment(ctx, recordedIssue, "x"); return err },
 		"read the timeline of": func(g *Client) error { _, err := g.Timeline(ctx, recordedIssue); return err },
 	} {

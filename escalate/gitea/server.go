@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 
 	sdk "code.gitea.io/sdk/gitea"
 
@@ -104,9 +105,12 @@ func (g *Client) Me(ctx context.Context) (tracker.Account, error) {
 	return account(u), err
 }
 
-func (g *Client) User(ctx context.Context, login string) (tracker.Account, error) {
+func (g *Client) User(ctx context.Context, login string) (a tracker.Account, made time.Time, err error) {
 	u, err := g.lookUp(ctx, login)
-	return account(u), err
+	if err != nil {
+		return tracker.Account{}, made, err
+	}
+	return account(u), tracker.PossibleTime(u.Created), nil
 }
 
 // IsPerson reports whether a login is a person's. Gitea answers for an organisation, too, which usually has no e-mail address. One

@@ -79,8 +79,8 @@ type LabelClient interface {
 type AccountClient interface {
 	// Me returns the account of the token, which needs the scope read:user.
 	Me(ctx context.Context) (Account, error)
-	// User returns the account with the given login.
-	User(ctx context.Context, login string) (Account, error)
+	// User returns the account with the given login, and when it was made.
+	User(ctx context.Context, login string) (a Account, made time.Time, err error)
 }
 
 // Limiter limits the number of concurrent requests.
