@@ -39,7 +39,7 @@ func (r *Reconciler) readClosing(ctx context.Context, c *sweepCache, i incident.
 		reopened := slices.ContainsFunc(entries, func(e tracker.TimelineEntry) bool { return e.Type == "reopen" })
 		return !reopened, nil
 	}
-	ignored := closing.Entry != 0 && closing.Entry == i.IgnoredClosing
+	ignored := closing.Entry != 0 && closing.Entry == i.IgnoredClosing && (i.IgnoredClosed.IsZero() || i.IgnoredClosed.Equal(closing.At))
 	if !ignored {
 		if closing.Operator, err = r.isOperator(ctx, c.operators, closing.By); err != nil {
 			return false, err
@@ -53,7 +53,9 @@ func (r *Reconciler) readClosing(ctx context.Context, c *sweepCache, i incident.
 	closing.Machine = closing.Machine || plan.ClosedByCommit(i, closing.At)
 	closing.Early = !i.Leads() && plan.ClosedEarly(i, closing.At) // else each of those that it leads is looked at
 	if !closing.Operator && !ignored && !c.dry {
-		if _, err := r.opt.State.Change(ctx, i.ID, func(i *incident.Incident) { i.IgnoredClosing = closing.Entry }); err != nil {
+		if _, err := r.opt.State.Change(ctx, i.ID, func(i *incident.Incident) {
+			i.IgnoredClosing, i.IgnoredClosed = closing.Entry, closing.At
+		}); err != nil {
 			return false, err
 		}
 	}

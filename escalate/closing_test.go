@@ -34,6 +34,27 @@ func (w *world) closedTooOften() {
 	require.Equal(w, "closed", w.issue().State, "the bot waits an hour")
 }
 
+// A closing that has the number of one that did not count, because Gitea was restored from a backup, is another one.
+func TestNumberOfClosingIsGivenAgain(t *testing.T) {
+	playOperated(t, func(w *world, id string) {
+		w.rec.Options().Commands.CloseResumes = true
+		restore := w.Gitea.BackUp()
+		w.Gitea.As("kim").Close(fleet, 1)
+		w.sweepFor(time.Minute)
+		entry := w.incident(id).IgnoredClosing
+		require.NotZero(t, entry)
+		require.Equal(t, "open", w.issue().State)
+		restore()
+		time.Sleep(time.Minute)
+		w.Gitea.As("alex").Close(fleet, 1)
+		timeline := w.issue().Timeline
+		require.Equal(t, entry, timeline[len(timeline)-1].ID)
+		w.sweep()
+		require.False(t, w.paused(project))
+		require.Equal(t, "closed", w.issue().State)
+	})
+}
+
 func (w *world) timelines() (n int) {
 	for _, r := range w.asked() {
 		if strings.Contains(r.Path, "/timeline?page=1&") {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"time"
 
 	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/escalate/issuetext"
@@ -244,7 +245,7 @@ const lostAgain = "its issues disappear again and again, or lose the hidden last
 func (r *Reconciler) replace(ctx context.Context, s *step) (progress, error) {
 	_, err := r.opt.State.Change(ctx, s.incident.ID, func(i *incident.Incident) {
 		i.Lost, i.Issue = append(i.Lost, i.Issue), tracker.IssueRef{}
-		i.ReopenPending, i.IgnoredClosing, i.Title = false, 0, "" // of the lost one
+		i.ReopenPending, i.IgnoredClosing, i.IgnoredClosed, i.Title = false, 0, time.Time{}, "" // of the lost one
 		for n := range i.Members {
 			i.Members[n].Shown = incident.NotShown
 		}

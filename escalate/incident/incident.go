@@ -137,6 +137,9 @@ type Incident struct {
 	ReopenQuiet   bool        `json:"ReopenQuiet,omitzero"`   // the last one had no comment, because there were too many
 
 	IgnoredClosing int64 `json:"StrangersClosing,omitempty"` // timeline entry of the last closing by an account that was no operator then
+	// IgnoredClosed is when that was, by the server's clock: one that was restored from a backup gives the number to another entry. Zero: an
+	// earlier version has stored the entry.
+	IgnoredClosed time.Time `json:"strangers_closed,omitzero"`
 
 	// ClosedByCommit is when a commit closed the issue, according to the tracker's last event about that: the issue's timeline
 	// does not show a commit in a repository that the bot may not read. Zero: there was no such event.
