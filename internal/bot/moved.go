@@ -62,6 +62,7 @@ func (b *Bot) sameGitea(ctx context.Context, was string) (same, told bool, err e
 			unknown = err
 		case issue.ID == i.Issue.ID && issue.Marker.Installation == b.store.Installation() && isOurs(issue.AuthorID):
 			return true, true, nil
+		case issue.ID == i.Issue.ID && issue.Marker.IsZero() && isOurs(issue.AuthorID): // somebody has replaced its text: as if it was deleted
 		case issue.ID != 0:
 			others++
 		}

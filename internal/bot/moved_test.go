@@ -496,6 +496,26 @@ func TestDisabledWorkflowWhereIssuesWereDeleted(t *testing.T) {
 	}
 }
 
+// Likewise where somebody has replaced the text of the only one, and with it the hidden last line.
+func TestDisabledWorkflowWhereATextWasReplaced(t *testing.T) {
+	t.Parallel()
+	w := actionsMoved(t)
+	w.Gitea.As("alex").EditBody(repo, 1, "only a trial")
+	w.with(bot.Operate, func(b *bot.Bot) {
+		_, err := b.PauseMany(ctx, bot.Many{Names: []string{"odilo"}, By: "alice"})
+		require.NoError(t, err)
+	})
+	w.sweepWell()
+	require.False(t, w.active())
+	w.moveGitea()
+	w.sweepWell()
+	w.with(bot.Operate, func(b *bot.Bot) {
+		_, err := b.ResumeBy(ctx, "odilo", "alice")
+		require.NoError(t, err)
+	})
+	require.True(t, w.active())
+}
+
 // A run of another Gitea is another one, whatever its id and that of its repository.
 func TestRunsOfAnotherGiteaWithTheSameIDs(t *testing.T) {
 	t.Parallel()
