@@ -159,7 +159,7 @@ func (r *Reconciler) saveIssue(ctx context.Context, s *step, issue tracker.Issue
 	// The account comes first: an issue that is known and an account that is not would look like somebody else's issue.
 	err := r.saveAccount(ctx, s.cache, tracker.Account{ID: issue.AuthorID, Login: issue.Author})
 	i, err2 := r.opt.State.Change(ctx, s.incident.ID, func(i *incident.Incident) {
-		i.Issue, i.Create, i.Target = issue.IssueRef, incident.Attempt{}, tracker.Repo{}
+		noteIssue(i, issue.IssueRef)
 		i.HeadedNotPaused, i.NamedFlag = flagError != "", ""
 		i.Incomplete = r.lacksParts(*i, issue)
 		i.Escalation.AddAssigned(r.opt.Target(i.Project).Assignees...)

@@ -59,6 +59,12 @@ func (r *Reconciler) findIssue(ctx context.Context, i incident.Incident, repo tr
 	return found, ok, nil
 }
 
+// noteIssue sets the issue of an incident. A server that was restored from a backup may give it the id and the number of one that was lost.
+func noteIssue(i *incident.Incident, ref tracker.IssueRef) {
+	i.Issue, i.Create, i.Target = ref, incident.Attempt{}, tracker.Repo{}
+	i.Lost = slices.DeleteFunc(slices.Clone(i.Lost), func(lost tracker.IssueRef) bool { return lost == ref })
+}
+
 // listAll lists the bot's issues of any state.
 func (r *Reconciler) listAll(ctx context.Context, repo tracker.Repo, c *sweepCache) issueList {
 	l := issueList{begun: r.opt.Now()}
@@ -87,7 +93,8 @@ func (r *Reconciler) adoptIssue(ctx context.Context, s *step, issue tracker.Issu
 	}
 	ref, is := issue.IssueRef, stateOf(issue)
 	i, err := r.opt.State.Change(ctx, s.incident.ID, func(i *incident.Incident) {
-		i.Issue, i.Create, i.Target, i.Lead = ref, incident.Attempt{}, tracker.Repo{}, ""
+		noteIssue(i, ref)
+		i.Lead = ""
 		i.Incomplete = !i.Rebuilt && r.lacksParts(*i, issue) // what a rebuilt one lacks, people may have taken away
 		for _, m := range issue.Members {
 			r.addTold(i, m.Incident)

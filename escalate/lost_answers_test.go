@@ -35,6 +35,34 @@ var lostAnswers = []struct {
 }
 
 // A creation without an answer makes exactly one issue.
+// A Gitea that was restored from a backup gives the number of the lost issue to the next one.
+func TestNumberOfIssueIsGivenAgain(t *testing.T) {
+	for name, lost := range map[string]bool{"answered": false, "a web page comes instead": true} {
+		t.Run(name, func(t *testing.T) {
+			play(t, func(w *world) {
+				restore := w.Gitea.BackUp()
+				id := w.trip(project)
+				was := w.incident(id).Issue
+				restore()
+				if lost {
+					w.Gitea.Inject(giteatest.Fault{Match: giteatest.Method(http.MethodPost), Times: 1, Do: giteatest.HTMLAfterWork()})
+				}
+				for range 5 {
+					_, _ = w.sweepAnd(escalate.SweepOptions{})
+					time.Sleep(time.Minute)
+				}
+				require.Len(t, w.issues(fleet), 1)
+				require.Equal(t, was, w.incident(id).Issue)
+				require.Empty(t, w.incident(id).Lost)
+				require.True(t, w.paused(project))
+				w.rm(project)
+				w.sweep()
+				require.Equal(t, "closed", w.issue().State)
+			})
+		})
+	}
+}
+
 func TestCreationWithoutAnswer(t *testing.T) {
 	for _, f := range lostAnswers {
 		t.Run(f.name, func(t *testing.T) {
