@@ -90,13 +90,18 @@ func (r *Reconciler) resolveOperator(ctx context.Context, op *incident.Operator)
 		op.Problem = fmt.Sprintf("operator %q: nobody at %s has this login, or the profile is private: correct operators in the configuration, "+
 			"or let the operator write a command, which tells the account", op.Login, r.opt.Server)
 		r.opt.Log.Warn("operator not found", "login", op.Login)
-	case tracker.IsStatus(err, http.StatusForbidden), tracker.IsStatus(err, http.StatusUnauthorized):
+	case mayNotAsk(err):
 		// The token may lack read:user. The first who acts under the login is taken for the operator.
 	default:
 		return err
 	}
 	op.Asked = r.opt.Now()
 	return nil
+}
+
+// mayNotAsk reports whether the token may not ask for accounts.
+func mayNotAsk(err error) bool {
+	return tracker.IsStatus(err, http.StatusForbidden) || tracker.IsStatus(err, http.StatusUnauthorized)
 }
 
 func (r *Reconciler) saveOperators(ctx context.Context, o *operatorSet) error {
@@ -122,13 +127,17 @@ func (r *Reconciler) isOperator(ctx context.Context, o *operatorSet, a tracker.A
 		return true, nil
 	}
 	former := op.Login
+	if mayNotAsk(err) {
+		return true, nil
+	}
+	if _, nobody := tracker.IsNobody(err, a.Login); err != nil && !nobody {
+		return false, fmt.Errorf("operator %s: %w", former, err)
+	}
 	now, _, err := r.opt.Tracker.User(ctx, former)
 	renamed, nobody := tracker.IsNobody(err, former)
 	switch {
 	case renamed != "" && strings.EqualFold(renamed, a.Login), err == nil && now.ID == a.ID:
 		return true, nil
-	case tracker.IsStatus(err, http.StatusForbidden), tracker.IsStatus(err, http.StatusUnauthorized):
-		return true, nil // it may not ask
 	case err != nil && !nobody:
 		return false, fmt.Errorf("operator %s: %w", former, err)
 	}

@@ -188,10 +188,9 @@ func (p *planner) isMissing(i *incident.Incident, id string) bool {
 func (p *planner) wrongTicks(i *incident.Incident) string {
 	ended, others := 0, 0
 	for _, m := range i.Members {
-		switch m.Shown {
-		case incident.ShownEnded:
+		if m.Shown == incident.ShownEnded {
 			ended++
-		default:
+		} else {
 			others++
 		}
 	}
