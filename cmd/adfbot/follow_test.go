@@ -88,10 +88,17 @@ var installations = map[string]installation{
 		check: "adfbot check",
 		state: "/home/admin/.local/share/adfbot", pause: "/home/admin/.local/share/adfbot/pause", config: "/home/admin/.config/adfbot",
 	},
+	"own, elsewhere": {
+		makes:    "export XDG_DATA_HOME=$HOME/data\n" + strings.Replace(sharedInit, "--agents agents ", "", 1),
+		operator: "admin", jobs: "admin", service: "admin",
+		serve: "exec setpriv --reuid admin --regid admin --init-groups env HOME=/home/admin adfbot --config /home/admin/.config/adfbot/config.yaml serve",
+		check: "adfbot check",
+		state: "/home/admin/data/adfbot", pause: "/home/admin/data/adfbot/pause", config: "/home/admin/.config/adfbot",
+	},
 }
 
 // ofFile are the installations whose state is a file.
-const ofFile = "shared separated hardened paged own"
+const ofFile = "shared separated hardened paged own, elsewhere"
 
 // hasOwnPause are those whose pause directory is not below that of the state.
 const hasOwnPause = "shared separated hardened paged fleet"
@@ -535,4 +542,30 @@ func TestAdviceIsFollowed(t *testing.T) {
 			}
 		}
 	}
+}
+
+// While the directories belong to another service by mistake, a daemon with its state in a database goes on. What it writes then, and after
+// they have been given back, names the bot's user.
+func TestResumeCommandOfAWrongOwner(t *testing.T) {
+	t.Parallel()
+	f := newFollower(t, installations["fleet"])
+	f.start()
+	out, code := f.sh("root", f.places(mishaps["all of another service"].does))
+	require.Zero(t, code, out)
+	for range 3 {
+		f.job("adfbot exec --project odilo -- false")
+	}
+	out, code = f.sh("root", f.places("chown -R adfbot:adfbot STATE PAUSE"))
+	require.Zero(t, code, out)
+	require.Eventually(t, func() bool {
+		out, code = f.job("adfbot gate odilo")
+		return code == 75
+	}, testhost.Patience, 100*time.Millisecond)
+	require.Contains(t, out, "To resume, run: sudo -u adfbot adfbot resume odilo\n")
+	out, code = f.sh("root", "sudo -u adfbot adfbot sweep")
+	require.Zero(t, code, out)
+	issues := f.Issues(theRepo)
+	require.Len(t, issues, 1)
+	require.NotContains(t, issues[0].Body, "-u other")
+	require.Contains(t, issues[0].Body, "sudo -u adfbot ")
 }

@@ -403,6 +403,12 @@ func (c *checker) closedTo(dir, key, name string, paths []string, local bool) {
 	c.add(Warn, key, "%s is closed to the group that may write %s, %s: run %s", first, name, effect, command)
 }
 
+// servesOthers reports whether the bot serves jobs of other users than its own: one that is made for it does. Root's and a person's may be
+// private, but not that of a person whose group has other members and who does not have it at home.
+func (c *checker) servesOthers(owner hostlocal.Account) bool {
+	return !owner.IsPerson() || owner.SharesGroup() && !owner.HasAtHome(c.cfg.OwnPath())
+}
+
 // usersReport reports whether agents report through the socket, as users of their projects.
 func (c *checker) usersReport() bool {
 	return c.cfg.HTTP.Socket != "" && slices.ContainsFunc(c.cfg.Projects, func(p config.Project) bool { return len(p.Users) > 0 })
@@ -413,7 +419,7 @@ func (c *checker) usersReport() bool {
 func (c *checker) closedToMembers() {
 	own, flags := c.cfg.OwnDir(), c.cfg.PauseDir
 	owner := hostlocal.BotUser(c.cfg.OwnPath())
-	if !c.dirRead || owner.UID == 0 || owner.IsPerson() {
+	if !c.dirRead || owner.UID == 0 || !c.servesOthers(owner) {
 		return
 	}
 	ofOwn, err := os.Stat(own)
@@ -609,9 +615,8 @@ func (c *checker) pauseDir(ctx context.Context) {
 		return
 	}
 	c.add(OK, "pause_dir", "%s, %s paused", dir.Path(), text.Plural(len(paused), "project"))
-	// A bot with a user of its own serves jobs of other users. Root's and a person's may be private.
 	owner := hostlocal.BotUser(c.cfg.OwnPath())
-	if closed, command := closedToOthers(dir); closed != "" && owner.UID != 0 && !owner.IsPerson() {
+	if closed, command := closedToOthers(dir); closed != "" && owner.UID != 0 && c.servesOthers(owner) {
 		c.add(Warn, "pause_dir", "%s is closed to other users, whose gate and exec cannot tell what is paused: run %s", closed, command)
 	}
 	switch info, err := os.Stat(dir.Path()); {

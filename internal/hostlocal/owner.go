@@ -188,13 +188,19 @@ func MayHaveNoDaemon(socket, path string) bool {
 func OtherOwner(path string) (owner Account, other bool) {
 	me, owner := Me(), BotUser(path)
 	other = me.IsPerson() && !me.ofImage() || owner.UID != 0 && !owner.IsPerson() && !me.IsBot(path)
-	return owner, other && !me.hasAtHome(path) && me.UID != owner.UID && notCreatable(path) != ""
+	return owner, other && !me.HasAtHome(path) && me.UID != owner.UID && notCreatable(path) != ""
 }
 
-// hasAtHome reports whether a path is in a directory in which programs keep a person's data, such as ~/.local: there they are the bot's user,
-// whoever may have written it. A home may also be a directory above the pause directory of a service.
-func (a Account) hasAtHome(path string) bool {
-	return a.IsPerson() && a.home != "" && strings.HasPrefix(path, filepath.Clean(a.home)+"/.")
+// HasAtHome reports whether a path is in a person's home and theirs: there they are the bot's user, whoever may have written it. A home may also
+// be a directory above the pause directory of a service, which has an account then, but not above where programs keep a person's data, such
+// as ~/.local.
+func (a Account) HasAtHome(path string) bool {
+	home := filepath.Clean(a.home)
+	if !a.IsPerson() || a.home == "" || !strings.HasPrefix(path, home+"/") {
+		return false
+	}
+	_, err := user.Lookup("adfbot")
+	return strings.HasPrefix(path, home+"/.") || errors.As(err, new(user.UnknownUserError))
 }
 
 // IsBot reports whether the account was made for the bot that has its state at a path, whoever owns that: on a disk that comes from another
