@@ -36,7 +36,7 @@ func findAssignments(s, low string, add func(from, to int)) {
 			if s[key] != '-' { // the value of an option is not the first of several
 				i = max(i, addItems(s, from, to, add))
 			}
-		} else if s[i-1]|0x20 == 's' && i < len(s) && (s[i] == ':' || isQuote(s[i])) {
+		} else if low[i-1] == 's' && isMapKey(low[key:i]) {
 			addMap(s, low, key, i, add)
 		} else if isHeading[s[i-1]|0x20] && mayHead(s, key, i) {
 			addColumn(s, low, key, i, add)
@@ -815,7 +815,8 @@ func (a *assignment) value() (from, to int) {
 // isObject reports whether the value, whose first word ends at i, is an object, which [addObject] reads.
 func (a *assignment) isObject(i int) bool {
 	hasSecret := false
-	ok := readObject(a.s, a.at, a.kind, func(_, _ int) { hasSecret = true })
+	of := objectKey{a.kind, isMapKey(lowerASCII(a.s[a.key:a.end]))}
+	ok := readObject(a.s, a.at, of, func(_, _ int) { hasSecret = true })
 	return hasSecret || ok && strings.HasPrefix(a.s[i:], " {")
 }
 

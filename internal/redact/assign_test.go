@@ -83,8 +83,11 @@ func TestAssignments(t *testing.T) {
 		"+ docker login -u bob -p hunter2 x.example": "+ docker login -u bob -p [masked] x.example", "sshpass -p 'hunter2' ssh x": "sshpass -p '[masked]' ssh x",
 		"mysql -uroot -phunter2 db": "mysql -uroot -p[masked] db", "docker run -p 8080:80 x": "docker run -p 8080:80 x", "mkdir -p login/x": "mkdir -p login/x", "ssh login host -p 2222": "ssh login host -p 2222", "mysql -port 3306": "mysql -port 3306",
 		"machine x.example login bob password hunter2": "machine x.example login bob password [masked]", "mysql -p -u root": "mysql -p -u root",
-		"the machine asks for a password twice": "the machine asks for a password twice",
-		"sshpass -phunter2 ssh x":               "sshpass -p[masked] ssh x",
+		"the machine asks for a password twice":                  "the machine asks for a password twice",
+		`GITEA_TOKEN='hunter-K'\!'9'`:                            `GITEA_TOKEN='[masked]'`, // as git quotes it
+		`git ls-remote 'http://bob:hunter'\!'2@x.example/x.git'`: `git ls-remote 'http://[masked]@x.example/x.git'`,
+		"Setting --password (password) to hunter2":               "Setting --password (password) to [masked]",
+		"sshpass -phunter2 ssh x": "sshpass -p[masked] ssh x",
 		// escaped more than once, in prose, other names
 		`{\\\"password\\\":\\\"hunter2\\\",\\\"x\\\":1}`: `{\\\"password\\\":\\\"[masked]\\\",\\\"x\\\":1}`,
 		"the token is " + random + " x":                  "the token is [masked] x", "Your API key is " + random: "Your API key is [masked]", "the token is expired": "the token is expired",

@@ -71,6 +71,11 @@ func optionValue(s, low string, key, end int) (from, to int, ok bool) {
 			_, to = valueAt(s, to)
 		}
 		return from, to, true
+	case strings.HasSuffix(s[:key], "Setting ") && kindOf(low[key:end]) != notSecret: // --password (password) to x, of wget
+		if line := lineAt(s, end); strings.Contains(line, ") to ") {
+			from = end + strings.Index(line, ") to ") + len(") to ")
+			return from, end + len(line), true
+		}
 	case option == "-b" && runs(low, key, "curl"):
 		at := nextArgument(s, end)
 		if !strings.Contains(startOf(s, at), "=") {

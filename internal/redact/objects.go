@@ -14,7 +14,8 @@ import (
 //	@token=#<Token @id=5, @value="x">       Ruby
 //	token=Token[id=5, value=x]              Java
 //
-// One reader serves them all: an object is a type, maybe none, a bracket, and fields, of which some have no name.
+// One reader serves them all: an object is a type, maybe none, a bracket, and fields, of which some have no name. A map of secrets has a
+// plural as its key, and all its fields are secrets: passwords={'bob': 'x'}, Passwords:map[bob:x].
 
 // addObject adds the secrets in the object that is the value of the key. A type may be such a key, too.
 func addObject(s, low string, key name, add func(from, to int)) {
@@ -30,7 +31,29 @@ func addObject(s, low string, key name, add func(from, to int)) {
 	if _, open := objectStart(s, at); open == 0 {
 		return
 	}
-	readObject(s, at, key.kind, func(from, to int) { add(key.judge(s, low, from, to)) })
+	readObject(s, at, objectKey{kind: key.kind}, func(from, to int) { add(key.judge(s, low, from, to)) })
+}
+
+// addMap adds the secrets in the map that is the value of the key in [key, end). They must have letters and digits.
+func addMap(s, low string, key, end int, add func(from, to int)) {
+	at := afterSign(s, end)
+	if at == 0 || !isMapKey(low[key:end]) {
+		return
+	}
+	if strings.HasPrefix(s[at:], "\n") {
+		addBlock(s, key, at+1, add)
+	} else {
+		readObject(s, at, objectKey{isMap: true}, add)
+	}
+}
+
+// isMapKey reports whether a key in lower case is the plural of that of a secret.
+func isMapKey(key string) bool {
+	if key[len(key)-1] != 's' || strings.HasSuffix(key, "credentials") {
+		return false
+	}
+	kind := kindOf(key[:len(key)-1])
+	return kind == isPassword || kind == isToken
 }
 
 // afterSign returns the start of the value of the field whose name ends at i, or 0: "name": x, name=x, name => x.
@@ -59,6 +82,9 @@ func objectStart(s string, i int) (name string, open int) {
 	name, rest := s[from:i], s[i:]
 	switch {
 	case rest == "":
+	case strings.HasPrefix(rest, "[") && elementType(rest) != "": // map[string]Token{
+		element := elementType(rest)
+		return element, i + strings.IndexByte(rest, ']') + 1 + len(element) + 1
 	case name == "" && strings.HasPrefix(rest, "#<"): // #<Token:0x1 @id=5
 		name, _, _ = strings.Cut(rest[len("#<"):], ":")
 		if blank := strings.IndexByte(rest, ' '); blank > 0 {
@@ -87,10 +113,26 @@ func objectStart(s string, i int) (name string, open int) {
 	return "", 0
 }
 
-// readObject calls found with the places of the secrets in the object at i, which is the value of a key of this kind, and reports whether
-// an object begins there that has a field or a text.
-func readObject(s string, i int, kind keyKind, found func(from, to int)) (ok bool) {
-	const far, most = 600, 24
+// elementType returns the type of the elements of the map or list of Go whose bracket s begins with, or "": string in [string]string{.
+func elementType(s string) string {
+	key, rest, ok := strings.Cut(s[1:], "]")
+	element, _, isOpen := strings.Cut(rest, "{")
+	if !ok || !isOpen || element == "" || strings.ContainsFunc(key+element, func(r rune) bool { return r >= 0x80 || !isKeyByte(byte(r)) }) {
+		return ""
+	}
+	return element
+}
+
+// objectKey is what the key of an object says.
+type objectKey struct {
+	kind  keyKind
+	isMap bool
+}
+
+// readObject calls found with the places of the secrets in the object at i, and reports whether an object begins there that has a field or
+// a text.
+func readObject(s string, i int, of objectKey, found func(from, to int)) (ok bool) {
+	const far, most = 1 << 10, 40
 	s = s[:min(i+far, len(s))]
 	name, i := objectStart(s, i)
 	other := 0        // the depth of an object or a list that is no secret, or 0
@@ -125,8 +167,8 @@ func readObject(s string, i int, kind keyKind, found func(from, to int)) (ok boo
 		}
 		ok, at = true, skipSpace(s, at)
 		field, _, _ := strings.Cut(lowerASCII(s[key:end]), ":") // value:protected
-		isSecret := other == 0 && (isValueField(field, name) || isSecretField(field))
-		isParsed = isParsed || kind == isToken && slices.Contains(parsedFields[:], field)
+		isSecret := other == 0 && (of.isMap || isValueField(field, name) || isSecretField(field))
+		isParsed = isParsed || of.kind == isToken && slices.Contains(parsedFields[:], field)
 		inner, open := objectStart(s, at)
 		dumped := dumpedValue(s, at)
 		if isList := at < len(s) && s[at] == '[' && !strings.HasPrefix(s[at:], masked); open == 0 && isList {
@@ -140,7 +182,9 @@ func readObject(s string, i int, kind keyKind, found func(from, to int)) (ok boo
 			continue
 		}
 		from, to, next := textAt(s, max(at, dumped))
-		if isSecret && !isFailure(name) && (!isParsed || isMixed(s[from:to])) {
+		v := s[from:to]
+		isSecret = isSecret && !isFailure(name)
+		if mayBeOther := (isParsed || of.isMap) && v != masked; isSecret && (!mayBeOther || isMixed(v) && !isPath(v) && !strings.Contains(v, "://")) {
 			found(from, to)
 		}
 		i = next

@@ -34,9 +34,14 @@ func TestObjects(t *testing.T) {
 		"PHP, dumped":                      "  [\"password\"]=>\n  object(Secret)#2 (1) {\n    [\"value\":protected]=>\n    string(6) \"hunter\"\n  }",
 		"in JSON":                          `{"log":"password: Secret {\n    inner: \"hunter\"\n}"}`,
 		"a call for a value with a prefix": `pw = Password("hunter")`,
+		"a map in node":                    `{ secrets: { db: 'hunter2', api: 'hunter2' }, passwords: { bob: 'hunter2' } }`,
+		"a map in Go":                      `{Passwords:map[amy:hunter2 bob:hunter2]} {Passwords:map[string]string{"amy":"hunter2"}, Secret:map[string]string{"value":"hunter"}}`,
+		"a list in Go":                     `Tokens:[]main.Token{main.Token{Value:"hunter2"}, main.Token{Value:"hunter2"}}`,
+		"a map in Python":                  `Config(passwords={'amy': 'hunter2', 'bob': 'hunter2'})`,
+		"a map in Java":                    `Config[passwords={amy=hunter2, bob=hunter2}]`,
 	} {
 		t.Run(name, func(t *testing.T) {
-			want := strings.ReplaceAll(shown, "hunter", masked)
+			want := strings.NewReplacer("hunter2", masked, "hunter", masked).Replace(shown)
 			got := New().Redact(shown)
 			require.Equal(t, want, got)
 			require.Equal(t, got, New().Redact(got), "masking twice")
@@ -66,6 +71,7 @@ func TestObjectsWithoutSecret(t *testing.T) {
 		`token: Option<String>`, `password: Some(_)`, `password: { type: 'string', description: 'the key of x' }`, `secretKeyRef: { name: 'db', key: 'password' }`, `secret: { secretName: 'app', key: 'password' }`,
 		`token: Secret([REDACTED alloc::string::String])`, `password: Secret("****")`, `token: { value: undefined, status: 'idle' }`, `token: Ref { value: null }`, `token: { value: '' }`,
 		`password: Secret { name: "db", version: "3" }`, `token: Token { id: 5, user: "bob" }`, `credentials: { region: "eu-west-1", profile: "ci1prod" }`, `token: [Function: token]`,
+		`passwords: { min: 'eight', dir: '/etc/pw1/x' }`, `tokens: { input: 1200, output: 300 }`, `secrets: { url: 'https://vault1.example' }`,
 	} {
 		require.Equal(t, text, New().Redact(text))
 	}

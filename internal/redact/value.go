@@ -66,7 +66,8 @@ const maxJoints = 16
 
 // jointAt returns the quote in a quoted text that begins at i, as shells and YAML write it, or "".
 func jointAt(s string, i int) string {
-	for _, joint := range [...]string{`'\''`, `'"'"'`, `''`} {
+	for _, joint := range [...]string{`'\''`, `'"'"'`, `''`, `'\!'`} { // the last one is git's
+
 		if strings.HasPrefix(s[i:], joint) {
 			return joint
 		}
