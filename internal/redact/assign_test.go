@@ -87,7 +87,7 @@ func TestAssignments(t *testing.T) {
 		`GITEA_TOKEN='hunter-K'\!'9'`:                            `GITEA_TOKEN='[masked]'`, // as git quotes it
 		`git ls-remote 'http://bob:hunter'\!'2@x.example/x.git'`: `git ls-remote 'http://[masked]@x.example/x.git'`,
 		"Setting --password (password) to hunter2":               "Setting --password (password) to [masked]",
-		"sshpass -phunter2 ssh x": "sshpass -p[masked] ssh x",
+		"sshpass -phunter2 ssh x":                                "sshpass -p[masked] ssh x",
 		// escaped more than once, in prose, other names
 		`{\\\"password\\\":\\\"hunter2\\\",\\\"x\\\":1}`: `{\\\"password\\\":\\\"[masked]\\\",\\\"x\\\":1}`,
 		"the token is " + random + " x":                  "the token is [masked] x", "Your API key is " + random: "Your API key is [masked]", "the token is expired": "the token is expired",
