@@ -88,6 +88,13 @@ var installations = map[string]installation{
 		check: "adfbot check",
 		state: "/home/admin/.local/share/adfbot", pause: "/home/admin/.local/share/adfbot/pause", config: "/home/admin/.config/adfbot",
 	},
+	"linked": { // the shared one, whose directories are on a larger disk
+		makes: sharedInit + "install -d /opt/disk; mv /var/lib/adfbot /opt/disk/state; mv /opt/ai-dark-factory/data/pause /opt/disk/pause\n" +
+			"ln -s /opt/disk/state /var/lib/adfbot; ln -s /opt/disk/pause /opt/ai-dark-factory/data/pause",
+		serve: asService + "adfbot serve",
+		check: "sudo -u adfbot adfbot check", me: "sudo -u adfbot ",
+		state: "/opt/disk/state", pause: "/opt/disk/pause",
+	},
 	"own, elsewhere": {
 		makes:    "export XDG_DATA_HOME=$HOME/data\n" + strings.Replace(sharedInit, "--agents agents ", "", 1),
 		operator: "admin", jobs: "admin", service: "admin",
@@ -98,7 +105,7 @@ var installations = map[string]installation{
 }
 
 // ofFile are the installations whose state is a file.
-const ofFile = "shared separated hardened paged own, elsewhere"
+const ofFile = "shared linked separated hardened paged own, elsewhere"
 
 // hasOwnPause are those whose pause directory is not below that of the state.
 const hasOwnPause = "shared separated hardened paged fleet"
@@ -360,6 +367,7 @@ var advice = []*regexp.Regexp{
 	regexp.MustCompile(`a daemon does so by itself within a minute`), // which nobody waits for here
 	regexp.MustCompile(`stop every adfbot, move it away with its -wal and -shm`),
 	regexp.MustCompile(`write the secret to it, then chown it to the bot's user and chmod it to 600`),
+	regexp.MustCompile(`mount the file system that it leads to, or correct the link`),
 	regexp.MustCompile(`the file gitea-token has to be in /etc/adfbot`),
 	regexp.MustCompile(`if that is lost, (remove \S+/\.adfbot\.host), and this host joins as a new one`),
 }
@@ -393,6 +401,8 @@ func (f *follower) do(command string) (said string) {
 		said, code = f.sh("root", "cd "+f.config+"; cat >gitea-token; chown "+f.service+" gitea-token; chmod 600 gitea-token")
 	case strings.HasPrefix(command, "the file gitea-token has to be"):
 		said, code = f.sh("root", "cat >/etc/adfbot/gitea-token; chmod 600 /etc/adfbot/gitea-token")
+	case strings.HasSuffix(command, "correct the link"): // what it led to is lost, so the directory is to be where the link is
+		said, code = f.sh("root", "find "+bothDirs+" -maxdepth 0 -xtype l -delete")
 	case strings.HasPrefix(command, "stop every adfbot"):
 		f.stop()
 		said, code = f.sh("root", "mkdir /root/damaged; find "+f.state+" -name adfbot.db -o -name adfbot.db-* | xargs mv -t /root/damaged")

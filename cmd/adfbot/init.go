@@ -325,7 +325,7 @@ func (a *app) followConfig(o initOptions, p *setup.Places, cfg *config.Config) e
 	agents := cfg.Shared() && hostlocal.Owner(p.OwnDir()).IsPerson() // a directory that was beside a file may belong to a member of the group
 	if p.User != "" && err == nil && missing == nil && owner.Uid != "0" && !agents {
 		if made, err := user.Lookup(p.User); err == nil && made.Uid != owner.Uid && made.HomeDir == p.OwnDir() {
-			dirs := text.ShellQuote(p.OwnDir()) + " " + text.ShellQuote(p.PauseDir)
+			dirs := hostlocal.Tree(p.OwnDir()) + " " + hostlocal.Tree(p.PauseDir)
 			return usage("%s belongs to %s, and is the home of %s: if it came from another machine, where that user had another id, run chown -R %[3]s: %s; "+
 				"if %[2]s is to run adfbot, give %[3]s another home", p.OwnDir(), owner.Username, p.User, dirs)
 		}

@@ -36,7 +36,17 @@ func (a Account) Word() string {
 
 // TakeOver says how root gives a directory of the bot to this account.
 func (a Account) TakeOver(dir string) string {
-	return fmt.Sprintf("run chown -R %s %s as root", a.Word(), text.ShellQuote(dir))
+	return fmt.Sprintf("run chown -R %s %s as root", a.Word(), Tree(dir))
+}
+
+// Tree returns the name of a directory as chown -R and chgrp -R take it. These follow no link that they are given, and then change the link alone.
+func Tree(dir string) string {
+	if info, err := os.Lstat(dir); err == nil && info.Mode()&fs.ModeSymlink != 0 {
+		if real, err := filepath.EvalSymlinks(dir); err == nil {
+			dir = real
+		}
+	}
+	return text.ShellQuote(dir)
 }
 
 // Me returns the user who runs this process.

@@ -109,7 +109,7 @@ func letWrite(path string, me, owner Account, inGroup bool) string {
 	case me.ofImage():
 		return fmt.Sprintf("chown -R it to uid %d; for a container, where it is mounted from", me.UID)
 	case !me.IsPerson(): // the bot's own user, which nobody has given the file
-		fix := fmt.Sprintf("run chown %s %s", me.Word(), quoted)
+		fix := fmt.Sprintf("run chown %s %s", me.Word(), Tree(path)) // which may become chown -R
 		if inGroup {
 			fix += ", or let its group write it with chmod g+rwX " + quoted
 		}
