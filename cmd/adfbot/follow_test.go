@@ -69,6 +69,22 @@ var installations = map[string]installation{
 			asService + "CREDENTIALS_DIRECTORY=/run/credentials adfbot serve'",
 		check: "CREDENTIALS_DIRECTORY=/etc/adfbot adfbot check", me: "sudo -u adfbot ",
 	},
+	"moved": { // the hardened one, with both directories on a disk of their own, as `adfbot help files` moves them
+		makes: separate + `cat >/etc/adfbot/gitea-token; chmod 600 /etc/adfbot/gitea-token
+			install -d -o adfbot -g adfbot -m 700 /opt/disk/adfbot; install -d -o adfbot -g adfbot -m 755 /opt/disk/pause
+			rmdir /var/lib/adfbot /opt/ai-dark-factory/data/pause
+			echo 'state: /opt/disk/adfbot/adfbot.db\npause_dir: /opt/disk/pause' >>/etc/adfbot/config.yaml
+			echo 'gitea: {url: URL, token_file: $CREDENTIALS_DIRECTORY/gitea-token, owner: terraphim, repo: adf-fleet}' >>/etc/adfbot/config.yaml
+			adfbot help adfbot.service | sed '/^StateDirectory/d; /^[^#]/s,/opt/ai-dark-factory/data/pause,/opt/disk/adfbot /opt/disk/pause,' >/etc/systemd/system/adfbot.service
+			grep -q ^ReadWritePaths=/opt/disk /etc/systemd/system/adfbot.service
+			`,
+		serve: "exec unshare -m sh -ec '" +
+			"install -d -o adfbot -g adfbot /run/adfbot; install -d /run/credentials; cp /etc/adfbot/gitea-token /run/credentials; chown -R adfbot /run/credentials; " +
+			"for d in /opt/disk/adfbot /opt/disk/pause /run/adfbot; do mount --bind $d $d; done; for d in /etc /opt /var/lib; do mount -o remount,ro,bind $d; done; " +
+			asService + "CREDENTIALS_DIRECTORY=/run/credentials adfbot serve'",
+		check: "CREDENTIALS_DIRECTORY=/etc/adfbot adfbot check", me: "sudo -u adfbot ",
+		state: "/opt/disk/adfbot", pause: "/opt/disk/pause",
+	},
 	"fleet": { // as `adfbot help fleet` has it, with one host
 		makes: sharedInit + "echo hunter2 | install -o adfbot -g adfbot -m 600 /dev/stdin /etc/adfbot/state-password\n" +
 			"echo 'state: DATABASE\nstate_password_file: /etc/adfbot/state-password\nlocal_dir: /var/lib/adfbot\n" +
@@ -105,10 +121,10 @@ var installations = map[string]installation{
 }
 
 // ofFile are the installations whose state is a file.
-const ofFile = "shared linked separated hardened paged own, elsewhere"
+const ofFile = "shared linked separated hardened moved paged own, elsewhere"
 
 // hasOwnPause are those whose pause directory is not below that of the state.
-const hasOwnPause = "shared separated hardened paged fleet"
+const hasOwnPause = "shared separated hardened moved paged fleet"
 
 // separate makes what `adfbot help install` describes for agents who may only report.
 const separate = `
@@ -152,18 +168,19 @@ var mishaps = map[string]mishap{
 	"no directories":               {does: "rm -rf PAUSE STATE", forgets: true},
 	"directories of root":          {does: "rm -rf PAUSE STATE; install -d PAUSE STATE", forgets: true, only: hasOwnPause}, // mount points
 	"a new disk for the state":     {does: "mount -t tmpfs none STATE", only: "fleet"},
-	"another group":                {does: "chgrp -R 4999 STATE PAUSE", only: "shared separated hardened paged"},
+	"another group":                {does: "chgrp -R 4999 STATE PAUSE", only: "shared separated hardened moved paged"},
 	"all of another service":       {does: "echo other:x:888:888::/:/bin/sh >>/etc/passwd; echo other:x:888: >>/etc/group; chown -R 888:888 STATE PAUSE"},
 	"open to all":                  {does: "chmod -R a+rwX STATE PAUSE"},
 	"no token":                     {does: "rm CONFIG/gitea-token"},
 	"no host file":                 {does: "rm STATE/host", only: "fleet"},
-	"no socket":                    {does: "rm -rf /run/adfbot; install -d /run/adfbot", only: "separated hardened paged fleet"},
+	"no socket":                    {does: "rm -rf /run/adfbot; install -d /run/adfbot", only: "separated hardened moved paged fleet"},
 }
 
 // sampleMishaps are those of a quick test.
 var sampleMishaps = []string{
 	"shared, all of root, running true", "shared, no state directory, running true", "separated, no directories, running false",
 	"hardened, pause directory of a person, running true", "hardened, all of root, running true",
+	"moved, all of another service, running false",
 }
 
 // follower does what it is told, word by word, on a machine of its own.
@@ -544,7 +561,7 @@ func TestAdviceIsFollowed(t *testing.T) {
 					_, code = f.job("adfbot gate odilo")
 					require.Equal(t, 75, code, out)
 					out, code = f.sh(f.operator, f.me+"adfbot sweep")
-					if kind != "hardened" { // its token is the unit's alone
+					if kind != "hardened" && kind != "moved" { // its token is the unit's alone
 						require.Zero(t, code, out)
 					}
 					resume()
@@ -578,4 +595,45 @@ func TestResumeCommandOfAWrongOwner(t *testing.T) {
 	require.Len(t, issues, 1)
 	require.NotContains(t, issues[0].Body, "-u other")
 	require.Contains(t, issues[0].Body, "sudo -u adfbot ")
+}
+
+// Root's check with the credentials of the unit speaks of the user whom the unit has, whoever owns the directories.
+func TestCheckKnowsTheUnitsUser(t *testing.T) {
+	t.Parallel()
+	const (
+		other  = "echo other:x:888:888::/srv:/bin/sh >>/etc/passwd; echo other:x:888: >>/etc/group; chown -R other:other STATE PAUSE; "
+		edited = "mkdir /etc/systemd/system/adfbot.service.d; printf '[Service]\nUser=%s\n' >/etc/systemd/system/adfbot.service.d/override.conf"
+		noUnit = "rm /etc/systemd/system/adfbot.service"
+		second = "cd /etc/systemd/system; sed 's/serve$/--config \\/etc\\/second.yaml serve/; s/^User=.*/User=admin/' adfbot.service >adfbot-2.service"
+	)
+	for name, tt := range map[string]struct {
+		does string
+		want string // "": nothing is wrong
+	}{
+		"another service's":          {other, "adfbot"},
+		"of a drop-in":               {other + strings.Replace(edited, "%s", "other", 1), ""},
+		"of a drop-in by number":     {other + strings.Replace(edited, "%s", "888", 1), ""},
+		"of a drop-in, root's":       {other + "chown -R root:root STATE PAUSE; " + strings.Replace(edited, "%s", "other", 1), "other"},
+		"of a unit of root":          {"chown -R root:root STATE PAUSE; " + strings.Replace(edited, "%s", "root", 1), ""},
+		"of a unit of another name":  {other + "cd /etc/systemd/system; sed s/User=.*/User=other/ adfbot.service >adfbot-fleet.service; " + noUnit, ""},
+		"a second unit":              {other + second, "adfbot"},
+		"no unit, root's":            {noUnit + "; chown -R root:root STATE PAUSE", "adfbot"},
+		"no unit, another service's": {other + noUnit, ""}, // whose unit it may be
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newFollower(t, installations["moved"])
+			out, code := f.sh("root", f.places("install -d -o root /run/adfbot; "+tt.does))
+			require.Zero(t, code, out)
+			check, _ := f.sh("root", f.check)
+			if tt.want == "" {
+				require.NotContains(t, check, f.pause+": ")
+				require.NotContains(t, check, f.state+": ")
+				require.NotRegexp(t, `chown .*/opt/disk`, check)
+				return
+			}
+			require.Regexp(t, `(?m)^FAIL +state .*: run chown (-R )?`+tt.want+`:? `+f.state+`$`, check)
+			require.Regexp(t, `(?m)^FAIL +pause_dir .*: run chown (-R )?`+tt.want+`:? `+f.pause+`$`, check)
+		})
+	}
 }

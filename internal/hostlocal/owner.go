@@ -229,6 +229,19 @@ func WhoseHome(dir string) (a Account, ok bool) {
 	return account(uid), err == nil
 }
 
+// Named returns the account that the user database has under a name, or under the number that stands for it.
+func Named(name string) (a Account, ok bool) {
+	u, err := user.Lookup(name)
+	if err != nil {
+		u, err = user.LookupId(name)
+	}
+	if err != nil {
+		return a, false
+	}
+	uid, err := strconv.Atoi(u.Uid)
+	return account(uid), err == nil
+}
+
 // IsListed reports whether the user database has the account. sudo runs nothing as one that it does not have, unless sudoers has
 // runas_allow_unknown_id.
 func (a Account) IsListed() bool { return !strings.HasPrefix(a.Name, "#") }
