@@ -83,7 +83,11 @@ func TestAssignments(t *testing.T) {
 		"+ docker login -u bob -p hunter2 x.example": "+ docker login -u bob -p [masked] x.example", "sshpass -p 'hunter2' ssh x": "sshpass -p '[masked]' ssh x",
 		"mysql -uroot -phunter2 db": "mysql -uroot -p[masked] db", "docker run -p 8080:80 x": "docker run -p 8080:80 x", "mkdir -p login/x": "mkdir -p login/x", "ssh login host -p 2222": "ssh login host -p 2222", "mysql -port 3306": "mysql -port 3306",
 		"machine x.example login bob password hunter2": "machine x.example login bob password [masked]", "mysql -p -u root": "mysql -p -u root",
-		"the machine asks for a password twice":                  "the machine asks for a password twice",
+		"the machine asks for a password twice": "the machine asks for a password twice",
+		`+ ssh h 'TOKEN='\''hunter'\'' make'`:   `+ ssh h 'TOKEN='\''[masked]'\'' make'`, `+ eval 'DB_PASSWORD='\''hunter x'\'''`: `+ eval 'DB_PASSWORD='\''[masked]'\'''`,
+		"  path: 'mysql',\n  spawnargs: [ '-u', 'root', '-phunter2' ],": "  path: 'mysql',\n  spawnargs: [ '-u', 'root', '-p[masked]' ],", "  path: 'sshpass',\n  spawnargs: [ '-p', 'hunter2', 'ssh' ],": "  path: 'sshpass',\n  spawnargs: [ '-p', '[masked]', 'ssh' ],",
+		"FAILED test_x.py::test_cd - AssertionError: assert {'password': 'hunter2hunter...\nFAILED test_x.py::test_d":                      "FAILED test_x.py::test_cd - AssertionError: assert {'password': '[masked]\nFAILED test_x.py::test_d",
+		"invalid interpolation format for services.web.environment.DB_PASSWORD.\nYou may need to escape any $ with another $.\nhunt${er\n": "invalid interpolation format for services.web.environment.DB_PASSWORD.\nYou may need to escape any $ with another $.\n[masked]\n",
 		`GITEA_TOKEN='hunter-K'\!'9'`:                            `GITEA_TOKEN='[masked]'`, // as git quotes it
 		`git ls-remote 'http://bob:hunter'\!'2@x.example/x.git'`: `git ls-remote 'http://[masked]@x.example/x.git'`,
 		"Setting --password (password) to hunter2":               "Setting --password (password) to [masked]",

@@ -72,7 +72,7 @@ func afterSign(s string, i int) int {
 func objectStart(s string, i int) (name string, open int) {
 	const longest = 80
 	s = s[:min(i+longest, len(s))]
-	for i < len(s) && strings.IndexByte("&*%", s[i]) >= 0 {
+	for i < len(s) && strings.IndexByte(`&*%\`, s[i]) >= 0 {
 		i++
 	}
 	from := i
@@ -82,7 +82,7 @@ func objectStart(s string, i int) (name string, open int) {
 	name, rest := s[from:i], s[i:]
 	switch {
 	case rest == "":
-	case strings.HasPrefix(rest, "[") && elementType(rest) != "": // map[string]Token{
+	case rest[0] == '[' && elementType(rest) != "": // map[string]Token{
 		element := elementType(rest)
 		return element, i + strings.IndexByte(rest, ']') + 1 + len(element) + 1
 	case name == "" && strings.HasPrefix(rest, "#<"): // #<Token:0x1 @id=5
@@ -96,18 +96,24 @@ func objectStart(s string, i int) (name string, open int) {
 				return "", i + 1
 			}
 		}
-	case name == "object" && rest[0] == '(': // object(Token)#2 (1) {
-		name, rest, _ = strings.Cut(rest[1:], ")")
-		if blank := strings.Index(rest, " {"); blank > 0 {
-			return name, i + len("()") + len(name) + blank + len(" {")
+	case name == "" && strings.HasPrefix(rest, "(["): // ([bob]="x"), of bash
+		return name, i + 1
+	case rest[0] == '(' && (name == "" || name == "object" || name == "array"): // (main.Token) {, of Go's spew, object(Token)#2 (1) {, of PHP
+		inner, after, _ := strings.Cut(rest[1:], ")")
+		size, _, ok := strings.Cut(after, "{")
+		switch {
+		case ok && strings.Trim(size, " ()#:=0123456789abcdefxlenp") == "":
+			return strings.Trim(inner, "*&"), i + len("()") + len(inner) + len(size) + 1
+		case name == "array":
+			return name, i + 1
 		}
 	case name == "" && rest[0] == '{', name != "" && isLetter(name[0]) && strings.IndexByte("{([", rest[0]) >= 0:
 		return name, i + 1
 	case isTypeName(name) && strings.HasPrefix(rest, " {"):
 		return name, i + len(" {")
-	case isTypeName(name) && strings.HasPrefix(rest, " Object\n"): // Token Object\n(
-		if at := skipSpace(s, i+len(" Object")); strings.HasPrefix(s[at:], "(") {
-			return name, at + 1
+	case name == "array" || name == "Array" || name != "" && strings.HasPrefix(rest, " Object\n"): // array (, Token Object\n(, of PHP
+		if text := strings.TrimLeft(strings.TrimPrefix(rest, " Object"), " \n"); strings.HasPrefix(text, "(") {
+			return name, i + len(rest) - len(text) + 1
 		}
 	}
 	return "", 0
@@ -116,6 +122,9 @@ func objectStart(s string, i int) (name string, open int) {
 // elementType returns the type of the elements of the map or list of Go whose bracket s begins with, or "": string in [string]string{.
 func elementType(s string) string {
 	key, rest, ok := strings.Cut(s[1:], "]")
+	if strings.HasPrefix(rest, "interface {}{") {
+		return "interface {}"
+	}
 	element, _, isOpen := strings.Cut(rest, "{")
 	if !ok || !isOpen || element == "" || strings.ContainsFunc(key+element, func(r rune) bool { return r >= 0x80 || !isKeyByte(byte(r)) }) {
 		return ""
@@ -134,7 +143,11 @@ type objectKey struct {
 func readObject(s string, i int, of objectKey, found func(from, to int)) (ok bool) {
 	const far, most = 1 << 10, 40
 	s = s[:min(i+far, len(s))]
-	name, i := objectStart(s, i)
+	start := i
+	name, i := objectStart(s, start)
+	if i == 0 && of.isMap && strings.HasPrefix(s[start:], "[") {
+		i = start + 1
+	}
 	other := 0        // the depth of an object or a list that is no secret, or 0
 	isParsed := false // by a parser, as the other fields say
 	for depth, n := 1, 0; i > 0 && depth > 0 && n < most; n++ {
@@ -157,7 +170,7 @@ func readObject(s string, i int, of objectKey, found func(from, to int)) (ok boo
 				name, i, depth = inner, open, depth+1
 			case next == i:
 				return ok
-			case isText && other == 0 && holdsText(name, s[key:end]):
+			case isText && other == 0 && (of.isMap && isMixed(s[key:end]) || !of.isMap && holdsText(name, s[key:end]) && isLast(s, next)):
 				found(key, end)
 				fallthrough
 			default:
@@ -181,11 +194,18 @@ func readObject(s string, i int, of objectKey, found func(from, to int)) (ok boo
 			name, i = inner, open
 			continue
 		}
+		if typ, _, ok := strings.Cut(s[at:], ")"); ok && strings.HasPrefix(typ, "(") && dumped == 0 { // (int) 5, of spew
+			at = skipBlanks(s, at+len(typ)+1)
+		}
 		from, to, next := textAt(s, max(at, dumped))
 		v := s[from:to]
-		isSecret = isSecret && !isFailure(name)
+		isSecret = isSecret && !isFailure(name) && !(strings.Contains(v, " ") && isComplaint(v))
 		if mayBeOther := (isParsed || of.isMap) && v != masked; isSecret && (!mayBeOther || isMixed(v) && !isPath(v) && !strings.Contains(v, "://")) {
 			found(from, to)
+			if strings.HasPrefix(s[next:], " -> ") { // a change, as terraform shows it
+				from, to, next = textAt(s, next+len(" -> "))
+				found(from, to)
+			}
 		}
 		i = next
 	}
@@ -193,9 +213,9 @@ func readObject(s string, i int, of objectKey, found func(from, to int)) (ok boo
 }
 
 // nameInObject returns the place of the name, the word or the quoted text that begins at i, and where what follows it begins. PHP shows
-// names in brackets.
+// names in brackets, and Ruby symbols with a colon.
 func nameInObject(s string, i int) (from, to, next int) {
-	if i+1 < len(s) && s[i] == '[' {
+	if i+1 < len(s) && (s[i] == '[' || s[i] == ':' && isLetter(s[i+1])) { // [value], :value
 		i++
 	}
 	if isString(s, i) {
@@ -221,13 +241,19 @@ func skipSpace(s string, i int) int {
 		switch {
 		case strings.HasPrefix(s[i:], `\n`):
 			i += len(`\n`)
-		case strings.IndexByte(" \t\r\n,@&", s[i]) >= 0:
+		case strings.IndexByte(" \t\r\n,@&", s[i]) >= 0, i+1 < len(s) && strings.IndexByte("+-~", s[i]) >= 0 && s[i+1] == ' ': // of a diff
 			i++
 		default:
 			return i
 		}
 	}
 	return i
+}
+
+// isLast reports whether what ends at i is the last in its object.
+func isLast(s string, i int) bool {
+	i = skipSpace(s, i)
+	return i == len(s) || strings.IndexByte(")}]>", s[i]) >= 0
 }
 
 // holdsText reports whether a text is the secret in an object that has nothing else: Secret("x"). What a call, an error or a field of a
@@ -245,7 +271,7 @@ func holdsText(name, text string) bool {
 func isFailure(name string) bool {
 	last := lastPart(name)
 	return slices.ContainsFunc([]string{"Err", "Error", "Exception", "Failure"}, func(e string) bool { return strings.HasSuffix(last, e) }) ||
-		slices.ContainsFunc([]string{"Bad", "Expired", "Invalid", "Malformed", "Missing", "No", "Unexpected", "Unknown", "Weak", "Wrong"}, func(e string) bool { return strings.HasPrefix(last, e) })
+		slices.ContainsFunc([]string{"Bad", "Error", "Expired", "Invalid", "Malformed", "Missing", "No", "Unexpected", "Unknown", "Weak", "Wrong"}, func(e string) bool { return strings.HasPrefix(last, e) })
 }
 
 // isTypeName reports whether name is that of a type, and not of a function: it, or its last part, begins with upper case.
