@@ -27,8 +27,9 @@ func findAssignments(s, low string, add func(from, to int)) {
 		if kind == notSecret && (low[i-1] == 't' && isPATName(low[key:i]) || hasSecretPart(low[key:i])) {
 			kind = isKey
 		}
+		end := 0
 		if kind != notSecret {
-			addObject(s, low, name{span: span{key, i}, kind: kind}, add)
+			end = addObject(s, low, name{span: span{key, i}, kind: kind}, add)
 		}
 		if from, to := secretAfter(s, low, key, i, kind); to > from {
 			add(from, to)
@@ -37,10 +38,11 @@ func findAssignments(s, low string, add func(from, to int)) {
 				i = max(i, addItems(s, from, to, add))
 			}
 		} else if low[i-1] == 's' && isMapKey(low[key:i]) {
-			addMap(s, low, key, i, add)
+			end = addMap(s, key, i, add)
 		} else if isHeading[s[i-1]|0x20] && mayHead(s, key, i) {
 			addColumn(s, low, key, i, add)
 		}
+		i = max(i, end)
 	}
 }
 

@@ -18,6 +18,7 @@ func TestTablesWithIndex(t *testing.T) {
 		"rich":                       "┏━━━━━━┳━━━━━━━━━━┓\n┃ user ┃ password ┃\n┡━━━━━━╇━━━━━━━━━━┩\n│ bob  │ hunter2  │\n└──────┴──────────┘\n",
 		"pandas":                     "  user  password  n\n0  bob   hunter2  1\n1  amy   hunter2  1\n",
 		"pandas, with a named index": "     password  n\nuser            \nbob   hunter2  1\n",
+		"aws":                        "|                GetSecretValue          |\n|  SecretString|  hunter2               |\n||  DbPassword|  hunter2  ||\n",
 		"CSV":                        ",user,password,n\n0,bob,hunter2,1\n",
 		"console.table":              "│ (index) │ user  │ password  │\n├─────────┼───────┼───────────┤\n│ 0       │ 'bob' │ hunter2 │\n",
 	} {

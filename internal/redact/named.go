@@ -40,6 +40,14 @@ func (a *assignment) namedValue() int {
 	}
 	fields := lowerASCII(s[next:min(next+far, len(s))])
 	end := strings.IndexAny(fields, "{}<>")
+	for s[next] == ',' && end >= 0 && fields[end] == '{' { // of another field
+		inner := strings.IndexByte(fields[end:], '}')
+		after := strings.IndexAny(fields[end+max(inner, 0)+1:], "{}<>")
+		if inner < 0 || after < 0 {
+			break
+		}
+		end += inner + 1 + after
+	}
 	if end >= 0 {
 		fields = fields[:end]
 	}
