@@ -235,7 +235,7 @@ func (r *objectReader) field(name string, at int) {
 			r.begin(typ, open, isSecret)
 			return
 		}
-		if typ, _, ok := strings.Cut(r.s[at:], ")"); ok && typ[0] == '(' { // (int) 5, of spew
+		if typ, _, ok := strings.Cut(r.s[at:], ")"); ok && strings.HasPrefix(typ, "(") { // (int) 5, of spew
 			at = skipBlanks(r.s, at+len(typ)+1)
 		}
 	}
