@@ -159,7 +159,7 @@ func nextKey(s string, i int) bool {
 	return i >= len(s)
 }
 
-// isString reports whether a quoted text begins at i, maybe one with a prefix: b"x", @"x".
+// isString reports whether a quoted text begins at i, maybe one with a prefix: b"x", @"x", &"x".
 func isString(s string, i int) bool {
-	return i < len(s) && (isQuote(s[i]) || i+1 < len(s) && isQuote(s[i+1]) && strings.IndexByte(`\$@bfruBEFRULN`, s[i]) >= 0)
+	return i < len(s) && (isQuote(s[i]) || i+1 < len(s) && isQuote(s[i+1]) && strings.IndexByte(`\$@&bfruBEFRULN`, s[i]) >= 0)
 }
