@@ -119,7 +119,7 @@ func objectStart(s string, i int) (name string, open int) {
 		inner, after, _ := strings.Cut(rest[1:], ")")
 		size, _, ok := strings.Cut(after, "{")
 		switch {
-		case ok && strings.Trim(size, " ()#:=0123456789abcdefxlenp") == "":
+		case ok && strings.Trim(size, " ()#:=0123456789abcdefxlnp") == "":
 			return strings.Trim(inner, "*&"), i + len("()") + len(inner) + len(size) + 1
 		case name == "array":
 			return name, i + 1
