@@ -328,7 +328,7 @@ func holdsText(name, text string) bool {
 func isFailure(name string) bool {
 	last := lastPart(name)
 	return slices.ContainsFunc([]string{"Err", "Error", "Exception", "Failure"}, func(e string) bool { return strings.HasSuffix(last, e) }) ||
-		slices.ContainsFunc([]string{"Bad", "Error", "Expired", "Invalid", "Malformed", "Missing", "No", "Unexpected", "Unknown", "Weak", "Wrong"}, func(e string) bool { return strings.HasPrefix(last, e) })
+		slices.ContainsFunc([]string{"Bad", "Error", "Expired", "Invalid", "Malformed", "Missing", "NoSuch", "NotFound", "Unexpected", "Unknown", "Weak", "Wrong"}, func(e string) bool { return strings.HasPrefix(last, e) })
 }
 
 // isTypeName reports whether name is that of a type, and not of a function: it, or its last part, begins with upper case.
