@@ -121,9 +121,6 @@ func goesOn(err error) bool {
 	return (!tracker.IsRetryable(err) || tracker.RefusalOf(err) == tracker.OfWay) && !errors.As(err, &notSaved)
 }
 
-// inDoubt reports whether a comment was attempted and it is not known whether it is there.
-func inDoubt(c incident.Comment) bool { return !c.Attempted.IsZero() && !c.Done }
-
 // deferOrFail counts a comment in doubt as a failed try. With one that is complete nothing is wrong any more.
 func (r *Reconciler) deferOrFail(ctx context.Context, i incident.Incident, p progress, err error) (progress, error) {
 	switch {

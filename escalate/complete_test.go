@@ -3,6 +3,7 @@ package escalate_test
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -242,7 +243,9 @@ func TestLabelsThatNeverWork(t *testing.T) {
 
 // What passes by itself, or with the token, is waited for.
 func TestLabelsAfterLongOutage(t *testing.T) {
-	for name, do := range map[string]giteatest.Effect{"401": giteatest.Status(401, `{"message":"no"}`), "429": giteatest.RetryAfter(429, 60)} {
+	for name, do := range map[string]giteatest.Effect{
+		"401": giteatest.Status(401, `{"message":"no"}`), "429": giteatest.RetryAfter(429, 60), "a proxy in front of Gitea": giteatest.Status(403, ""),
+	} {
 		t.Run(name, func(t *testing.T) {
 			playNew(t, func(w *world) {
 				undo := w.Gitea.Inject(giteatest.Fault{Match: giteatest.PathHas("/labels"), Do: do})
@@ -256,6 +259,24 @@ func TestLabelsAfterLongOutage(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A proxy may refuse only that labels are set, without a reason.
+func TestLabelsBarred(t *testing.T) {
+	playNew(t, func(w *world) {
+		post := func(r *http.Request) bool { return r.Method == http.MethodPost }
+		w.Gitea.Inject(giteatest.Fault{Match: giteatest.PathHas("/labels"), Times: 1, Do: giteatest.Status(502, "")})
+		undo := w.Gitea.Inject(giteatest.Fault{Match: giteatest.All(post, giteatest.PathHas("/issues/1/labels")), Do: giteatest.Status(403, "")})
+		id, _ := w.tripAnd(project)
+		w.sweepFor(3 * time.Hour)
+		require.Contains(w, w.incident(id).LastErr, "label #1 in terraphim/adf-fleet: status 403: a proxy in front of Gitea refuses this, or")
+		require.NotContains(w, w.issue().Body, "Left out")
+		undo()
+		w.sweepFor(20 * time.Minute)
+		require.Equal(w, threeLabels, w.issue().Labels)
+		require.NotContains(w, w.issue().Body, "Left out")
+		require.Empty(w, w.incident(id).LastErr)
+	})
 }
 
 // A change that a person made to the body stays.

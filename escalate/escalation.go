@@ -198,16 +198,16 @@ var stepParts = map[incident.StepPart]func(*Reconciler, context.Context, *step, 
 func (r *Reconciler) finishStep(ctx context.Context, s *step, issue tracker.Issue) (progress, error) {
 	var errs []error
 	begun := *s.incident.Escalation.Step
-	barred := false
+	failing := false
 	for _, part := range begun.Left {
 		problems, p, err := stepParts[part](r, ctx, s, issue)
 		fault.Point(ctx, "step-part")
 		if err != nil || p != complete {
-			barred = barred || tracker.RefusalOf(err) == tracker.OfWay || err != nil && tracker.OutcomeOf(err) != tracker.Refused
+			failing = failing || err != nil && tracker.OutcomeOf(err) != tracker.Refused
 			errs = append(errs, err)
 			continue
 		}
-		if barred && len(problems) > 0 { // what refused the part before, or made it fail, may have refused this one, without a word
+		if failing && len(problems) > 0 { // what made the part before fail may have looked like a refusal of this one
 			continue
 		}
 		for _, why := range problems {

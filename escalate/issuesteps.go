@@ -26,7 +26,7 @@ func (r *Reconciler) close(ctx context.Context, s *step) (progress, error) {
 	}
 	key := incident.ResumedKey(i)
 	comment := func() string { return s.endComment(key) }
-	if is == plan.IssueOpen || is == plan.IssueClosed && inDoubt(i.Comments[key]) {
+	if is == plan.IssueOpen || is == plan.IssueClosed && i.EndUntold() {
 		if goesOn, err := r.carriesMore(ctx, i, issue); goesOn || err != nil {
 			return later, err
 		}
@@ -45,15 +45,20 @@ func (r *Reconciler) close(ctx context.Context, s *step) (progress, error) {
 		return r.settleIssue(ctx, s, issue, is)
 	case plan.IssueClosed:
 		// A person closed it, or an earlier try of ours did. Only a comment in doubt is left to be settled.
-		if inDoubt(i.Comments[key]) {
+		if i.EndUntold() {
 			if p, err := r.commentOnce(ctx, s, i.Issue, key, comment()); p != complete || err != nil {
-				return r.deferOrFail(ctx, i, p, err)
+				return r.deferClosed(ctx, i, err)
 			}
 		}
 		if textErr != nil {
-			return later, r.failed(ctx, i, textErr)
+			return r.deferClosed(ctx, i, textErr)
 		}
 		return r.settleIssue(ctx, s, issue, is)
+	}
+	if i.IssueClosed { // somebody has reopened it
+		if _, err := r.opt.State.Change(ctx, i.ID, func(i *incident.Incident) { i.IssueClosed = false }); err != nil {
+			return later, err
+		}
 	}
 	p, commentErr := r.commentOnce(ctx, s, i.Issue, key, comment())
 	if !goesOn(commentErr) {
@@ -67,9 +72,19 @@ func (r *Reconciler) close(ctx context.Context, s *step) (progress, error) {
 	s.cache.setState(i, plan.IssueClosed)
 	r.opt.Log.Info("issue closed", "project", i.Project, "incident", i.Name(), "issue", closed.String(), "url", issue.URL)
 	if err := errors.Join(commentErr, textErr); p != complete || err != nil {
-		return r.deferOrFail(ctx, i, p, err)
+		return r.deferClosed(ctx, i, err)
 	}
 	return r.settleIssue(ctx, s, issue, plan.IssueClosed)
+}
+
+// deferClosed leaves to a later try what is missing in the closed issue of an incident that has ended. err is why; nil: it is too early.
+func (r *Reconciler) deferClosed(ctx context.Context, i incident.Incident, err error) (progress, error) {
+	_, err2 := r.opt.State.Change(ctx, i.ID, func(i *incident.Incident) {
+		if i.IssueClosed = true; err != nil {
+			r.countFailure(i, err)
+		}
+	})
+	return later, errors.Join(err, err2)
 }
 
 // settleIssue marks an incident as one with nothing left to do, unless another one has joined its issue meanwhile.
@@ -159,7 +174,7 @@ func endReopening(i *incident.Incident) { i.ReopenPending = false }
 func (r *Reconciler) confirmReopened(ctx context.Context, s *step) (progress, error) {
 	i := s.incident
 	key := incident.ReopenedKey(i)
-	if inDoubt(i.Comments[key]) {
+	if i.Comments[key].InDoubt() {
 		if p, err := r.commentOnOpen(ctx, s, key, r.stillPaused(ctx, s, key)); p != complete || err != nil {
 			return p, err
 		}

@@ -34,16 +34,22 @@ func (r *Reconciler) waiting(ctx context.Context, c *sweepCache, project string)
 
 // waitOf returns until when an incident waits, and why; "" if it does not.
 func (r *Reconciler) waitOf(c *sweepCache, i incident.Incident) (until time.Time, why string) {
-	const again = " again only when Gitea can't be at work on the last attempt any more"
+	const (
+		again = " again only when Gitea can't be at work on the last attempt any more"
+		found = "the issue is looked for only when Gitea can't be at work on its creation any more"
+	)
 	cause := ""
 	if i.LastErr != "" {
 		cause = ": " + i.LastErr
 	}
 	if !i.Create.At.IsZero() && !r.expired(i.Create) {
+		if !i.IsOpen() {
+			return r.expiry(i.Create), found + cause
+		}
 		return r.expiry(i.Create), "the issue is created" + again + cause
 	}
 	for _, m := range i.Comments {
-		if a := (incident.Attempt{At: m.Attempted, Up: m.Up}); inDoubt(m) && !r.expired(a) && r.expiry(a).After(until) {
+		if a := (incident.Attempt{At: m.Attempted, Up: m.Up}); m.InDoubt() && !r.expired(a) && r.expiry(a).After(until) {
 			until, why = r.expiry(a), "a comment is written"+again+cause
 		}
 	}

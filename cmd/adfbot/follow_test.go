@@ -69,6 +69,22 @@ var installations = map[string]installation{
 			asService + "CREDENTIALS_DIRECTORY=/run/credentials adfbot serve'",
 		check: "CREDENTIALS_DIRECTORY=/etc/adfbot adfbot check", me: "sudo -u adfbot ",
 	},
+	"moved": { // the hardened one, with both directories on a disk of their own, as `adfbot help files` moves them
+		makes: separate + `cat >/etc/adfbot/gitea-token; chmod 600 /etc/adfbot/gitea-token
+			install -d -o adfbot -g adfbot -m 700 /opt/disk/adfbot; install -d -o adfbot -g adfbot -m 755 /opt/disk/pause
+			rmdir /var/lib/adfbot /opt/ai-dark-factory/data/pause
+			echo 'state: /opt/disk/adfbot/adfbot.db\npause_dir: /opt/disk/pause' >>/etc/adfbot/config.yaml
+			echo 'gitea: {url: URL, token_file: $CREDENTIALS_DIRECTORY/gitea-token, owner: terraphim, repo: adf-fleet}' >>/etc/adfbot/config.yaml
+			adfbot help adfbot.service | sed '/^StateDirectory/d; /^[^#]/s,/opt/ai-dark-factory/data/pause,/opt/disk/adfbot /opt/disk/pause,' >/etc/systemd/system/adfbot.service
+			grep -q ^ReadWritePaths=/opt/disk /etc/systemd/system/adfbot.service
+			`,
+		serve: "exec unshare -m sh -ec '" +
+			"install -d -o adfbot -g adfbot /run/adfbot; install -d /run/credentials; cp /etc/adfbot/gitea-token /run/credentials; chown -R adfbot /run/credentials; " +
+			"for d in /opt/disk/adfbot /opt/disk/pause /run/adfbot; do mount --bind $d $d; done; for d in /etc /opt /var/lib; do mount -o remount,ro,bind $d; done; " +
+			asService + "CREDENTIALS_DIRECTORY=/run/credentials adfbot serve'",
+		check: "CREDENTIALS_DIRECTORY=/etc/adfbot adfbot check", me: "sudo -u adfbot ",
+		state: "/opt/disk/adfbot", pause: "/opt/disk/pause",
+	},
 	"fleet": { // as `adfbot help fleet` has it, with one host
 		makes: sharedInit + "echo hunter2 | install -o adfbot -g adfbot -m 600 /dev/stdin /etc/adfbot/state-password\n" +
 			"echo 'state: DATABASE\nstate_password_file: /etc/adfbot/state-password\nlocal_dir: /var/lib/adfbot\n" +
@@ -88,13 +104,27 @@ var installations = map[string]installation{
 		check: "adfbot check",
 		state: "/home/admin/.local/share/adfbot", pause: "/home/admin/.local/share/adfbot/pause", config: "/home/admin/.config/adfbot",
 	},
+	"linked": { // the shared one, whose directories are on a larger disk
+		makes: sharedInit + "install -d /opt/disk; mv /var/lib/adfbot /opt/disk/state; mv /opt/ai-dark-factory/data/pause /opt/disk/pause\n" +
+			"ln -s /opt/disk/state /var/lib/adfbot; ln -s /opt/disk/pause /opt/ai-dark-factory/data/pause",
+		serve: asService + "adfbot serve",
+		check: "sudo -u adfbot adfbot check", me: "sudo -u adfbot ",
+		state: "/opt/disk/state", pause: "/opt/disk/pause",
+	},
+	"own, elsewhere": {
+		makes:    "export XDG_DATA_HOME=$HOME/data\n" + strings.Replace(sharedInit, "--agents agents ", "", 1),
+		operator: "admin", jobs: "admin", service: "admin",
+		serve: "exec setpriv --reuid admin --regid admin --init-groups env HOME=/home/admin adfbot --config /home/admin/.config/adfbot/config.yaml serve",
+		check: "adfbot check",
+		state: "/home/admin/data/adfbot", pause: "/home/admin/data/adfbot/pause", config: "/home/admin/.config/adfbot",
+	},
 }
 
 // ofFile are the installations whose state is a file.
-const ofFile = "shared separated hardened paged own"
+const ofFile = "shared linked separated hardened moved paged own, elsewhere"
 
 // hasOwnPause are those whose pause directory is not below that of the state.
-const hasOwnPause = "shared separated hardened paged fleet"
+const hasOwnPause = "shared separated hardened moved paged fleet"
 
 // separate makes what `adfbot help install` describes for agents who may only report.
 const separate = `
@@ -138,18 +168,19 @@ var mishaps = map[string]mishap{
 	"no directories":               {does: "rm -rf PAUSE STATE", forgets: true},
 	"directories of root":          {does: "rm -rf PAUSE STATE; install -d PAUSE STATE", forgets: true, only: hasOwnPause}, // mount points
 	"a new disk for the state":     {does: "mount -t tmpfs none STATE", only: "fleet"},
-	"another group":                {does: "chgrp -R 4999 STATE PAUSE", only: "shared separated hardened paged"},
+	"another group":                {does: "chgrp -R 4999 STATE PAUSE", only: "shared separated hardened moved paged"},
 	"all of another service":       {does: "echo other:x:888:888::/:/bin/sh >>/etc/passwd; echo other:x:888: >>/etc/group; chown -R 888:888 STATE PAUSE"},
 	"open to all":                  {does: "chmod -R a+rwX STATE PAUSE"},
 	"no token":                     {does: "rm CONFIG/gitea-token"},
 	"no host file":                 {does: "rm STATE/host", only: "fleet"},
-	"no socket":                    {does: "rm -rf /run/adfbot; install -d /run/adfbot", only: "separated hardened paged fleet"},
+	"no socket":                    {does: "rm -rf /run/adfbot; install -d /run/adfbot", only: "separated hardened moved paged fleet"},
 }
 
 // sampleMishaps are those of a quick test.
 var sampleMishaps = []string{
 	"shared, all of root, running true", "shared, no state directory, running true", "separated, no directories, running false",
 	"hardened, pause directory of a person, running true", "hardened, all of root, running true",
+	"moved, all of another service, running false",
 }
 
 // follower does what it is told, word by word, on a machine of its own.
@@ -353,6 +384,7 @@ var advice = []*regexp.Regexp{
 	regexp.MustCompile(`a daemon does so by itself within a minute`), // which nobody waits for here
 	regexp.MustCompile(`stop every adfbot, move it away with its -wal and -shm`),
 	regexp.MustCompile(`write the secret to it, then chown it to the bot's user and chmod it to 600`),
+	regexp.MustCompile(`mount the file system that it leads to, or correct the link`),
 	regexp.MustCompile(`the file gitea-token has to be in /etc/adfbot`),
 	regexp.MustCompile(`if that is lost, (remove \S+/\.adfbot\.host), and this host joins as a new one`),
 }
@@ -386,6 +418,8 @@ func (f *follower) do(command string) (said string) {
 		said, code = f.sh("root", "cd "+f.config+"; cat >gitea-token; chown "+f.service+" gitea-token; chmod 600 gitea-token")
 	case strings.HasPrefix(command, "the file gitea-token has to be"):
 		said, code = f.sh("root", "cat >/etc/adfbot/gitea-token; chmod 600 /etc/adfbot/gitea-token")
+	case strings.HasSuffix(command, "correct the link"): // what it led to is lost, so the directory is to be where the link is
+		said, code = f.sh("root", "find "+bothDirs+" -maxdepth 0 -xtype l -delete")
 	case strings.HasPrefix(command, "stop every adfbot"):
 		f.stop()
 		said, code = f.sh("root", "mkdir /root/damaged; find "+f.state+" -name adfbot.db -o -name adfbot.db-* | xargs mv -t /root/damaged")
@@ -527,12 +561,79 @@ func TestAdviceIsFollowed(t *testing.T) {
 					_, code = f.job("adfbot gate odilo")
 					require.Equal(t, 75, code, out)
 					out, code = f.sh(f.operator, f.me+"adfbot sweep")
-					if kind != "hardened" { // its token is the unit's alone
+					if kind != "hardened" && kind != "moved" { // its token is the unit's alone
 						require.Zero(t, code, out)
 					}
 					resume()
 				})
 			}
 		}
+	}
+}
+
+// While the directories belong to another service by mistake, a daemon with its state in a database goes on. What it writes then, and after
+// they have been given back, names the bot's user.
+func TestResumeCommandOfAWrongOwner(t *testing.T) {
+	t.Parallel()
+	f := newFollower(t, installations["fleet"])
+	f.start()
+	out, code := f.sh("root", f.places(mishaps["all of another service"].does))
+	require.Zero(t, code, out)
+	for range 3 {
+		f.job("adfbot exec --project odilo -- false")
+	}
+	out, code = f.sh("root", f.places("chown -R adfbot:adfbot STATE PAUSE"))
+	require.Zero(t, code, out)
+	require.Eventually(t, func() bool {
+		out, code = f.job("adfbot gate odilo")
+		return code == 75
+	}, testhost.Patience, 100*time.Millisecond)
+	require.Contains(t, out, "To resume, run: sudo -u adfbot adfbot resume odilo\n")
+	out, code = f.sh("root", "sudo -u adfbot adfbot sweep")
+	require.Zero(t, code, out)
+	issues := f.Issues(theRepo)
+	require.Len(t, issues, 1)
+	require.NotContains(t, issues[0].Body, "-u other")
+	require.Contains(t, issues[0].Body, "sudo -u adfbot ")
+}
+
+// Root's check with the credentials of the unit speaks of the user whom the unit has, whoever owns the directories.
+func TestCheckKnowsTheUnitsUser(t *testing.T) {
+	t.Parallel()
+	const (
+		other  = "echo other:x:888:888::/srv:/bin/sh >>/etc/passwd; echo other:x:888: >>/etc/group; chown -R other:other STATE PAUSE; "
+		edited = "mkdir /etc/systemd/system/adfbot.service.d; printf '[Service]\nUser=%s\n' >/etc/systemd/system/adfbot.service.d/override.conf"
+		noUnit = "rm /etc/systemd/system/adfbot.service"
+		second = "cd /etc/systemd/system; sed 's/serve$/--config \\/etc\\/second.yaml serve/; s/^User=.*/User=admin/' adfbot.service >adfbot-2.service"
+	)
+	for name, tt := range map[string]struct {
+		does string
+		want string // "": nothing is wrong
+	}{
+		"another service's":          {other, "adfbot"},
+		"of a drop-in":               {other + strings.Replace(edited, "%s", "other", 1), ""},
+		"of a drop-in by number":     {other + strings.Replace(edited, "%s", "888", 1), ""},
+		"of a drop-in, root's":       {other + "chown -R root:root STATE PAUSE; " + strings.Replace(edited, "%s", "other", 1), "other"},
+		"of a unit of root":          {"chown -R root:root STATE PAUSE; " + strings.Replace(edited, "%s", "root", 1), ""},
+		"of a unit of another name":  {other + "cd /etc/systemd/system; sed s/User=.*/User=other/ adfbot.service >adfbot-fleet.service; " + noUnit, ""},
+		"a second unit":              {other + second, "adfbot"},
+		"no unit, root's":            {noUnit + "; chown -R root:root STATE PAUSE", "adfbot"},
+		"no unit, another service's": {other + noUnit, ""}, // whose unit it may be
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newFollower(t, installations["moved"])
+			out, code := f.sh("root", f.places("install -d -o root /run/adfbot; "+tt.does))
+			require.Zero(t, code, out)
+			check, _ := f.sh("root", f.check)
+			if tt.want == "" {
+				require.NotContains(t, check, f.pause+": ")
+				require.NotContains(t, check, f.state+": ")
+				require.NotRegexp(t, `chown .*/opt/disk`, check)
+				return
+			}
+			require.Regexp(t, `(?m)^FAIL +state .*: run chown (-R )?`+tt.want+`:? `+f.state+`$`, check)
+			require.Regexp(t, `(?m)^FAIL +pause_dir .*: run chown (-R )?`+tt.want+`:? `+f.pause+`$`, check)
+		})
 	}
 }

@@ -325,7 +325,7 @@ func (a *app) followConfig(o initOptions, p *setup.Places, cfg *config.Config) e
 	agents := cfg.Shared() && hostlocal.Owner(p.OwnDir()).IsPerson() // a directory that was beside a file may belong to a member of the group
 	if p.User != "" && err == nil && missing == nil && owner.Uid != "0" && !agents {
 		if made, err := user.Lookup(p.User); err == nil && made.Uid != owner.Uid && made.HomeDir == p.OwnDir() {
-			dirs := text.ShellQuote(p.OwnDir()) + " " + text.ShellQuote(p.PauseDir)
+			dirs := hostlocal.Tree(p.OwnDir()) + " " + hostlocal.Tree(p.PauseDir)
 			return usage("%s belongs to %s, and is the home of %s: if it came from another machine, where that user had another id, run chown -R %[3]s: %s; "+
 				"if %[2]s is to run adfbot, give %[3]s another home", p.OwnDir(), owner.Username, p.User, dirs)
 		}
@@ -543,13 +543,13 @@ func (a *app) addBots(ctx context.Context, cfg *config.Config, found []bot.Findi
 	if os.Geteuid() != 0 || cfg.TokenCredentials() == "" || a.getenv("CREDENTIALS_DIRECTORY") == "" {
 		return found
 	}
-	owner, ok := serviceUser(cfg)
-	if !ok {
-		return found
-	}
 	path, err := filepath.Abs(cfg.Path)
 	if err != nil {
 		return append(found, bot.Finding{Level: bot.Warn, What: "user", Text: err.Error()})
+	}
+	owner, ok := serviceUser(cfg, path)
+	if !ok {
+		return found
 	}
 	cmd := checkCommand(ctx, path, cfg.OwnDir(), owner.Credential(cfg.OwnDir()), "--offline", "--json")
 	cmd.Env = append(cmd.Env, "CREDENTIALS_DIRECTORY=")
@@ -580,18 +580,27 @@ func (a *app) addBots(ctx context.Context, cfg *config.Config, found []bot.Findi
 }
 
 // serviceUser returns the user whose unit it is that has credentials, unless that is root. Root may have restored the directories, or mounted
-// new disks, and they may come from another machine: then their owners tell less than the socket and the user database.
-func serviceUser(cfg *config.Config) (hostlocal.Account, bool) {
+// new disks, and they may come from another machine: then their owners tell less than the socket, the unit and the user database.
+func serviceUser(cfg *config.Config, path string) (hostlocal.Account, bool) {
 	owner, pausing := hostlocal.BotUser(cfg.OwnPath()), hostlocal.Owner(cfg.PauseDir)
-	var candidates []hostlocal.Account
+	isService := func(a hostlocal.Account) bool { return a.UID != 0 && !a.IsPerson() }
 	if _, err := os.Lstat(cfg.HTTP.Socket); err == nil {
-		candidates = append(candidates, hostlocal.Owner(cfg.HTTP.Socket))
+		if a := hostlocal.Owner(cfg.HTTP.Socket); isService(a) && a.IsListed() {
+			return a, true
+		}
 	}
+	if a, ok := hostlocal.Named(setup.UnitUser(path)); ok {
+		return a, a.UID != 0
+	}
+	candidates := []hostlocal.Account{owner, pausing}
 	if a, ok := hostlocal.WhoseHome(cfg.OwnDir()); ok {
+		candidates = slices.Insert(candidates, 0, a)
+	}
+	state, _ := config.DefaultPlaces()
+	if a, ok := hostlocal.WhoseHome(filepath.Dir(state)); ok && path == config.DefaultPath { // from which the state was moved
 		candidates = append(candidates, a)
 	}
-	isService := func(a hostlocal.Account) bool { return a.UID != 0 && !a.IsPerson() }
-	for _, a := range append(candidates, owner, pausing) {
+	for _, a := range candidates {
 		if isService(a) && a.IsListed() {
 			return a, true
 		}

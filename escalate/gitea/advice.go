@@ -218,6 +218,9 @@ func adviseAnswer(r request, base string, resp *http.Response, err error) string
 	case isForeign(resp, err) && resp.Header.Get("Content-Type") == "" && resp.Request.Method == http.MethodPatch:
 		return "a proxy in front of Gitea refuses this, or the issue is another account's and this one may not write to the repository: " +
 			"let requests to " + api + " pass it, or give the token's account access"
+	case isForeign(resp, err) && resp.Header.Get("Content-Type") == "" && resp.Request.Method == http.MethodPost && strings.HasSuffix(resp.Request.URL.Path, "/labels"):
+		return "a proxy in front of Gitea refuses this, or the token's account may not write to the repository, for which Forgejo gives no reason: " +
+			"let requests to " + api + " pass it, or give the account write access to the repository's issues"
 	case status/100 == 4 && status != http.StatusTooManyRequests && isWebPage(resp),
 		isForeign(resp, err),
 		status == http.StatusUnauthorized && !ours, // Gitea's own has a text in JSON

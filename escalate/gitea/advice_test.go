@@ -240,9 +240,10 @@ func TestRefusalOf(t *testing.T) {
 			if tt.status == 403 && tt.kind == "" {
 				_, create := g.Create(t.Context(), recordedIssue.Repo, tracker.NewIssue{Title: "title"})
 				require.ErrorContains(t, create, "a proxy in front of Gitea refuses this")
-				_, label := g.LabelIssue(t.Context(), recordedIssue, []int64{1}) // Gitea gives no reason here
-				require.ErrorContains(t, label, "the token's account may not do this")
-				require.True(t, tracker.IsPermanent(label))
+				_, label := g.LabelIssue(t.Context(), recordedIssue, []int64{1}) // Forgejo gives no reason here
+				require.ErrorContains(t, label, "a proxy in front of Gitea refuses this, or the token's account may not write to the repository")
+				require.Equal(t, tracker.OfWay, tracker.RefusalOf(label))
+				require.True(t, tracker.IsRetryable(label))
 			}
 			for _, err := range []error{comment, edit} {
 				require.Equal(t, tracker.Refused, tracker.OutcomeOf(err), err)

@@ -7,7 +7,6 @@ import (
 	"io"
 	"net/http"
 	"slices"
-	"strings"
 
 	"github.com/terraphim/adfbot/internal/redact"
 )
@@ -68,14 +67,14 @@ const foreignHeader = "Adfbot-Foreign"
 // maxRefusal is how much of an answer is read to know whose it is.
 const maxRefusal = 64 << 10
 
-// markForeign marks a 403 in JSON that is not written as those of Gitea and Forgejo, and an empty one, which they give only to whoever changes
-// somebody else's issue, or labels. What checks requests in front of them answers so, too.
+// markForeign marks a 403 in JSON that is not written as those of Gitea and Forgejo, and an empty one. Of what is asked here, Gitea answers so
+// only to whoever changes somebody else's issue, Forgejo also to whoever may not set labels. What checks requests in front of them does, too.
 func markForeign(resp *http.Response) {
 	resp.Header.Del(foreignHeader)
 	if resp.StatusCode != http.StatusForbidden {
 		return
 	}
-	if r := resp.Request; resp.Header.Get("Content-Type") == "" && r != nil && !strings.Contains(r.URL.Path, "/labels") {
+	if resp.Header.Get("Content-Type") == "" {
 		resp.Header.Set(foreignHeader, "yes")
 	}
 	if !isJSON(resp) {

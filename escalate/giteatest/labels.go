@@ -101,7 +101,7 @@ func addIssueLabels(c *call) *response {
 		return c.s.notFound()
 	}
 	if !c.mayWriteIssues() {
-		return &response{status: http.StatusForbidden}
+		return c.s.message(http.StatusForbidden, "write permission is required")
 	}
 	for _, raw := range form.Labels {
 		var id int64

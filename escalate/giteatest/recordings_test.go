@@ -298,6 +298,8 @@ func replays() map[string]replay {
 		"issue-edit-body-stale":             {token: "bot", scene: then(withOrgLabelSet, editedBody)},
 		"issue-edit-body-without-version":   {token: "bot", scene: then(withOrgLabelSet, editedBody)},
 		"issue-labels-add":                  {token: "bot", scene: then(withOrgLabelSet, func(s *scene) { s.labels[426] = s.AddLabel(rec2, "urgent") })},
+		"issue-labels-add-as-reader":        {token: "reader", scene: then(withFirst, laterServer)},
+		"issue-labels-add-as-author":        {token: "reader", scene: then(then(withFirst, open("reader", 1)), laterServer)},
 		"issue-labels-add-unknown":          {token: "bot", scene: then(withOrgLabelSet, withUrgent)},
 		"issue-assign": {token: "bot", scene: then(withOrgLabelSet, func(s *scene) {
 			editedBody(s)
@@ -349,6 +351,9 @@ func withRuns(t *testing.T) *scene {
 	s.EndWorkflowRun(rec2, 1, "cancelled")
 	return s
 }
+
+// laterServer has the address of the server of the latest recordings.
+func laterServer(s *scene) { s.SetBaseURL("http://127.0.0.1:3926") }
 
 // probed is the server of the later recordings: it answers without a trace.
 func probed(*testing.T) *scene {

@@ -60,6 +60,9 @@ type Comment struct {
 	Refused   string    `json:"refused,omitempty"`  // why it was
 }
 
+// InDoubt reports whether the comment was attempted and it is not known whether it is there.
+func (c Comment) InDoubt() bool { return !c.Attempted.IsZero() && !c.Done }
+
 // Incident lasts from the trip of a project's breaker to the resume that ends it. A [Silent] one lasts from the time at which a result is
 // overdue to the next one.
 type Incident struct {
@@ -128,6 +131,10 @@ type Incident struct {
 	Settled  bool          `json:"Settled,omitzero"`  // ended, with nothing left to do in Gitea
 	LeftOpen bool          `json:"LeftOpen,omitzero"` // a person reopened the issue after the end; it stays open
 
+	// IssueClosed means that the issue of an incident that has ended is closed already, as far as is known, and something else is left to do
+	// in it.
+	IssueClosed bool `json:"issue_closed,omitempty"`
+
 	Incomplete bool `json:"incomplete,omitempty"` // the issue may lack parts that were asked for, and does not say so yet
 
 	HeadedNotPaused bool `json:"SaidNotPaused,omitzero"` // the issue is headed NOT PAUSED, and no comment has corrected that yet
@@ -161,6 +168,9 @@ func (i Incident) SupersededByEarlier() bool { return i.Replaced && !i.Rebuilt }
 
 // IsOpen reports whether the incident has not ended.
 func (i Incident) IsOpen() bool { return i.Ended.IsZero() }
+
+// EndUntold reports whether the comment on the incident's end was begun, and it is not known to be there.
+func (i Incident) EndUntold() bool { return i.Comments[ResumedKey(i)].InDoubt() }
 
 // Name returns the incident's name for people, e.g. odilo#3.
 func (i Incident) Name() string {

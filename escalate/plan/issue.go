@@ -194,6 +194,10 @@ func (p *planner) ended(i *incident.Incident) {
 	case !p.due(i):
 	case i.Issue.IsZero():
 		p.add(FindLost, i, "the incident ended before it was known whether its issue was created")
+	case i.IssueClosed && i.EndUntold():
+		p.add(Close, i, "the incident has ended, and the comment on that is missing in its closed issue")
+	case i.IssueClosed:
+		p.add(Close, i, "the incident has ended, and the list in its closed issue does not say so yet")
 	default:
 		p.add(Close, i, "the incident has ended")
 	}

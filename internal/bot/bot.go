@@ -279,7 +279,7 @@ func (b *Bot) options() escalate.Options {
 		Server: c.Gitea.URL, Login: c.Gitea.Login, Timeout: c.Gitea.Timeout,
 		// Only when it is needed: the user database may be slow.
 		RunAs:      sync.OnceValue(func() string { return status.RunAs(c, b.env.Getenv("PATH")) }),
-		RemoveAs:   sync.OnceValue(func() string { return hostlocal.BotUser(c.OwnPath()).RunAs(b.env.Getenv("PATH")) }),
+		RemoveAs:   sync.OnceValue(func() string { return status.RemoveAs(c, b.env.Getenv("PATH")) }),
 		ConfigFlag: c.ShellFlag(),
 		Match:      config.Matches, Instance: c.Instance,
 		Known: func(ctx context.Context) ([]string, error) {

@@ -95,7 +95,7 @@ func Check(ctx context.Context, cfg *config.Config, offline bool, env Env) []Fin
 		how := c.runAs(owner)
 		if !owner.IsListed() && owner.RunAs(c.env.Getenv("PATH")) != "" {
 			how = fmt.Sprintf("if this machine has no such user, run it in the container that has, or give the state to the bot's user: chown -R USER: %s",
-				text.ShellQuote(c.cfg.OwnDir()))
+				hostlocal.Tree(c.cfg.OwnDir()))
 		}
 		c.add(Warn, "user", "root may read and write what %s may not, to whom the state belongs: %s", owner.Name, how)
 	}
@@ -279,7 +279,7 @@ func (c *checker) forGroup(dir, why string) string {
 			group = ""
 		}
 		to := "run chown -R " + hostlocal.Me().Word() + ":"
-		path := " " + text.ShellQuote(dir)
+		path := " " + hostlocal.Tree(dir)
 		return strings.Replace(taken, to+path, to+group+path+" && chmod "+mode+path, 1)
 	case group != "" && !strings.Contains(why, "run chown -R "): // that is a person's own, at home
 		share := fmt.Sprintf("install -d -g %s -m %s ", group, mode)
@@ -348,7 +348,7 @@ func (c *checker) closedTo(dir, key, name string, paths []string, local bool) {
 	first, effect, regroup := "", "", false
 	var fix, folders []string
 	add := func(list *[]string, path string) {
-		if path = text.ShellQuote(path); !slices.Contains(*list, path) {
+		if path = hostlocal.Tree(path); !slices.Contains(*list, path) {
 			*list = append(*list, path)
 		}
 	}
@@ -403,6 +403,12 @@ func (c *checker) closedTo(dir, key, name string, paths []string, local bool) {
 	c.add(Warn, key, "%s is closed to the group that may write %s, %s: run %s", first, name, effect, command)
 }
 
+// servesOthers reports whether the bot serves jobs of other users than its own: one that is made for it does. Root's and a person's may be
+// private, but not that of a person whose group has other members and who does not have it at home.
+func (c *checker) servesOthers(owner hostlocal.Account) bool {
+	return !owner.IsPerson() || owner.SharesGroup() && !owner.HasAtHome(c.cfg.OwnPath())
+}
+
 // usersReport reports whether agents report through the socket, as users of their projects.
 func (c *checker) usersReport() bool {
 	return c.cfg.HTTP.Socket != "" && slices.ContainsFunc(c.cfg.Projects, func(p config.Project) bool { return len(p.Users) > 0 })
@@ -413,7 +419,7 @@ func (c *checker) usersReport() bool {
 func (c *checker) closedToMembers() {
 	own, flags := c.cfg.OwnDir(), c.cfg.PauseDir
 	owner := hostlocal.BotUser(c.cfg.OwnPath())
-	if !c.dirRead || owner.UID == 0 || owner.IsPerson() {
+	if !c.dirRead || owner.UID == 0 || !c.servesOthers(owner) {
 		return
 	}
 	ofOwn, err := os.Stat(own)
@@ -435,10 +441,10 @@ func (c *checker) closedToMembers() {
 	switch reporting, pausing := hostlocal.SharedGroup(own), hostlocal.SharedGroup(flags); {
 	case reporting != "" && pausing != "" && reporting != pausing && pausing == owner.Group(): // root has put a copy there
 		c.add(Warn, key, "%s is open to the group %s, not to %s, which may write the pause directory, so its members cannot record results: run chgrp -R %s %s",
-			own, reporting, pausing, pausing, text.ShellQuote(own))
+			own, reporting, pausing, pausing, hostlocal.Tree(own))
 	case reporting != "" && pausing != "" && reporting != pausing && reporting == owner.Group():
 		c.add(Warn, "pause_dir", "%s is open to the group %s, not to %s, which may write %s, so its members can write no flag, pause or resume: run chgrp -R %s %s",
-			flags, pausing, reporting, name, reporting, text.ShellQuote(flags))
+			flags, pausing, reporting, name, reporting, hostlocal.Tree(flags))
 	case reporting != "" && pausing == "":
 		c.add(Warn, "pause_dir", "%s is closed to the group that may write %s, so its members can write no flag, pause or resume: %s",
 			flags, name, share(flags, reporting, "2775"))
@@ -449,7 +455,7 @@ func (c *checker) closedToMembers() {
 		for _, d := range []struct{ key, dir, mode, effect string }{
 			{key, own, "2770", "record results"}, {"pause_dir", flags, "2775", "write a flag, pause or resume"},
 		} {
-			dir := text.ShellQuote(d.dir)
+			dir := hostlocal.Tree(d.dir)
 			c.add(Warn, d.key, "%s is closed to the group %s, so its members cannot %s: run chgrp -R %[2]s %[4]s && chmod %[5]s %[4]s", d.dir, owner.Group(), d.effect, dir, d.mode)
 		}
 	}
@@ -609,9 +615,8 @@ func (c *checker) pauseDir(ctx context.Context) {
 		return
 	}
 	c.add(OK, "pause_dir", "%s, %s paused", dir.Path(), text.Plural(len(paused), "project"))
-	// A bot with a user of its own serves jobs of other users. Root's and a person's may be private.
 	owner := hostlocal.BotUser(c.cfg.OwnPath())
-	if closed, command := closedToOthers(dir); closed != "" && owner.UID != 0 && !owner.IsPerson() {
+	if closed, command := closedToOthers(dir); closed != "" && owner.UID != 0 && c.servesOthers(owner) {
 		c.add(Warn, "pause_dir", "%s is closed to other users, whose gate and exec cannot tell what is paused: run %s", closed, command)
 	}
 	switch info, err := os.Stat(dir.Path()); {

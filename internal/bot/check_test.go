@@ -824,6 +824,21 @@ func TestCheckOfADirectoryClosedToMembers(t *testing.T) {
 		require.NotContains(t, check(user, user, open, user, closedFlags), none+"directory of the state, so its members can write no flag")
 		require.NotContains(t, check(user, user, closed, user, openFlags), none)
 	}
+	// A person may be the bot's user for the jobs of others, who are in the person's group.
+	users := func(home, members string) {
+		w.Write(w.Dir+"/etc/passwd", "root:x:0:0::/root:/bin/sh\nalex:x:4993:4993::"+home+":/bin/sh\n")
+		w.Write(w.Dir+"/etc/group", "root:x:0:\nalex:x:4993:"+members+"\n")
+	}
+	const closedToGroup = " is closed to the group alex, so its members cannot "
+	users("/home/alex", "agents")
+	require.Contains(t, check(person, person, closed, person, closedFlags), "warn state "+state+closedToGroup+"record results: run chgrp -R alex "+state+" && chmod 2770 "+state+"\n")
+	require.Contains(t, check(person, person, open, person, 0o700), "warn pause_dir "+flags+" is closed to other users, whose gate and exec cannot tell what is paused: run chmod ")
+	users("/home/alex", "")
+	require.NotContains(t, check(person, person, closed, person, 0o700), " is closed to ", "nobody else is in the group")
+	users(w.Dir, "agents")
+	require.NotContains(t, check(person, person, closed, person, 0o700), " is closed to ", "it is at home")
+	w.Write(w.Dir+"/etc/passwd", "root:x:0:0::/root:/bin/sh\nadfbot:x:990:990::/nonexistent:/bin/sh\n")
+	w.Write(w.Dir+"/etc/group", "root:x:0:\nadfbot:x:990:\n")
 	w.change("projects:", "http:\n  socket: "+w.Dir+"/s\nprojects:")
 	require.Contains(t, check(bot, bot, closed, bot, openFlags), none, "nobody may report through the daemon")
 	w.change("  - id: odilo\n", "  - id: odilo\n    users: [\"4712\"]\n")

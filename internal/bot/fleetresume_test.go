@@ -1,11 +1,13 @@
 package bot_test
 
 import (
+	"os"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/terraphim/adfbot/escalate/incident"
 	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/internal/status"
 	"github.com/terraphim/adfbot/internal/store"
@@ -241,6 +243,43 @@ func TestPauseWhileCutOffIsOutweighed(t *testing.T) {
 			require.False(t, b.paused("odilo"))
 			require.Empty(t, a.issues(""))
 			require.True(t, a.fail("odilo", 1).Tripped)
+		})
+	}
+}
+
+// A resume on a host whose pause directory is not usable resumes the project on the others. It says that the host's own flag stays, and until when.
+func TestResumeOnAHostWithoutSentinel(t *testing.T) {
+	t.Parallel()
+	all := newHosts(t, 2)
+	a, b := all[0], all[1]
+	for name, resume := range map[string]func() []string{
+		"of a project": func() []string {
+			done, err := b.resume("odilo")
+			require.NoError(t, err)
+			return done.Problems
+		},
+		"of all": func() []string {
+			return b.resumeMany(bot.Many{Names: []string{incident.EveryProject}, Incidents: true, By: "alex"}).Problems
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a.fail("odilo", 3)
+			follow(all...)
+			require.True(t, b.paused("odilo"))
+			sentinel := b.cfg.PauseDir + "/.adfbot"
+			require.NoError(t, os.Remove(sentinel))
+			problems := resume()
+			require.Len(t, problems, 1)
+			require.Contains(t, problems[0], "the flags on this host, as its pause directory is not usable: the pause directory has no sentinel: ")
+			require.Contains(t, problems[0], "adfbot restore")
+			a.sweepWell()
+			require.False(t, a.paused("odilo"))
+			require.True(t, b.paused("odilo"))
+			_, err := b.restore()
+			require.NoError(t, err)
+			follow(b)
+			require.False(t, b.paused("odilo"))
+			require.Empty(t, resume(), "it was not paused")
 		})
 	}
 }

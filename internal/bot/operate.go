@@ -139,7 +139,20 @@ func (b *Bot) Resume(ctx context.Context, project string) (Done, error) {
 // by" who.
 func (b *Bot) ResumeBy(ctx context.Context, project, who string) (Done, error) {
 	r := resumer{Bot: b}
-	return r.resumeIf(ctx, project, who, anyPause)
+	done, err := r.resumeIf(ctx, project, who, anyPause)
+	if err == nil {
+		done.addProblem(b.flagsLeft(ctx))
+	}
+	return done, err
+}
+
+// flagsLeft returns why a resume removes no flag on this host of a fleet, or nil.
+func (b *Bot) flagsLeft(ctx context.Context) error {
+	why := b.rec.CheckPause(ctx)
+	if b.store.fleet == nil || why == nil {
+		return nil
+	}
+	return fmt.Errorf("the flags on this host, as its pause directory is not usable: %w", b.AdviseRestore(ctx, why))
 }
 
 // resumer resumes one project after another. Once Gitea has not answered, it leaves Gitea to the next sweep: each project would wait as long again.

@@ -10,8 +10,10 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/terraphim/adfbot/escalate"
 	"github.com/terraphim/adfbot/escalate/giteatest"
 	"github.com/terraphim/adfbot/internal/bot"
+	"github.com/terraphim/adfbot/internal/status"
 	"github.com/terraphim/adfbot/internal/testhost"
 )
 
@@ -25,6 +27,17 @@ func (w *world) resume(project string) (d bot.Done, err error) {
 	w.Helper()
 	w.with(bot.Operate, func(b *bot.Bot) { d, err = b.Resume(ctx, project) })
 	return d, err
+}
+
+// planned returns what a sweep would do.
+func (w *world) planned() (rep status.SweepReport) {
+	w.Helper()
+	w.with(bot.Operate, func(b *bot.Bot) {
+		var err error
+		rep, err = b.Sweep(ctx, escalate.SweepOptions{DryRun: true})
+		require.NoError(w, err)
+	})
+	return rep
 }
 
 func (w *world) restore() (d bot.Done, err error) {
@@ -227,6 +240,50 @@ func TestResumeWithGiteaDown(t *testing.T) {
 	w.pass(time.Hour)
 	w.sweepWell()
 	require.Len(t, w.issues("closed"), 1)
+}
+
+// The issue is closed all the same, and it is said that its comment alone waits.
+func TestResumeWithCommentsBarred(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.fail("odilo", 3)
+	w.pass(time.Minute)
+	mend := w.Gitea.Inject(giteatest.Fault{Match: giteatest.CommentIssue(), Do: giteatest.Status(403, "<h1>Forbidden</h1>", "Content-Type", "text/html")})
+	_, err := w.resume("odilo")
+	require.NoError(t, err)
+	require.Len(t, w.issues("closed"), 1)
+	require.Contains(t, w.project("odilo").Pending[0], "odilo#1: comment on its end to be written, its issue is closed: gitea: ")
+	w.pass(time.Hour)
+	rep := w.planned()
+	require.Len(t, rep.Actions, 1)
+	require.Equal(t, "the incident has ended, and the comment on that is missing in its closed issue", rep.Actions[0].Why)
+	w.Gitea.As("alex").Reopen(repo, w.issues("closed")[0].Number)
+	_, err = w.sweep()
+	require.Error(t, err)
+	require.Contains(t, w.project("odilo").Pending[0], "odilo#1: comment on its end to be written, its issue is closed: gitea: ")
+	mend()
+	w.pass(time.Hour)
+	w.sweepWell()
+	require.Empty(t, w.project("odilo").Pending)
+}
+
+// Nobody knows yet whether there is an issue of an incident whose creation got no answer, and which has ended since.
+func TestResumeWithCreationInDoubt(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.fail("odilo", 2)
+	up := w.Gitea.Inject(giteatest.Fault{Do: giteatest.Status(502, "")})
+	w.fail("odilo", 1)
+	_, err := w.resume("odilo")
+	require.NoError(t, err)
+	require.Contains(t, w.project("odilo").Pending[0], "odilo#1: it is to be found out whether its issue was created: gitea: ")
+	up()
+	rep := w.sweepWell()
+	require.Len(t, rep.Waiting, 1)
+	require.Contains(t, rep.Waiting[0].Why, "the issue is looked for only when Gitea can't be at work on its creation any more: gitea: ")
+	w.pass(time.Hour)
+	w.sweepWell()
+	require.Empty(t, w.project("odilo").Pending)
 }
 
 // An incident whose flag could not be written can be resumed.

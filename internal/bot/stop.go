@@ -211,6 +211,7 @@ func (b *Bot) ResumeMany(ctx context.Context, m Many) (out DoneMany, err error) 
 	if len(s.Patterns) > 0 {
 		errs = append(errs, r.resumePatterns(ctx, m, s, ended, &out))
 	}
+	out.addProblem(b.flagsLeft(ctx))
 	return out, errors.Join(errs...)
 }
 

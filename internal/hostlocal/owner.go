@@ -36,7 +36,17 @@ func (a Account) Word() string {
 
 // TakeOver says how root gives a directory of the bot to this account.
 func (a Account) TakeOver(dir string) string {
-	return fmt.Sprintf("run chown -R %s %s as root", a.Word(), text.ShellQuote(dir))
+	return fmt.Sprintf("run chown -R %s %s as root", a.Word(), Tree(dir))
+}
+
+// Tree returns the name of a directory as chown -R and chgrp -R take it. These follow no link that they are given, and then change the link alone.
+func Tree(dir string) string {
+	if info, err := os.Lstat(dir); err == nil && info.Mode()&fs.ModeSymlink != 0 {
+		if real, err := filepath.EvalSymlinks(dir); err == nil {
+			dir = real
+		}
+	}
+	return text.ShellQuote(dir)
 }
 
 // Me returns the user who runs this process.
@@ -188,13 +198,19 @@ func MayHaveNoDaemon(socket, path string) bool {
 func OtherOwner(path string) (owner Account, other bool) {
 	me, owner := Me(), BotUser(path)
 	other = me.IsPerson() && !me.ofImage() || owner.UID != 0 && !owner.IsPerson() && !me.IsBot(path)
-	return owner, other && !me.hasAtHome(path) && me.UID != owner.UID && notCreatable(path) != ""
+	return owner, other && !me.HasAtHome(path) && me.UID != owner.UID && notCreatable(path) != ""
 }
 
-// hasAtHome reports whether a path is in a directory in which programs keep a person's data, such as ~/.local: there they are the bot's user,
-// whoever may have written it. A home may also be a directory above the pause directory of a service.
-func (a Account) hasAtHome(path string) bool {
-	return a.IsPerson() && a.home != "" && strings.HasPrefix(path, filepath.Clean(a.home)+"/.")
+// HasAtHome reports whether a path is in a person's home and theirs: there they are the bot's user, whoever may have written it. A home may also
+// be a directory above the pause directory of a service, which has an account then, but not above where programs keep a person's data, such
+// as ~/.local.
+func (a Account) HasAtHome(path string) bool {
+	home := filepath.Clean(a.home)
+	if !a.IsPerson() || a.home == "" || !strings.HasPrefix(path, home+"/") {
+		return false
+	}
+	_, err := user.Lookup("adfbot")
+	return strings.HasPrefix(path, home+"/.") || errors.As(err, new(user.UnknownUserError))
 }
 
 // IsBot reports whether the account was made for the bot that has its state at a path, whoever owns that: on a disk that comes from another
@@ -207,6 +223,19 @@ func (a Account) IsBot(path string) bool {
 func WhoseHome(dir string) (a Account, ok bool) {
 	u, err := user.Lookup("adfbot")
 	if err != nil || filepath.Clean(u.HomeDir) != dir {
+		return a, false
+	}
+	uid, err := strconv.Atoi(u.Uid)
+	return account(uid), err == nil
+}
+
+// Named returns the account that the user database has under a name, or under the number that stands for it.
+func Named(name string) (a Account, ok bool) {
+	u, err := user.Lookup(name)
+	if err != nil {
+		u, err = user.LookupId(name)
+	}
+	if err != nil {
 		return a, false
 	}
 	uid, err := strconv.Atoi(u.Uid)

@@ -90,7 +90,7 @@ func NotWritable(path string) string {
 func (a Account) KeptFrom(dir string) bool {
 	info, err := os.Stat(dir)
 	st, ok := sys(info)
-	if err != nil || !ok || a.UID == 0 || a.IsPerson() && !a.hasAtHome(dir) || a.unmapped || int(st.Uid) == a.UID {
+	if err != nil || !ok || a.UID == 0 || a.IsPerson() && !a.HasAtHome(dir) || a.unmapped || int(st.Uid) == a.UID {
 		return false
 	}
 	write := fs.FileMode(0o003)
@@ -109,12 +109,12 @@ func letWrite(path string, me, owner Account, inGroup bool) string {
 	case me.ofImage():
 		return fmt.Sprintf("chown -R it to uid %d; for a container, where it is mounted from", me.UID)
 	case !me.IsPerson(): // the bot's own user, which nobody has given the file
-		fix := fmt.Sprintf("run chown %s %s", me.Word(), quoted)
+		fix := fmt.Sprintf("run chown %s %s", me.Word(), Tree(path)) // which may become chown -R
 		if inGroup {
 			fix += ", or let its group write it with chmod g+rwX " + quoted
 		}
 		return fix
-	case me.hasAtHome(path):
+	case me.HasAtHome(path):
 		return me.TakeOver(path)
 	case owner.UID == 0:
 		return "run it as root, or as the bot's user; if that may not write it either, chown it to that user"

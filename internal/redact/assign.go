@@ -27,8 +27,9 @@ func findAssignments(s, low string, add func(from, to int)) {
 		if kind == notSecret && (low[i-1] == 't' && isPATName(low[key:i]) || hasSecretPart(low[key:i])) {
 			kind = isKey
 		}
+		end := 0
 		if kind != notSecret {
-			addObject(s, low, name{span: span{key, i}, kind: kind}, add)
+			end = addObject(s, low, name{span: span{key, i}, kind: kind}, add)
 		}
 		if from, to := secretAfter(s, low, key, i, kind); to > from {
 			add(from, to)
@@ -36,11 +37,12 @@ func findAssignments(s, low string, add func(from, to int)) {
 			if s[key] != '-' { // the value of an option is not the first of several
 				i = max(i, addItems(s, from, to, add))
 			}
-		} else if s[i-1]|0x20 == 's' && i < len(s) && (s[i] == ':' || isQuote(s[i])) {
-			addMap(s, low, key, i, add)
+		} else if low[i-1] == 's' && isMapKey(low[key:i]) {
+			end = addMap(s, key, i, add)
 		} else if isHeading[s[i-1]|0x20] && mayHead(s, key, i) {
 			addColumn(s, low, key, i, add)
 		}
+		i = max(i, end)
 	}
 }
 
@@ -137,6 +139,9 @@ func secretAfter(s, low string, key, end int, kind keyKind) (from, to int) {
 	if a.kind == notSecret {
 		return 0, 0
 	}
+	if value, ok := strings.CutPrefix(s[end:], "\nYou may need to escape any $ with another $.\n"); ok { // of docker compose
+		return len(s) - len(value), len(s) - len(value) + len(lineAt(value, 0))
+	}
 	if a.kind == isCommand && low[key:end] == "smbclient" {
 		return afterShare(s, key, end)
 	}
@@ -158,7 +163,7 @@ func secretAfter(s, low string, key, end int, kind keyKind) (from, to int) {
 		return from, to
 	}
 	if last := low[end-1]; last == 'h' || a.kind == isToken { // auth, credentials
-		if from, to = secondArgument(s, end); from < to {
+		if from, to = secondArgument(s, end); from < to && (!strings.Contains(s[key:from], "Token(") || isMixed(s[from:to])) { // Token('RPAR', ')'), of a parser
 			return from, to
 		}
 	}
@@ -277,6 +282,7 @@ type assignment struct {
 	kind     keyKind
 	at       int  // start of the value
 	equal    bool // the separator was not a colon
+	arrow    bool // it was =>, which maps have where others have a colon
 	compares bool // it was ==
 	flag     bool // it was the blank after --key
 	random   bool // it was one of those that stand between other things too: the value must look random
@@ -355,6 +361,12 @@ func (a *assignment) separate() bool {
 	a.blank = a.at > i || a.flag
 	if !a.flag && a.blank {
 		a.at = skipColumn(s, a.at)
+	}
+	const quote = `'\''` // in a shell's trace: ssh h 'TOKEN='\''x'\'' make'
+	if end := strings.Index(lineAt(s, min(a.at+len(quote), len(s))), quote); end > 0 && strings.HasPrefix(s[a.at:], quote) && a.key > 0 && s[a.key-1] == '\'' {
+		a.at += len(quote)
+		a.element = a.at + end
+		return true
 	}
 	if quoted := a.key > 0 && isQuote(s[a.key-1]); quoted && gap == end && a.at < len(s) && s[a.at] == s[a.key-1] {
 		return false // the prompt 'Password: '
@@ -449,7 +461,7 @@ func (a *assignment) operator(rest string) int {
 	}
 	for _, o := range operators {
 		if strings.HasPrefix(rest, o.text) {
-			a.compares = o.compares
+			a.compares, a.arrow = o.compares, o.text == "=>"
 			return len(o.text)
 		}
 	}
@@ -815,7 +827,8 @@ func (a *assignment) value() (from, to int) {
 // isObject reports whether the value, whose first word ends at i, is an object, which [addObject] reads.
 func (a *assignment) isObject(i int) bool {
 	hasSecret := false
-	ok := readObject(a.s, a.at, a.kind, func(_, _ int) { hasSecret = true })
+	of := objectKey{a.kind, isMapKey(lowerASCII(a.s[a.key:a.end]))}
+	ok := readObject(a.s, a.at, of, func(_, _ int) { hasSecret = true })
 	return hasSecret || ok && strings.HasPrefix(a.s[i:], " {")
 }
 

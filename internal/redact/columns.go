@@ -23,7 +23,7 @@ func mayHead(s string, key, end int) bool {
 	case '\n', '\t', ',', '|':
 		return true
 	case ' ':
-		return strings.HasPrefix(s[end:], "  ") || strings.HasPrefix(s[end:], " |") || strings.HasPrefix(s[end:], " │") || s[end-1] <= 'Z' && isUpperName(s[key:end])
+		return strings.HasPrefix(s[end:], "  ") || strings.HasPrefix(s[end:], " |") || strings.HasPrefix(s[end:], " │") || strings.HasPrefix(s[end:], " ┃") || strings.HasPrefix(s[end:], " ┆") || s[end-1] <= 'Z' && isUpperName(s[key:end])
 	}
 	return false
 }
@@ -49,13 +49,13 @@ func addColumn(s, low string, key, end int, add func(from, to int)) {
 	}
 	isName := strings.HasSuffix(low[key:end], "secret") // it may be that of a Secret in Kubernetes
 	at := start + len(heading)
-	for range most {
+	for n := range most {
 		if at == len(s) || s[at] != '\n' {
 			return // no more lines, or one that is too long
 		}
 		at++
 		row := lineAt(s, at)
-		if row != "" && strings.Trim(row, "-=+|: │┃║─━═┼├┤┌┬┐└┴┘╪╞╡╂╠╣╬") == "" {
+		if row != "" && (strings.TrimFunc(row, isRule) == "" || n == 0 && len(table.split(row)) == 1) { // pandas shows the name of its index below the others
 			at += len(row)
 			continue
 		}
@@ -70,6 +70,9 @@ func addColumn(s, low string, key, end int, add func(from, to int)) {
 		at += len(row)
 	}
 }
+
+// isRule reports whether a table's lines are drawn with r.
+func isRule(r rune) bool { return r >= '─' && r <= '╿' || strings.ContainsRune("-=+|: ", r) }
 
 // table is what separates the cells of a table: a bar, a tab, a comma, two blanks or one.
 type table string
@@ -89,8 +92,11 @@ func tableOf(heading string) (table, []span) {
 
 // areNames reports whether the cells of a heading are names of columns.
 func areNames(heading string, cells []span) bool {
-	for _, c := range cells {
-		name := heading[c.from:c.to]
+	for n, c := range cells {
+		if n == 0 && c.from == c.to {
+			continue // of an index
+		}
+		name := strings.Trim(heading[c.from:c.to], "()") // (index), of node's console.table
 		if name == "" || !isLetter(name[0]) && name[0] != '#' || strings.Trim(lowerASCII(name), "abcdefghijklmnopqrstuvwxyz0123456789_- #") != "" || isMixed(name) {
 			return false
 		}
@@ -102,7 +108,7 @@ func areNames(heading string, cells []span) bool {
 func (t table) split(line string) []span {
 	bar := string(t)
 	if t == "|" {
-		for _, b := range [...]string{"│", "┃", "║"} {
+		for _, b := range [...]string{"│", "┃", "║", "┆"} {
 			if strings.Contains(line, b) {
 				bar = b
 			}
@@ -135,8 +141,11 @@ func (t table) cell(row string, names []span, column int) span {
 	if len(cells) != len(names) && t == "  " {
 		cells = table(" ").split(row)
 	}
-	if len(cells) == len(names) {
+	switch len(cells) - len(names) {
+	case 0:
 		return cells[column]
+	case 1: // the first one is an index
+		return cells[column+1]
 	}
 	at := names[column].from
 	if t != "  " || at >= len(row) || at > 0 && row[at-1] != ' ' {

@@ -12,6 +12,22 @@ const (
 	words24 = words12 + " " + words12
 )
 
+// The tables of rich, pandas and node have an index without a name, or lines of other signs.
+func TestTablesWithIndex(t *testing.T) {
+	for name, table := range map[string]string{
+		"rich":                       "┏━━━━━━┳━━━━━━━━━━┓\n┃ user ┃ password ┃\n┡━━━━━━╇━━━━━━━━━━┩\n│ bob  │ hunter2  │\n└──────┴──────────┘\n",
+		"pandas":                     "  user  password  n\n0  bob   hunter2  1\n1  amy   hunter2  1\n",
+		"pandas, with a named index": "     password  n\nuser            \nbob   hunter2  1\n",
+		"aws":                        "|                GetSecretValue          |\n|  SecretString|  hunter2               |\n||  DbPassword|  hunter2  ||\n",
+		"CSV":                        ",user,password,n\n0,bob,hunter2,1\n",
+		"console.table":              "│ (index) │ user  │ password  │\n├─────────┼───────┼───────────┤\n│ 0       │ 'bob' │ hunter2 │\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			require.Equal(t, strings.ReplaceAll(table, "hunter2", masked), New().Redact(table))
+		})
+	}
+}
+
 func TestColumns(t *testing.T) {
 	for in, want := range map[string]string{
 		"USER  PASSWORD\nbob  hunter2\n":                                                "USER  PASSWORD\nbob  [masked]\n",

@@ -71,6 +71,11 @@ func optionValue(s, low string, key, end int) (from, to int, ok bool) {
 			_, to = valueAt(s, to)
 		}
 		return from, to, true
+	case strings.HasSuffix(s[:key], "Setting ") && kindOf(low[key:end]) != notSecret: // --password (password) to x, of wget
+		if line := lineAt(s, end); strings.Contains(line, ") to ") {
+			from = end + strings.Index(line, ") to ") + len(") to ")
+			return from, end + len(line), true
+		}
 	case option == "-b" && runs(low, key, "curl"):
 		at := nextArgument(s, end)
 		if !strings.Contains(startOf(s, at), "=") {
@@ -179,13 +184,19 @@ func isAfterUser(s string, i int) bool {
 func runs(s string, i int, commands string) bool { return containsAny(commandLine(s, i), commands) }
 
 // listSeparators are those of a list of arguments: ['docker', 'login', '-p', and a0="docker" a1="login" a2="-p" of auditd.
-var listSeparators = strings.NewReplacer("', '", " ", `" "`, " ", `", "`, " ", `","`, " ", "['", " ", `["`, " ",
+var listSeparators = strings.NewReplacer("', '", " ", `" "`, " ", `", "`, " ", `","`, " ", "['", " ", `["`, " ", "[ '", " ",
 	` a0="`, " ", `" a1="`, " ", `" a2="`, " ", `" a3="`, " ", `" a4="`, " ", `" a5="`, " ", `" a6="`, " ", `" a7="`, " ", `" a8="`, " ", `" a9="`, " ")
 
 // commandLine returns the line of s before i, with blanks between its arguments.
 func commandLine(s string, i int) string {
 	line := s[max(i-1000, 0):i]
-	line = line[strings.LastIndexByte(line, '\n')+1:]
+	start := strings.LastIndexByte(line, '\n') + 1
+	if before, args := line[:start], line[start:]; strings.HasPrefix(strings.TrimLeft(args, " "), "spawnargs: [") { // of node, below path: 'mysql',
+		path := before[strings.LastIndex(strings.TrimSuffix(before, "\n"), "\n")+1:]
+		line = strings.Trim(path, " ,'\npath:") + " " + args
+	} else {
+		line = args
+	}
 	if i > 0 && isQuote(s[i-1]) {
 		line = listSeparators.Replace(line)
 	}

@@ -15,7 +15,7 @@ func (a *assignment) isHarmless(from, to int) bool {
 	}
 	quoted := from > 0 && (a.s[from-1] == '"' || a.s[from-1] == '\'' || a.s[from-1] == '`' && a.kind != isToken)
 	option := isOption(a.s, a.key, a.end)
-	if isPlaceholder(v) || isPath(v) || a.isState(v) || !a.equal && isComplaint(v) || !quoted && a.blank && !a.equal && isComplaint(lineAt(a.s, from)) || option && (isOptionValue(v) || a.isOptionName(v)) || !quoted && (a.isCode(from, to) || a.isProse(v, to) || a.isCmdlet(v)) {
+	if isPlaceholder(v) || isPath(v) || a.isState(v) || (!a.equal || a.arrow) && isComplaint(v) || !quoted && a.blank && !a.equal && isComplaint(lineAt(a.s, from)) || option && (isOptionValue(v) || a.isOptionName(v)) || !quoted && (a.isCode(from, to) || a.isProse(v, to) || a.isCmdlet(v)) {
 		return true
 	}
 	if (a.random || a.kind == isKey) && isObject(v) || a.isRename(v) {
@@ -151,6 +151,12 @@ var complaints = []string{
 func isComplaint(v string) bool {
 	const longest = 20
 	start := lowerASCII(v[:min(longest, len(v))])
+	if strings.HasPrefix(start, "the ") { // The password field is required
+		words := strings.Fields(lowerASCII(v))
+		return slices.ContainsFunc(words[1:], func(w string) bool {
+			return slices.Contains([]string{"field", "format", "is", "may", "must", "should"}, w)
+		})
+	}
 	return slices.ContainsFunc(complaints, func(c string) bool { return strings.HasPrefix(start, c) })
 }
 

@@ -64,32 +64,18 @@ func (a *assignment) isListed(from, to int) bool {
 	return isMixed(v) && strings.HasSuffix(strings.TrimRight(a.s[a.key:a.end], "0123456789"), "s") && listLead(a.s, from) != ""
 }
 
-// addMap adds the values of a map of secrets, whose key in [key, end) is a plural: passwords: {bob: x1}. They must have letters
-// and digits.
-func addMap(s, low string, key, end int, add func(from, to int)) {
+// addBlock adds the values of a map of secrets in YAML, whose lines begin at i. They must have letters and digits.
+func addBlock(s string, key, i int, add func(from, to int)) {
 	const far = 2 << 10
-	if kind := kindOf(low[key : end-1]); kind != isPassword && kind != isToken || strings.HasSuffix(low[:end], "credentials") {
-		return
-	}
-	s = s[:min(end+far, len(s))]
-	colon := skipCloser(s, end)
-	block, isBlock := strings.CutPrefix(s[colon:], ":\n")
-	indent := block[:len(block)-len(strings.TrimLeft(block, " "))]
+	s = s[:min(i+far, len(s))]
+	indent := s[i : len(s)-len(strings.TrimLeft(s[i:], " "))]
 	isOwn := func(from int) bool { // and no item of a list
-		if !isBlock {
-			return true
-		}
-		line := s[colon+strings.LastIndexByte(s[colon:from], '\n')+1 : from]
+		line := s[i+strings.LastIndexByte(s[i:from], '\n')+1 : from]
 		return strings.HasPrefix(line, indent) && len(line) > len(indent) && (isQuote(line[len(indent)]) || isAlnum(line[len(indent)]))
 	}
-	addMixed := func(from, to int) {
+	addLines(s, key, i, func(from, to int) {
 		if isOwn(from) && isMixed(s[from:to]) && !isPath(s[from:to]) && !strings.Contains(s[from:to], "://") {
 			add(from, to)
 		}
-	}
-	if isBlock {
-		addLines(s, key, colon+len(":\n"), addMixed)
-	} else if strings.HasPrefix(s[colon:], ":") {
-		addFields(s, skipBlanks(s, colon+1), addMixed)
-	}
+	})
 }

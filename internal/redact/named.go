@@ -32,6 +32,7 @@ func (a *assignment) namedValue() int {
 	if next == i || next >= len(s) {
 		return 0
 	}
+	isBeside := s[next] == ','
 	switch object := strings.TrimLeft(s[next+1:min(next+near, len(s))], " \t\n"); {
 	case s[next] == ':' && strings.HasPrefix(object, "{"):
 		next += strings.IndexByte(s[next:], '{') + 1
@@ -40,6 +41,14 @@ func (a *assignment) namedValue() int {
 	}
 	fields := lowerASCII(s[next:min(next+far, len(s))])
 	end := strings.IndexAny(fields, "{}<>")
+	for isBeside && end >= 0 && fields[end] == '{' { // of another field
+		inner := strings.IndexByte(fields[end:], '}')
+		after := strings.IndexAny(fields[end+max(inner, 0)+1:], "{}<>")
+		if inner < 0 || after < 0 {
+			break
+		}
+		end += inner + 1 + after
+	}
 	if end >= 0 {
 		fields = fields[:end]
 	}

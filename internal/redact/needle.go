@@ -75,11 +75,13 @@ func longLines(v string) []string {
 	return out
 }
 
-// encodings returns v as it is, escaped for URLs, JSON and HTML, quoted as Go and shells do, and in hexadecimal.
+var gitQuotes = strings.NewReplacer("'", `'\''`, "!", `'\!'`)
+
+// encodings returns v as it is, escaped for URLs, JSON and HTML, quoted as Go, git and shells do, and in hexadecimal.
 func encodings(v string) []string {
 	query, path := url.QueryEscape(v), url.PathEscape(v)
 	digits := hex.EncodeToString([]byte(v))
-	return []string{v, html.EscapeString(v), strings.ReplaceAll(v, "'", `'\''`), digits, strings.ToUpper(digits),
+	return []string{v, html.EscapeString(v), strings.ReplaceAll(v, "'", `'\''`), gitQuotes.Replace(v), digits, strings.ToUpper(digits),
 		query, lowerEscapes(query), path, lowerEscapes(path), jsonEscape(v, true), jsonEscape(v, false), unquote(strconv.Quote(v))}
 }
 

@@ -14,23 +14,63 @@ import (
 //	@token=#<Token @id=5, @value="x">       Ruby
 //	token=Token[id=5, value=x]              Java
 //
-// One reader serves them all: an object is a type, maybe none, a bracket, and fields, of which some have no name.
+// One reader serves them all: an object is a type, maybe none, a bracket, and fields, of which some have no name. A map of secrets has a
+// plural as its key, and all its fields are secrets: passwords={'bob': 'x'}, Passwords:map[bob:x].
 
-// addObject adds the secrets in the object that is the value of the key. A type may be such a key, too.
-func addObject(s, low string, key name, add func(from, to int)) {
+// addObject adds the secrets in the object that is the value of the key. A type may be such a key, too. It returns what [addAll] does.
+func addObject(s, low string, key name, add func(from, to int)) (end int) {
 	if key.kind == isCommand || key.kind == isSeed || key.kind == isSignature {
-		return
+		return 0
 	}
 	at := afterSign(s, key.to)
 	if at == 0 && key.kind == isPassword && isTypeName(s[key.from:key.to]) && strings.HasPrefix(s[key.to:], " {") {
 		at = key.from
 	} else if at == 0 || strings.HasSuffix(low[:key.from], "expected ") { // the token is one of a parser, as a type of this name would be
-		return
+		return 0
 	}
 	if _, open := objectStart(s, at); open == 0 {
-		return
+		return 0
 	}
-	readObject(s, at, key.kind, func(from, to int) { add(key.judge(s, low, from, to)) })
+	return addAll(s, at, objectKey{kind: key.kind}, func(from, to int) { add(key.judge(s, low, from, to)) })
+}
+
+// addAll adds the secrets that [readObject] finds. It returns the end of one that is longer than what that reads, or 0: no object in such a one
+// may be read again.
+func addAll(s string, i int, of objectKey, add func(from, to int)) (end int) {
+	readObject(s, i, of, func(from, to int) {
+		if to == i+objectFar && from < to {
+			if isQuote(s[from-1]) {
+				to = quoteEnd(s, from, s[from-1:from])
+			} else {
+				to = wordEnd(s, from)
+			}
+			end = to
+		}
+		add(from, to)
+	})
+	return end
+}
+
+// addMap adds the secrets in the map that is the value of the key in [key, i). They must have letters and digits. It returns what [addAll] does.
+func addMap(s string, key, i int, add func(from, to int)) (end int) {
+	at := afterSign(s, i)
+	switch {
+	case at == 0:
+		return 0
+	case strings.HasPrefix(s[at:], "\n"):
+		addBlock(s, key, at+1, add)
+		return 0
+	}
+	return addAll(s, at, objectKey{isMap: true}, add)
+}
+
+// isMapKey reports whether a key in lower case is the plural of that of a secret.
+func isMapKey(key string) bool {
+	if key[len(key)-1] != 's' || strings.HasSuffix(key, "credentials") {
+		return false
+	}
+	kind := kindOf(key[:len(key)-1])
+	return kind == isPassword || kind == isToken
 }
 
 // afterSign returns the start of the value of the field whose name ends at i, or 0: "name": x, name=x, name => x.
@@ -49,7 +89,7 @@ func afterSign(s string, i int) int {
 func objectStart(s string, i int) (name string, open int) {
 	const longest = 80
 	s = s[:min(i+longest, len(s))]
-	for i < len(s) && strings.IndexByte("&*%", s[i]) >= 0 {
+	for i < len(s) && strings.IndexByte(`&*%\`, s[i]) >= 0 {
 		i++
 	}
 	from := i
@@ -59,6 +99,9 @@ func objectStart(s string, i int) (name string, open int) {
 	name, rest := s[from:i], s[i:]
 	switch {
 	case rest == "":
+	case rest[0] == '[' && elementType(rest) != "": // map[string]Token{
+		element := elementType(rest)
+		return element, i + strings.IndexByte(rest, ']') + 1 + len(element) + 1
 	case name == "" && strings.HasPrefix(rest, "#<"): // #<Token:0x1 @id=5
 		name, _, _ = strings.Cut(rest[len("#<"):], ":")
 		if blank := strings.IndexByte(rest, ' '); blank > 0 {
@@ -70,88 +113,166 @@ func objectStart(s string, i int) (name string, open int) {
 				return "", i + 1
 			}
 		}
-	case name == "object" && rest[0] == '(': // object(Token)#2 (1) {
-		name, rest, _ = strings.Cut(rest[1:], ")")
-		if blank := strings.Index(rest, " {"); blank > 0 {
-			return name, i + len("()") + len(name) + blank + len(" {")
+	case name == "" && strings.HasPrefix(rest, "(["): // ([bob]="x"), of bash
+		return name, i + 1
+	case rest[0] == '(' && (name == "" || name == "object" || name == "array"): // (main.Token) {, of Go's spew, object(Token)#2 (1) {, of PHP
+		inner, after, _ := strings.Cut(rest[1:], ")")
+		size, _, ok := strings.Cut(after, "{")
+		switch {
+		case ok && strings.Trim(size, " ()#:=0123456789abcdefxlnp") == "":
+			return strings.Trim(inner, "*&"), i + len("()") + len(inner) + len(size) + 1
+		case name == "array":
+			return name, i + 1
 		}
 	case name == "" && rest[0] == '{', name != "" && isLetter(name[0]) && strings.IndexByte("{([", rest[0]) >= 0:
 		return name, i + 1
 	case isTypeName(name) && strings.HasPrefix(rest, " {"):
 		return name, i + len(" {")
-	case isTypeName(name) && strings.HasPrefix(rest, " Object\n"): // Token Object\n(
-		if at := skipSpace(s, i+len(" Object")); strings.HasPrefix(s[at:], "(") {
-			return name, at + 1
+	case name == "array" || name == "Array" || name != "" && strings.HasPrefix(rest, " Object\n"): // array (, Token Object\n(, of PHP
+		if text := strings.TrimLeft(strings.TrimPrefix(rest, " Object"), " \n"); strings.HasPrefix(text, "(") {
+			return name, i + len(rest) - len(text) + 1
 		}
 	}
 	return "", 0
 }
 
-// readObject calls found with the places of the secrets in the object at i, which is the value of a key of this kind, and reports whether
-// an object begins there that has a field or a text.
-func readObject(s string, i int, kind keyKind, found func(from, to int)) (ok bool) {
-	const far, most = 600, 24
-	s = s[:min(i+far, len(s))]
-	name, i := objectStart(s, i)
-	other := 0        // the depth of an object or a list that is no secret, or 0
-	isParsed := false // by a parser, as the other fields say
-	for depth, n := 1, 0; i > 0 && depth > 0 && n < most; n++ {
-		if i = skipSpace(s, i); i == len(s) {
-			break
-		}
-		if strings.IndexByte(")}]>", s[i]) >= 0 {
-			if depth == other {
-				other = 0
-			}
-			depth, i = depth-1, i+1
-			continue
-		}
-		key, end, next := nameInObject(s, i)
-		at := afterSign(s, end)
-		if at == 0 { // it has no name
-			inner, open := objectStart(s, i)
-			switch isText := next > end; {
-			case open > 0:
-				name, i, depth = inner, open, depth+1
-			case next == i:
-				return ok
-			case isText && other == 0 && holdsText(name, s[key:end]):
-				found(key, end)
-				fallthrough
-			default:
-				i, ok = next, ok || isText
-			}
-			continue
-		}
-		ok, at = true, skipSpace(s, at)
-		field, _, _ := strings.Cut(lowerASCII(s[key:end]), ":") // value:protected
-		isSecret := other == 0 && (isValueField(field, name) || isSecretField(field))
-		isParsed = isParsed || kind == isToken && slices.Contains(parsedFields[:], field)
-		inner, open := objectStart(s, at)
-		dumped := dumpedValue(s, at)
-		if isList := at < len(s) && s[at] == '[' && !strings.HasPrefix(s[at:], masked); open == 0 && isList {
-			open = at + 1
-		}
-		if open > 0 && dumped == 0 {
-			if depth++; other == 0 && !isSecret {
-				other = depth
-			}
-			name, i = inner, open
-			continue
-		}
-		from, to, next := textAt(s, max(at, dumped))
-		if isSecret && !isFailure(name) && (!isParsed || isMixed(s[from:to])) {
-			found(from, to)
-		}
-		i = next
+// elementType returns the type of the elements of the map or list of Go whose bracket s begins with, or "": string in [string]string{.
+func elementType(s string) string {
+	key, rest, ok := strings.Cut(s[1:], "]")
+	if strings.HasPrefix(rest, "interface {}{") {
+		return "interface {}"
 	}
+	element, _, isOpen := strings.Cut(rest, "{")
+	if !ok || !isOpen || element == "" || strings.ContainsFunc(key+element, func(r rune) bool { return r >= 0x80 || !isKeyByte(byte(r)) }) {
+		return ""
+	}
+	return element
+}
+
+// objectKey is what the key of an object says.
+type objectKey struct {
+	kind  keyKind
+	isMap bool
+}
+
+// readObject calls found with the places of the secrets in the object at i, and reports whether an object begins there that has a field or
+// a text. It reads the first objectFar bytes, so that all objects in a text take linear time.
+func readObject(s string, i int, of objectKey, found func(from, to int)) (ok bool) {
+	r := objectReader{s: s[:min(i+objectFar, len(s))], of: of, found: found, depth: 1}
+	if r.typ, r.i = objectStart(r.s, i); r.i == 0 && of.isMap && strings.HasPrefix(r.s[i:], "[") {
+		r.i = i + 1
+	}
+	for n := 0; r.i > 0 && r.depth > 0 && n < objectItems && r.item(); n++ {
+	}
+	return r.hasItem
+}
+
+const (
+	objectFar   = 1 << 10
+	objectItems = 40
+)
+
+// objectReader reads an object from the place i on.
+type objectReader struct {
+	s     string
+	of    objectKey
+	found func(from, to int)
+
+	i        int
+	typ      string // the type of the innermost object
+	depth    int
+	other    int  // the depth of an object or a list that is no secret, or 0
+	isParsed bool // by a parser, as other fields say
+	hasItem  bool
+}
+
+// item reads the next field, text or bracket. It returns false if there is none that it knows.
+func (r *objectReader) item() bool {
+	if r.i = skipSpace(r.s, r.i); r.i == len(r.s) {
+		return false
+	}
+	if strings.IndexByte(")}]>", r.s[r.i]) >= 0 {
+		if r.depth == r.other {
+			r.other = 0
+		}
+		r.depth--
+		r.i++
+		return true
+	}
+	from, to, next := nameInObject(r.s, r.i)
+	if at := afterSign(r.s, to); at > 0 {
+		r.hasItem = true
+		r.field(lowerASCII(r.s[from:to]), skipSpace(r.s, at))
+		return true
+	}
+	if typ, open := objectStart(r.s, r.i); open > 0 {
+		r.begin(typ, open, true)
+		return true
+	}
+	if next > to {
+		r.hasItem = true
+		if v := r.s[from:to]; r.other == 0 && (r.of.isMap && isMixed(v) || !r.of.isMap && holdsText(r.typ, v) && isLast(r.s, next)) {
+			r.found(from, to)
+		}
+	}
+	ok := next > r.i
+	r.i = next
 	return ok
 }
 
+// field reads the value at a place of a field with a name.
+func (r *objectReader) field(name string, at int) {
+	name, _, _ = strings.Cut(name, ":") // value:protected
+	isSecret := r.other == 0 && (r.of.isMap || isValueField(name, r.typ) || isSecretField(name))
+	r.isParsed = r.isParsed || r.of.kind == isToken && slices.Contains(parsedFields[:], name)
+	dumped := dumpedValue(r.s, at)
+	if dumped == 0 && at < len(r.s) {
+		typ, open := objectStart(r.s, at)
+		if isList := r.s[at] == '[' && !strings.HasPrefix(r.s[at:], masked); open == 0 && isList {
+			open = at + 1
+		}
+		if open > 0 {
+			r.begin(typ, open, isSecret)
+			return
+		}
+		if typ, _, ok := strings.Cut(r.s[at:], ")"); ok && strings.HasPrefix(typ, "(") { // (int) 5, of spew
+			at = skipBlanks(r.s, at+len(typ)+1)
+		}
+	}
+	from, to, next := textAt(r.s, max(at, dumped))
+	if isSecret && r.isSecret(r.s[from:to]) {
+		r.found(from, to)
+		if strings.HasPrefix(r.s[next:], " -> ") { // a change, as terraform shows it
+			from, to, next = textAt(r.s, next+len(" -> "))
+			r.found(from, to)
+		}
+	}
+	r.i = next
+}
+
+// begin goes on in an object in this one.
+func (r *objectReader) begin(typ string, open int, isSecret bool) {
+	r.typ, r.i = typ, open
+	if r.depth++; r.other == 0 && !isSecret {
+		r.other = r.depth
+	}
+}
+
+// isSecret reports whether the value of a field with the name of a secret is one.
+func (r *objectReader) isSecret(v string) bool {
+	switch {
+	case v == masked:
+		return true
+	case isFailure(r.typ), strings.Contains(v, " ") && isComplaint(v):
+		return false
+	}
+	return !r.isParsed && !r.of.isMap || isMixed(v) && !isPath(v) && !strings.Contains(v, "://")
+}
+
 // nameInObject returns the place of the name, the word or the quoted text that begins at i, and where what follows it begins. PHP shows
-// names in brackets.
+// names in brackets, and Ruby symbols with a colon.
 func nameInObject(s string, i int) (from, to, next int) {
-	if i+1 < len(s) && s[i] == '[' {
+	if i+1 < len(s) && (s[i] == '[' || s[i] == ':' && isLetter(s[i+1])) { // [value], :value
 		i++
 	}
 	if isString(s, i) {
@@ -177,13 +298,19 @@ func skipSpace(s string, i int) int {
 		switch {
 		case strings.HasPrefix(s[i:], `\n`):
 			i += len(`\n`)
-		case strings.IndexByte(" \t\r\n,@&", s[i]) >= 0:
+		case strings.IndexByte(" \t\r\n,@&", s[i]) >= 0, i+1 < len(s) && strings.IndexByte("+-~", s[i]) >= 0 && s[i+1] == ' ': // of a diff
 			i++
 		default:
 			return i
 		}
 	}
 	return i
+}
+
+// isLast reports whether what ends at i is the last in its object.
+func isLast(s string, i int) bool {
+	i = skipSpace(s, i)
+	return i == len(s) || strings.IndexByte(")}]>", s[i]) >= 0
 }
 
 // holdsText reports whether a text is the secret in an object that has nothing else: Secret("x"). What a call, an error or a field of a
@@ -201,7 +328,7 @@ func holdsText(name, text string) bool {
 func isFailure(name string) bool {
 	last := lastPart(name)
 	return slices.ContainsFunc([]string{"Err", "Error", "Exception", "Failure"}, func(e string) bool { return strings.HasSuffix(last, e) }) ||
-		slices.ContainsFunc([]string{"Bad", "Expired", "Invalid", "Malformed", "Missing", "No", "Unexpected", "Unknown", "Weak", "Wrong"}, func(e string) bool { return strings.HasPrefix(last, e) })
+		slices.ContainsFunc([]string{"Bad", "Error", "Expired", "Invalid", "Malformed", "Missing", "NoSuch", "NotFound", "Unexpected", "Unknown", "Weak", "Wrong"}, func(e string) bool { return strings.HasPrefix(last, e) })
 }
 
 // isTypeName reports whether name is that of a type, and not of a function: it, or its last part, begins with upper case.

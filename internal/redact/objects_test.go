@@ -34,9 +34,25 @@ func TestObjects(t *testing.T) {
 		"PHP, dumped":                      "  [\"password\"]=>\n  object(Secret)#2 (1) {\n    [\"value\":protected]=>\n    string(6) \"hunter\"\n  }",
 		"in JSON":                          `{"log":"password: Secret {\n    inner: \"hunter\"\n}"}`,
 		"a call for a value with a prefix": `pw = Password("hunter")`,
+		"Ruby, symbols":                    `{:token=>{:value=>"hunter"}, :passwords=>{:bob=>"hunter2"}} {:token => {:value => "hunter"}} {:credentials=>{:api_key=>"hunter", :id=>5}}`,
+		"PHP, arrays":                      "[token] => Array\n        (\n            [value] => hunter\n        )\n[password] => stdClass Object\n  (\n    [value] => hunter\n  )",
+		"PHP, dumped arrays":               "[\"token\"]=>\n  array(1) {\n    [\"value\"]=>\n    string(13) \"hunter\"\n  }",
+		"PHP, exported":                    "'token' => \n  array (\n    'value' => 'hunter',\n  ),\n 'password' => \n  \\Token::__set_state(array(\n     'id' => 5,\n     'value' => 'hunter',\n  )),",
+		"Go, dumped by spew":               " Token: (main.Token) {\n  ID: (int) 5,\n-  Value: (string) (len=6) \"hunter\"\n+  Value: (string) (len=6) \"hunter\"\n },\n Secret: (*main.Token)(0xc000010000)({\n  Value: (string) (len=6) \"hunter\"\n })",
+		"Go, of interfaces":                `map[string]interface {}{"token":map[string]interface {}{"value":"hunter"}}`,
+		"a difference":                     "  \"token\": Token {\n    \"id\": 1,\n-   \"value\": \"hunter\",\n+   \"value\": \"hunter\",\n  }",
+		"Go, by cmp":                       "Config{\n  Token: main.Token{\n-   Value: \"hunter\",\n+   Value: \"hunter\",\n  },\n- Password: &\"hunter\",\n}",
+		"terraform":                        "  + token     = {\n      + id = 5\n      + value = \"hunter\"\n    }\n  ~ password = {\n      ~ value = \"hunter\" -> \"hunter\"\n    }\n",
+		"terraform, maps":                  "  + passwords = {\n      + bob = \"hunter2\"\n    }\n  + passwords = [\n      + \"hunter2\",\n    ]\ntokens = tomap({\n  \"ci\" = \"hunter2\"\n})\n",
+		"bash":                             `declare -A passwords=([bob]="hunter2" [amy]="hunter2" )`,
+		"a map in node":                    `{ secrets: { db: 'hunter2', api: 'hunter2' }, passwords: { bob: 'hunter2' } }`,
+		"a map in Go":                      `{Passwords:map[amy:hunter2 bob:hunter2]} {Passwords:map[string]string{"amy":"hunter2"}, Secret:map[string]string{"value":"hunter"}}`,
+		"a list in Go":                     `Tokens:[]main.Token{main.Token{Value:"hunter2"}, main.Token{Value:"hunter2"}}`,
+		"a map in Python":                  `Config(passwords={'amy': 'hunter2', 'bob': 'hunter2'})`,
+		"a map in Java":                    `Config[passwords={amy=hunter2, bob=hunter2}]`,
 	} {
 		t.Run(name, func(t *testing.T) {
-			want := strings.ReplaceAll(shown, "hunter", masked)
+			want := strings.NewReplacer("hunter2", masked, "hunter", masked).Replace(shown)
 			got := New().Redact(shown)
 			require.Equal(t, want, got)
 			require.Equal(t, got, New().Redact(got), "masking twice")
@@ -55,17 +71,20 @@ func TestObjectsWithoutSecret(t *testing.T) {
 		`cannot fetch token: Error("no answer", line: 1, column: 5)`, `token: Err(ParseError("bad thing1"))`, `cannot verify the password: WeakPassword("too short1")`,
 		`cannot read token: Custom { kind: InvalidData, error: "stream did not contain valid UTF-8" }`, `invalid token: Error { inner: "bad thing" }`,
 		`invalid token: access_token: has no scope`,
+		`{'password': [ErrorDetail(string='This field is required.', code='required')]}`, `{"errors":{"password":["The password field is required."]}}`, `{:password=>["can't be blank"]}`,
 		// calls
 		`secret = client.get_secret_value(SecretId="prod/db")`, `password = getpass(prompt="Password: ")`, `password = input("Password for bob: ")`, `token = get_token(scope="read:repository")`,
 		`password=Prompt.ask("Password1")`, `token: core.getInput('token'),`, `const token = await getToken({ audience: "https://api1.example" })`,
 		`password: CharField("Password")`, `password = PasswordField("Password", validators=[DataRequired()])`, `password: Column("password", String(255))`,
 		// parsers
 		`error: unexpected token: Token { kind: "Ident", value: "foo1bar" }`, `token: { kind: 'Ident', value: 'foo', start: 5, end: 8 }`, `token=Token(type='NAME', value='foo', pos=5)`,
+		`Unexpected token Token('RPAR', ')') at line 1`, `Previous tokens: [Token('NAME', 'x')]`,
 		`expected token: Token("abc1de")`, `error: unexpected token: Punct('!')`, `Token { kind: Word, value: "abc1def", span: 1..2 }`, `token: TokenKind::Ident("foo")`,
 		// types, templates, and what hides the value itself
 		`token: Option<String>`, `password: Some(_)`, `password: { type: 'string', description: 'the key of x' }`, `secretKeyRef: { name: 'db', key: 'password' }`, `secret: { secretName: 'app', key: 'password' }`,
 		`token: Secret([REDACTED alloc::string::String])`, `password: Secret("****")`, `token: { value: undefined, status: 'idle' }`, `token: Ref { value: null }`, `token: { value: '' }`,
 		`password: Secret { name: "db", version: "3" }`, `token: Token { id: 5, user: "bob" }`, `credentials: { region: "eu-west-1", profile: "ci1prod" }`, `token: [Function: token]`,
+		`passwords: { min: 'eight', dir: '/etc/pw1/x' }`, `tokens: { input: 1200, output: 300 }`, `secrets: { url: 'https://vault1.example' }`,
 	} {
 		require.Equal(t, text, New().Redact(text))
 	}

@@ -136,6 +136,7 @@ func (r *Redactor) find(s string, found *foundValues) []span {
 	findPgpass(s, value)
 	findPiped(s, value)
 	findCookies(s, value)
+	findArrows(s, low, value)
 	findDuplicates(s, low, value)
 	findKubernetes(s, value)
 	findAssignments(s, low, value)

@@ -221,3 +221,9 @@ func TestRedactIsLinear(t *testing.T) {
 		require.Less(t, took, most, name)
 	}
 }
+
+// git quotes an exclamation mark apart, in its own trace.
+func TestValueThatGitQuotes(t *testing.T) {
+	const trace = `trace: run_command: MYPW='hunter'\!'two three' sh -c 'echo x'`
+	require.Equal(t, `trace: run_command: MYPW='[masked]' sh -c 'echo x'`, New("hunter!two three").Redact(trace))
+}

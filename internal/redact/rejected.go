@@ -14,8 +14,10 @@ func rejected(s, low string, key, end int) (from, to int) {
 	const longest = 1 << 10
 	i := skipCloser(s, end)
 	isSaid := i == end && key > 1 && s[key-1] == ' ' // in a sentence
-	if strings.HasPrefix(s[i:], " was ") {
-		i += len(" was")
+	for _, verb := range [...]string{" was", " of"} {
+		if strings.HasPrefix(s[i:], verb+" ") {
+			i += len(verb)
+		}
 	}
 	isField := i < len(s) && (s[i] == ':' || s[i] == '=')
 	if isField {

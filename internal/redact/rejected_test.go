@@ -80,6 +80,7 @@ func TestRejected(t *testing.T) {
 		`{"msg":"\"API_TOKEN\" with value \"hunter\" fails to match"}`:              `{"msg":"\"API_TOKEN\" with value \"[masked]\" fails to match"}`,
 		"    API_TOKEN: Invalid url input: \"hunter\"":                              "    API_TOKEN: Invalid url input: \"[masked]\"",
 		`DB_PASSWORD: Invalid url: "hunter"`:                                        `DB_PASSWORD: Invalid url: "[masked]"`, `A_SECRET: EnvError: Invalid json: "hunter"`: `A_SECRET: EnvError: Invalid json: "[masked]"`, `SMTP_PASSWORD: Invalid email address: "hunter"`: `SMTP_PASSWORD: Invalid email address: "[masked]"`,
+		`Unpacked value of 'hunter' for parameter "master_user_password": 'hunter'`:                                                                       `Unpacked value of '[masked]' for parameter "master_user_password": '[masked]'`,
 		`api_token: must be of type Int: value was "hunter"`:                                                                                              `api_token: must be of type Int: value was "[masked]"`,
 		`spec.dbPassword: Invalid value: "hunter": must be longer`:                                                                                        `spec.dbPassword: Invalid value: "[masked]": must be longer`,
 		`Field error in object 'login' on field 'password': rejected value [hun ter]; codes [Size.login.password,x]`:                                      `Field error in object 'login' on field 'password': rejected value [[masked]]; codes [Size.login.password,x]`,

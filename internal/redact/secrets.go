@@ -328,7 +328,8 @@ func userinfo(s string, from int) string {
 		text := s[from:end]
 		before := strings.TrimRight(s[max(from-40, 0):from], "abcdefghijklmnopqrstuvwxyz0123456789+-.:/") // the scheme
 		if n := len(before); n > 0 && isQuote(before[n-1]) {
-			text = untilQuote(s[from:min(from+300, len(s))], before[n-1:])
+			_, to := valueAt(s[:min(from+300, len(s))], max(from-40, 0)+n-1)
+			text = s[from:max(to, from)]
 		}
 		at = strings.LastIndexByte(text, '@')
 	}

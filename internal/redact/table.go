@@ -10,7 +10,7 @@ func (a *assignment) cell(i int) int {
 		return 0
 	}
 	at := skipCells(a.s, i)
-	if bar := barAt(a.s, at); bar != "" && (at > i || a.isRow(at+len(bar))) {
+	if bar := barAt(a.s, at); bar != "" && (at > i || a.isRow(at+len(bar)) || a.isFramed(bar)) {
 		at = skipCells(a.s, at+len(bar))
 		word, rest, _ := strings.Cut(lineAt(a.s, at), " ")
 		end := strings.TrimLeft(rest, " ")
@@ -47,6 +47,13 @@ func (a *assignment) isPair(i int) bool {
 	before := strings.TrimRight(a.s[max(a.key-maxKey, 0):a.key], " \t")
 	value := lineAt(a.s, i)
 	return (before == "" || before[len(before)-1] == '\n') && isMixed(value) && !isType(value)
+}
+
+// isFramed reports whether a line begins with a bar and the key, as in the tables of aws.
+func (a *assignment) isFramed(bar string) bool {
+	before := a.s[max(a.key-maxKey, 0):a.key]
+	before = before[strings.LastIndexByte(before, '\n')+1:]
+	return strings.HasPrefix(before, bar) && strings.Trim(before, bar+" ") == ""
 }
 
 // isRow reports whether a line consists of the key, a bar and a value at i, without blanks, as psql -A writes a row with the name of

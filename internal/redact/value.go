@@ -66,7 +66,8 @@ const maxJoints = 16
 
 // jointAt returns the quote in a quoted text that begins at i, as shells and YAML write it, or "".
 func jointAt(s string, i int) string {
-	for _, joint := range [...]string{`'\''`, `'"'"'`, `''`} {
+	for _, joint := range [...]string{`'\''`, `'"'"'`, `''`, `'\!'`} { // the last one is git's
+
 		if strings.HasPrefix(s[i:], joint) {
 			return joint
 		}
@@ -158,7 +159,7 @@ func nextKey(s string, i int) bool {
 	return i >= len(s)
 }
 
-// isString reports whether a quoted text begins at i, maybe one with a prefix: b"x", @"x".
+// isString reports whether a quoted text begins at i, maybe one with a prefix: b"x", @"x", &"x".
 func isString(s string, i int) bool {
-	return i < len(s) && (isQuote(s[i]) || i+1 < len(s) && isQuote(s[i+1]) && strings.IndexByte(`\$@bfruBEFRULN`, s[i]) >= 0)
+	return i < len(s) && (isQuote(s[i]) || i+1 < len(s) && isQuote(s[i+1]) && strings.IndexByte(`\$@&bfruBEFRULN`, s[i]) >= 0)
 }

@@ -9,6 +9,9 @@ import (
 	"github.com/terraphim/adfbot/internal/config"
 )
 
+// unitDir has the units that an administrator makes, and the drop-ins for all.
+const unitDir = "/etc/systemd/system"
+
 // Places are where an installation is.
 type Places struct {
 	User     string // whose service it is; "": of whoever runs this process, and no owner is set
@@ -35,7 +38,7 @@ func System(user, configPath, program string) Places {
 	if !HasSystemd() {
 		return p
 	}
-	p.Unit = "/etc/systemd/system/adfbot.service"
+	p.Unit = unitDir + "/adfbot.service"
 	if packaged := "/usr/lib/systemd/system/adfbot.service"; exists(packaged) && !exists(p.Unit) {
 		p.Unit = packaged
 	}

@@ -1,6 +1,7 @@
 package setup
 
 import (
+	"cmp"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -63,13 +64,46 @@ WantedBy=multi-user.target
 // UnitIsOthers reports whether the unit that is there starts adfbot with another configuration, as far as its text says.
 func (p Places) UnitIsOthers() bool {
 	b, err := os.ReadFile(p.Unit)
-	unit := string(b)
-	switch {
-	case err != nil, strings.Contains(unit, p.Config), strings.Contains(unit, word(p.Config)), strings.Contains(unit, "EnvironmentFile="):
+	return err == nil && isOthers(string(b), p.Config)
+}
+
+func isOthers(unit, configPath string) bool {
+	if strings.Contains(unit, configPath) || strings.Contains(unit, word(configPath)) || strings.Contains(unit, "EnvironmentFile=") {
 		return false
 	}
 	named := strings.Contains(unit, "--config") || strings.Contains(unit, "ADFBOT_CONFIG")
-	return named || p.Config != config.DefaultPath
+	return named || configPath != config.DefaultPath
+}
+
+// UnitUser returns the user of the machine's unit that starts adfbot with a configuration, as far as the text of the unit and its drop-ins says.
+// It is "" if there is no such unit.
+func UnitUser(configPath string) string {
+	units, _ := filepath.Glob(unitDir + "/adfbot?*.service") // init proposes adfbot-2.service for a second one
+	if first := System("", configPath, "").Unit; first != "" {
+		units = slices.Insert(units, 0, first)
+	}
+	for _, unit := range units {
+		files, _ := filepath.Glob(filepath.Join(unitDir, filepath.Base(unit)+".d", "*.conf"))
+		var text strings.Builder
+		name := "root"
+		for _, file := range slices.Insert(files, 0, unit) {
+			b, _ := os.ReadFile(file)
+			for line := range strings.Lines(string(b)) {
+				line = strings.TrimSpace(line)
+				if line == "" || line[0] == '#' || line[0] == ';' {
+					continue
+				}
+				text.WriteString(line + "\n")
+				if value, ok := strings.CutPrefix(line, "User="); ok {
+					name = cmp.Or(value, "root")
+				}
+			}
+		}
+		if strings.Contains(text.String(), "ExecStart=") && !isOthers(text.String(), configPath) {
+			return name
+		}
+	}
+	return ""
 }
 
 // load returns the lines of the unit for what systemd hands to the service.

@@ -15,7 +15,7 @@ type Figures struct {
 	Tripped  int           // projects with an open incident, those that left the configuration included
 	Joined   int           // open incidents that the issue of another one carries
 	Pending  int           // incidents with something left to do in Gitea
-	Oldest   time.Duration // how long the first of them has waited for its issue to be opened or closed
+	Oldest   time.Duration // how long the first of them has waited for its issue to be opened, or for its end to be shown there
 	Spooled  int
 	Stops    []Stop // in force
 

@@ -212,10 +212,7 @@ func runRestore(cfg *config.Config, err error) string {
 // giveDir returns the command with which root gives the pause directory to the bot's user, or "" if there is none, or they may write it. One
 // that holds others, such as /srv, is not for the bot.
 func giveDir(cfg *config.Config) string {
-	bot := hostlocal.BotUser(cfg.OwnPath())
-	if me := hostlocal.Me(); me.IsBot(cfg.OwnPath()) {
-		bot = me
-	}
+	bot := botUser(cfg)
 	entries, _ := os.ReadDir(cfg.PauseDir)
 	foreign := func(e os.DirEntry) bool { return e.IsDir() && e.Name() != pause.KnownName && e.Name() != "lost+found" }
 	if !bot.KeptFrom(cfg.PauseDir) || slices.ContainsFunc(entries, foreign) {
@@ -336,7 +333,19 @@ func daemonUser(cfg *config.Config) string {
 // RunAs returns what somebody who is logged in to this machine writes before a command of adfbot that needs the state, e.g. "sudo -u adfbot ".
 // A password that systemd hands to the daemon can be read by root alone.
 func RunAs(cfg *config.Config, searchPath string) string {
-	return runAs(hostlocal.BotUser(cfg.OwnPath()), cfg.Credentials(), searchPath)
+	return runAs(botUser(cfg), cfg.Credentials(), searchPath)
+}
+
+// RemoveAs is [RunAs] for rm, which needs nothing that systemd hands to the daemon.
+func RemoveAs(cfg *config.Config, searchPath string) string { return botUser(cfg).RunAs(searchPath) }
+
+// botUser returns the bot's user: whoever runs this, if that is an account made for the bot, also while its directory belongs to another one by
+// mistake, or else who owns that directory.
+func botUser(cfg *config.Config) hostlocal.Account {
+	if me := hostlocal.Me(); me.IsBot(cfg.OwnPath()) {
+		return me
+	}
+	return hostlocal.BotUser(cfg.OwnPath())
 }
 
 // RunRestoreAs is [RunAs] for restore after an error, or into another directory. Root makes a directory that is missing and that the bot's user
@@ -356,7 +365,7 @@ func RunRestoreAs(cfg *config.Config, searchPath string, err error) string {
 
 // RunWithTokenAs is [RunAs] for a command that asks Gitea, too.
 func RunWithTokenAs(cfg *config.Config, searchPath string) string {
-	return runAs(hostlocal.BotUser(cfg.OwnPath()), cfg.TokenCredentials(), searchPath)
+	return runAs(botUser(cfg), cfg.TokenCredentials(), searchPath)
 }
 
 func runAs(owner hostlocal.Account, credentials, searchPath string) string {

@@ -14,8 +14,14 @@ import (
 // maxReason is how much of an error an incident keeps.
 const maxReason = 500
 
-// toOpen is what is left to do for an incident of which nobody is told yet.
-const toOpen = "issue to be opened"
+// What is left to do for an incident.
+const (
+	toOpen  = "issue to be opened" // nobody is told of it yet
+	toFind  = "it is to be found out whether its issue was created"
+	toClose = "issue to be closed"
+	toTell  = "comment on its end to be written, its issue is closed"
+	toList  = "list in its closed issue to be brought in line"
+)
 
 // wait is one incident with something left to do in Gitea.
 type wait struct {

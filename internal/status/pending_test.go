@@ -8,6 +8,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/terraphim/adfbot/escalate/incident"
+	"github.com/terraphim/adfbot/escalate/tracker"
 	"github.com/terraphim/adfbot/internal/redact"
 	"github.com/terraphim/adfbot/internal/testhost"
 )
@@ -28,6 +30,37 @@ func TestPendingGroups(t *testing.T) {
 		{Reason: "", Work: []PendingWork{{"issue to be opened", []string{"d#1"}}}},
 	}, s.PendingGroups())
 }
+
+// Of an incident that has ended it is said what is left: its issue may be closed already, or nobody knows whether it has one.
+func TestPendingOfEnded(t *testing.T) {
+	at := time.Unix(1e9, 0)
+	issue := tracker.IssueRef{Number: 7}
+	attempt := incident.Attempt{At: at, Lost: 1}
+	for name, tt := range map[string]struct {
+		i    incident.Incident
+		want string
+	}{
+		"open":                       {incident.Incident{Issue: issue}, ""},
+		"open, refused":              {incident.Incident{Issue: issue, LastErr: "busy"}, "odilo#1: busy"},
+		"open, no issue":             {incident.Incident{Create: attempt, LastErr: "busy"}, "odilo#1: issue to be opened: busy"},
+		"ended":                      {incident.Incident{Ended: at, Issue: issue}, "odilo#1: issue to be closed"},
+		"ended, comment refused":     {incident.Incident{Ended: at, Issue: issue, LastErr: "busy", Comments: inDoubt}, "odilo#1: issue to be closed: busy"},
+		"closed, comment refused":    {incident.Incident{Ended: at, Issue: issue, IssueClosed: true, LastErr: "busy", Comments: inDoubt}, "odilo#1: " + toTell + ": busy"},
+		"closed, text refused":       {incident.Incident{Ended: at, Issue: issue, IssueClosed: true, LastErr: "busy"}, "odilo#1: " + toList + ": busy"},
+		"ended, creation in doubt":   {incident.Incident{Ended: at, Create: attempt, LastErr: "busy"}, "odilo#1: " + toFind + ": busy"},
+		"ended, nothing was created": {incident.Incident{Ended: at, LastErr: "busy"}, ""},
+	} {
+		tt.i.ID, tt.i.Project, tt.i.Seq, tt.i.Opened = "id", "odilo", 1, at
+		w, _ := pending(tt.i, false)
+		if tt.want == "" {
+			require.Empty(t, w, name)
+			continue
+		}
+		require.Equal(t, tt.want, w.String(), name)
+	}
+}
+
+var inDoubt = map[string]incident.Comment{"id/resumed": {Attempted: time.Unix(1e9, 0)}}
 
 // What the next sweep does by itself needs nobody.
 func TestPendingInHand(t *testing.T) {

@@ -511,11 +511,26 @@ func pending(i incident.Incident, kept bool) (w wait, since time.Time) {
 	case !i.IsOpen() && i.LeadName != "":
 		w.what = "its end to be shown in the issue of " + i.LeadName
 		return w, i.Ended
+	case !i.IsOpen() && !kept && i.Issue.IsZero() && i.Create.At.IsZero():
+		return wait{}, time.Time{} // it has no issue, and needs none any more
 	case !i.IsOpen() && !kept:
-		w.what = "issue to be closed"
+		w.what = ofEnded(i)
 		return w, i.Ended
 	case i.LastErr != "":
 		return w, time.Time{}
 	}
 	return wait{}, time.Time{}
+}
+
+// ofEnded returns what is left to do for an incident that has ended and whose issue, if there is one, carries no other that is open.
+func ofEnded(i incident.Incident) string {
+	switch {
+	case i.Issue.IsZero():
+		return toFind
+	case !i.IssueClosed:
+		return toClose
+	case i.EndUntold():
+		return toTell
+	}
+	return toList
 }

@@ -96,7 +96,7 @@ func putFigures(p *exposition.Page, f status.Figures) {
 	p.Gauge("adfbot_disabled_workflows", "Workflows of Gitea Actions that are disabled because their project is paused.", float64(len(disabled)))
 	p.Gauge("adfbot_joined_incidents", "Open incidents that the issue of another one is about.", float64(f.Joined))
 	p.Gauge("adfbot_pending_incidents", "Incidents that still need an update in Gitea.", float64(f.Pending))
-	p.Gauge("adfbot_oldest_pending_incident_age_seconds", "How long the oldest pending incident has waited for its issue to be opened or closed; 0 if there is none.", f.Oldest.Seconds())
+	p.Gauge("adfbot_oldest_pending_incident_age_seconds", "How long the oldest pending incident has waited for its issue to be opened, or for its end to be shown there; 0 if there is none.", f.Oldest.Seconds())
 	p.Gauge("adfbot_step_webhooks_failing", "Documents for webhooks of the escalation's steps that could not be delivered yet.", float64(f.WebhooksFailing))
 	p.Gauge("adfbot_spooled_results", "Results in the spool, which could not be stored yet.", float64(f.Spooled))
 	if !f.LastSweep.IsZero() {
