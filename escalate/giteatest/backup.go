@@ -23,7 +23,8 @@ func (s *Server) BackUp() (restore func()) {
 		was.labels, was.issues, was.workflows, was.runs = slices.Clone(r.labels), slices.Clone(r.issues), slices.Clone(r.workflows), slices.Clone(r.runs)
 		for _, i := range r.issues {
 			was := keep(&put, i)
-			was.labels, was.assignees, was.timeline, was.blockers = slices.Clone(i.labels), slices.Clone(i.assignees), slices.Clone(i.timeline), slices.Clone(i.blockers)
+			was.labels, was.assignees = slices.Clone(i.labels), slices.Clone(i.assignees)
+			was.timeline, was.blockers = slices.Clone(i.timeline), slices.Clone(i.blockers)
 			for _, e := range i.timeline {
 				keep(&put, e)
 			}
