@@ -173,6 +173,9 @@ func secretAfter(s, low string, key, end int, kind keyKind) (from, to int) {
 	if from, to = a.afterSlash(low); from < to {
 		return from, to
 	}
+	if from, to = a.usageDefault(); from < to {
+		return from, to
+	}
 	if a.kind == isCommand || !a.separate() {
 		return 0, 0
 	}
@@ -310,7 +313,7 @@ func (a *assignment) separate() bool {
 		i++
 	}
 	gap := skipBlanks(s, i)
-	if column := skipColumn(s, gap); column < len(s) && s[column] == '=' { // as terraform and gofmt align it
+	if column := skipColumn(s, gap); column < len(s) && (s[column] == '=' || s[column] == ':') { // as terraform, gofmt and PowerShell align it
 		gap = column
 	}
 	rest := s[gap:]
@@ -371,11 +374,12 @@ func (a *assignment) separate() bool {
 	if quoted := a.key > 0 && isQuote(s[a.key-1]); quoted && gap == end && a.at < len(s) && s[a.at] == s[a.key-1] {
 		return false // the prompt 'Password: '
 	}
+	isHeader := a.kind == isAuthorization || a.kind == isCookie
 	if a.element > 0 {
 		a.at = a.element - len(strings.TrimLeft(s[i:a.element], " \t\n"))
 	} else if next, block := nextLine(s, a.at); next > 0 {
 		isNamed := strings.HasPrefix(s[end:], "']:") && isString(s, next) // On instance['password'], of Python's jsonschema
-		if a.at, a.random = next, !block && !isNamed; strings.HasPrefix(s[next:], "- ") && isMixed(lineAt(s, next+len("- "))) {
+		if a.at, a.random = next, !block && !isNamed; strings.HasPrefix(s[next:], "- ") && (isHeader || isMixed(lineAt(s, next+len("- ")))) {
 			a.at, a.random = next+len("- "), false
 		}
 	} else if strings.HasPrefix(s[a.at:], "(\n") {
@@ -385,12 +389,15 @@ func (a *assignment) separate() bool {
 	} else if strings.HasPrefix(s[a.at:], "[\n") {
 		if next, _ = nextLine(s, a.at+1); next > 0 && isString(s, next) {
 			from, to := valueAt(s, next)
-			if a.at = next; !isMixed(s[from:to]) && !strings.HasSuffix(s[a.key:end], "passwords") {
+			if a.at = next; !isHeader && !isMixed(s[from:to]) && !strings.HasSuffix(s[a.key:end], "passwords") {
 				return false
 			}
 		}
 	}
 	a.at = skipTag(s, a.at)
+	if at := parameter(s, a.at); at > 0 {
+		a.at, a.random = at, false
+	}
 	if at := dumpedValue(s, a.at); at > 0 {
 		a.at, a.random = at, false
 	}

@@ -346,10 +346,13 @@ var parsedFields = [...]string{"col", "column", "end", "kind", "lexeme", "line",
 // isValueField reports whether the field of an object has a name for the object's value: Token(value='x'), ApiKey(key='x').
 func isValueField(field, object string) bool {
 	switch strings.TrimLeft(field, "_") {
-	case "data", "v":
+	case "data", "root", "v":
 		return true
 	case "key":
 		return object != ""
+	}
+	if field != "" && isNumber(field) { // of a list, as PHP shows it
+		return true
 	}
 	return slices.ContainsFunc([]string{"content", "inner", "plain", "plaintext", "raw", "string", "val", "value"}, func(e string) bool { return strings.HasSuffix(field, e) })
 }

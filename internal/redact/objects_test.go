@@ -44,6 +44,9 @@ func TestObjects(t *testing.T) {
 		"Go, by cmp":                       "Config{\n  Token: main.Token{\n-   Value: \"hunter\",\n+   Value: \"hunter\",\n  },\n- Password: &\"hunter\",\n}",
 		"terraform":                        "  + token     = {\n      + id = 5\n      + value = \"hunter\"\n    }\n  ~ password = {\n      ~ value = \"hunter\" -> \"hunter\"\n    }\n",
 		"terraform, maps":                  "  + passwords = {\n      + bob = \"hunter2\"\n    }\n  + passwords = [\n      + \"hunter2\",\n    ]\ntokens = tomap({\n  \"ci\" = \"hunter2\"\n})\n",
+		"PHP, lists":                       "[X-Api-Key] => Array\n        (\n            [0] => hunter2\n        )",
+		"PHP, dumped lists":                "[\"X-Api-Key\"]=>\n  array(1) {\n    [0]=>\n    string(7) \"hunter2\"\n  }",
+		"pydantic's root":                  `password=Password(root='hunter')`,
 		"bash":                             `declare -A passwords=([bob]="hunter2" [amy]="hunter2" )`,
 		"a map in node":                    `{ secrets: { db: 'hunter2', api: 'hunter2' }, passwords: { bob: 'hunter2' } }`,
 		"a map in Go":                      `{Passwords:map[amy:hunter2 bob:hunter2]} {Passwords:map[string]string{"amy":"hunter2"}, Secret:map[string]string{"value":"hunter"}}`,
@@ -81,7 +84,7 @@ func TestObjectsWithoutSecret(t *testing.T) {
 		`Unexpected token Token('RPAR', ')') at line 1`, `Previous tokens: [Token('NAME', 'x')]`,
 		`expected token: Token("abc1de")`, `error: unexpected token: Punct('!')`, `Token { kind: Word, value: "abc1def", span: 1..2 }`, `token: TokenKind::Ident("foo")`,
 		// types, templates, and what hides the value itself
-		`token: Option<String>`, `password: Some(_)`, `password: { type: 'string', description: 'the key of x' }`, `secretKeyRef: { name: 'db', key: 'password' }`, `secret: { secretName: 'app', key: 'password' }`,
+		`token = token[:-1]`, `token: Option<String>`, `password: Some(_)`, `password: { type: 'string', description: 'the key of x' }`, `secretKeyRef: { name: 'db', key: 'password' }`, `secret: { secretName: 'app', key: 'password' }`,
 		`token: Secret([REDACTED alloc::string::String])`, `password: Secret("****")`, `token: { value: undefined, status: 'idle' }`, `token: Ref { value: null }`, `token: { value: '' }`,
 		`password: Secret { name: "db", version: "3" }`, `token: Token { id: 5, user: "bob" }`, `credentials: { region: "eu-west-1", profile: "ci1prod" }`, `token: [Function: token]`,
 		`passwords: { min: 'eight', dir: '/etc/pw1/x' }`, `tokens: { input: 1200, output: 300 }`, `secrets: { url: 'https://vault1.example' }`,
