@@ -23,10 +23,7 @@ func findAssignments(s, low string, add func(from, to int)) {
 		if last := s[i-1]; key >= substituted && (last == 'd' && s[key:i] == "sed" || last == 'l' && s[key:i] == "perl") {
 			substituted = addSubstitutions(s, i, add)
 		}
-		kind := kindOf(low[key:i])
-		if kind == notSecret && (low[i-1] == 't' && isPATName(low[key:i]) || hasSecretPart(low[key:i])) {
-			kind = isKey
-		}
+		kind := kindOfName(low[key:i])
 		end := 0
 		if kind != notSecret {
 			end = addObject(s, low, name{span: span{key, i}, kind: kind}, add)
@@ -183,7 +180,7 @@ func secretAfter(s, low string, key, end int, kind keyKind) (from, to int) {
 	switch {
 	case from >= to:
 		return 0, 0
-	case !a.isLong(from, to) && (a.kind == isKey && !isRandomKey(low, key, end, s[from:to]) && !a.isListed(from, to) && !a.isUserAndPassword(s[from:to]) || a.random && !isRandom(s[from:to])):
+	case !a.isLong(from, to) && (a.kind == isKey && !isRandomKey(low, key, end, s[from:to]) && !a.isListed(from, to) && !a.isPasswordOf(low, s[from:to]) && !a.isUserAndPassword(s[from:to]) || a.random && !isRandom(s[from:to])):
 		return 0, 0
 	case !a.isLong(from, to) && a.isHarmless(from, to):
 		return argument(s, to)
@@ -208,6 +205,15 @@ func (a *assignment) changeEnd(from, to int) int {
 		}
 	}
 	return to
+}
+
+// isPasswordOf reports whether the key is a variable for a password whose name goes on, as DB_PASSWORD_PROD, and its value has letters and
+// digits.
+func (a *assignment) isPasswordOf(low, v string) bool {
+	key := low[a.key:a.end]
+	isNamed := strings.Contains(key, "password") || strings.Contains(key, "passwd") || strings.Contains(key, "_pass_")
+	isVariable := isUpperName(a.s[a.key:a.end]) || strings.HasPrefix(a.s[a.end:], "=")
+	return isNamed && isVariable && isMixed(v) && !isPath(v) && !strings.Contains(v, "://")
 }
 
 // isUserAndPassword reports whether the value of a key such as BASIC_AUTH is a user and a password.

@@ -102,6 +102,11 @@ func TestAssignments(t *testing.T) {
 		`bash -lc "DB_PASSWORD=hunter make test"`: `bash -lc "DB_PASSWORD=[masked] make test"`, `docker run -e "DB_PASSWORD=my words" x`: `docker run -e "DB_PASSWORD=[masked]" x`, "{\"command\": \"GITEA_TOKEN=$TOKEN make\\nx\"}": "{\"command\": \"GITEA_TOKEN=$TOKEN make\\nx\"}",
 		"'set-cookie': [\n    'i_like_gitea=hunter; Path=/; HttpOnly',\n    '_csrf=hunter'\n  ]": "'set-cookie': [\n    '[masked]',\n    '[masked]'\n  ]",
 		"\"Authorization\": [\n\t\"Bearer hunter\"\n]":                                           "\"Authorization\": [\n\t\"Bearer [masked]\"\n]", "Authorization:\n- Bearer hunter\nX: 1": "Authorization:\n- Bearer [masked]\nX: 1",
+		"SMTP_PW=hunter2": "SMTP_PW=[masked]", "PHP_AUTH_PW: hunter2": "PHP_AUTH_PW: [masked]", "export LDAP_PW='hunter'": "export LDAP_PW='[masked]'", "MY_PW=/home/bob": "MY_PW=/home/bob",
+		"DB_PASSWORD_PROD=hunter2": "DB_PASSWORD_PROD=[masked]", `POSTGRES_PASSWORD_DEV: "hunter2"`: `POSTGRES_PASSWORD_DEV: "[masked]"`, "SMTP_PASS_PROD=hunter2": "SMTP_PASS_PROD=[masked]",
+		"PASSWORD_ENCRYPTION=scram-sha-256": "PASSWORD_ENCRYPTION=scram-sha-256", "password_encryption = scram-sha-256": "password_encryption = scram-sha-256",
+		"ParameterKey=DBUser,ParameterValue=bob ParameterKey=DBPassword,ParameterValue=hunter x": "ParameterKey=DBUser,ParameterValue=bob ParameterKey=DBPassword,ParameterValue=[masked] x",
+		"+ echo hunter2\n+ gpg --batch --passphrase-fd 0 -d x":                                   "+ echo [masked]\n+ gpg --batch --passphrase-fd 0 -d x", "+ printf %s hunter2\n+ docker secret create db_password -": "+ printf %s [masked]\n+ docker secret create db_password -", "echo hunter2 | gh secret set DEPLOY": "echo [masked] | gh secret set DEPLOY",
 		`GITEA_TOKEN='hunter-K'\!'9'`:                            `GITEA_TOKEN='[masked]'`, // as git quotes it
 		`git ls-remote 'http://bob:hunter'\!'2@x.example/x.git'`: `git ls-remote 'http://[masked]@x.example/x.git'`,
 		"Setting --password (password) to hunter2":               "Setting --password (password) to [masked]",

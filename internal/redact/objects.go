@@ -126,7 +126,7 @@ func objectStart(s string, i int) (name string, open int) {
 		}
 	case name == "" && rest[0] == '{', name != "" && isLetter(name[0]) && strings.IndexByte("{([", rest[0]) >= 0:
 		return name, i + 1
-	case isTypeName(name) && strings.HasPrefix(rest, " {"):
+	case isTypeName(name) && (strings.HasPrefix(rest, " {") || strings.HasPrefix(rest, " [")): // Array [, of jest
 		return name, i + len(" {")
 	case name == "array" || name == "Array" || name != "" && strings.HasPrefix(rest, " Object\n"): // array (, Token Object\n(, of PHP
 		if text := strings.TrimLeft(strings.TrimPrefix(rest, " Object"), " \n"); strings.HasPrefix(text, "(") {
@@ -211,7 +211,7 @@ func (r *objectReader) item() bool {
 	}
 	if next > to {
 		r.hasItem = true
-		if v := r.s[from:to]; r.other == 0 && (r.of.isMap && isMixed(v) || !r.of.isMap && holdsText(r.typ, v) && isLast(r.s, next)) {
+		if v := r.s[from:to]; r.other == 0 && (r.of.isMap && (isMixed(v) || v == masked) || !r.of.isMap && holdsText(r.typ, v) && isLast(r.s, next)) {
 			r.found(from, to)
 		}
 	}

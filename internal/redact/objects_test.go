@@ -46,6 +46,7 @@ func TestObjects(t *testing.T) {
 		"terraform, maps":                  "  + passwords = {\n      + bob = \"hunter2\"\n    }\n  + passwords = [\n      + \"hunter2\",\n    ]\ntokens = tomap({\n  \"ci\" = \"hunter2\"\n})\n",
 		"PHP, lists":                       "[X-Api-Key] => Array\n        (\n            [0] => hunter2\n        )",
 		"PHP, dumped lists":                "[\"X-Api-Key\"]=>\n  array(1) {\n    [0]=>\n    string(7) \"hunter2\"\n  }",
+		"jest":                             "  \"passwords\": Array [\n-   \"hunter2\",\n+   \"hunter2\",\n  ],\n  \"token\": Object {\n    \"scopes\": Array [\n      \"a\",\n    ],\n-   \"value\": \"hunter\",\n  }",
 		"pydantic's root":                  `password=Password(root='hunter')`,
 		"bash":                             `declare -A passwords=([bob]="hunter2" [amy]="hunter2" )`,
 		"a map in node":                    `{ secrets: { db: 'hunter2', api: 'hunter2' }, passwords: { bob: 'hunter2' } }`,
