@@ -85,7 +85,11 @@ func (a *assignment) column(i int) int {
 	}
 	at := i + len(rest) - len(values) + open + 1
 	for range strings.Count(before[list:], ",") {
-		_, to := valueAt(a.s, skipBlanks(a.s, at))
+		from := skipBlanks(a.s, at)
+		start, to := valueAt(a.s, from)
+		if n := strings.IndexByte(a.s[from:to], ','); n >= 0 && start == from { // DEFAULT,$1
+			to = from + n
+		}
 		comma := strings.IndexByte(a.s[to:min(to+2, len(a.s))], ',')
 		if comma < 0 {
 			return 0
@@ -236,11 +240,60 @@ func loginIMAP(s string, key, end int) (from, to int) {
 	return from, to
 }
 
+// beginsCommand reports whether the key is the first word of a command line in quotes, of which words follow: sh -c "TOKEN=x make",
+// "command": "TOKEN=x make".
+func (a *assignment) beginsCommand() bool {
+	const longest = 20
+	before := strings.TrimRight(a.s[max(a.key-longest, 0):a.key], "\\\"'`:= ")
+	switch lowerASCII(before[strings.LastIndexAny(before, " \t\n\"'`,{([")+1:]) {
+	case "-c", "-ec", "-lc", "-xc", "cmd", "command", "eval", "exec", "run", "script", "shell", "sh":
+		return true
+	}
+	return false
+}
+
+// usageDefault returns the place of the value of an option that a usage text shows as its default, which may come from the environment, or
+// an empty place: --token string  API token (default "x"). The text may go on in the next line.
+func (a *assignment) usageDefault() (from, to int) {
+	const far, most = 300, 3
+	s := a.s
+	if s[a.key] != '-' || a.kind != isPassword && a.kind != isToken {
+		return 0, 0
+	}
+	text := s[a.end:min(a.end+far, len(s))]
+	for n, at := 0, 0; n < most; n++ { // up to the next option
+		end := strings.IndexByte(text[at:], '\n')
+		if end < 0 {
+			break
+		}
+		at += end + 1
+		if next := strings.TrimLeft(text[at:], " \t"); next == text[at:] || next == "" || next[0] == '-' || next[0] == '\n' {
+			text = text[:at]
+			break
+		}
+	}
+	i := strings.Index(text, "default")
+	if i < 1 || strings.IndexByte("([ ,", text[i-1]) < 0 {
+		return 0, 0
+	}
+	i = skipBlanks(s, a.end+i+len("default"))
+	if i < len(s) && s[i] == ':' {
+		i = skipBlanks(s, i+1)
+	}
+	if from, to = valueAt(s, i); from == i {
+		to = from + len(strings.TrimRight(s[from:to], ")],"))
+	}
+	if v := s[from:to]; !isMixed(v) || isPlaceholder(v) || isPath(v) || strings.Contains(v, "://") {
+		return 0, 0
+	}
+	return from, to
+}
+
 // argumentEnd returns where the value ends: in "DB_PASSWORD=my words", the value of a variable reaches to the quote that was
 // opened before its name.
 func (a *assignment) argumentEnd(from, to int) int {
 	const longest = 200
-	if a.key == 0 || !isQuote(a.s[a.key-1]) || from != a.end+len("=") || !isUpperName(a.s[a.key:a.end]) {
+	if a.key == 0 || !isQuote(a.s[a.key-1]) || from != a.end+len("=") || !isUpperName(a.s[a.key:a.end]) || isPlaceholder(a.s[from:to]) || a.beginsCommand() {
 		return to
 	}
 	quote := a.s[a.key-1 : a.key]

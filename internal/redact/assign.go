@@ -23,10 +23,7 @@ func findAssignments(s, low string, add func(from, to int)) {
 		if last := s[i-1]; key >= substituted && (last == 'd' && s[key:i] == "sed" || last == 'l' && s[key:i] == "perl") {
 			substituted = addSubstitutions(s, i, add)
 		}
-		kind := kindOf(low[key:i])
-		if kind == notSecret && (low[i-1] == 't' && isPATName(low[key:i]) || hasSecretPart(low[key:i])) {
-			kind = isKey
-		}
+		kind := kindOfName(low[key:i])
 		end := 0
 		if kind != notSecret {
 			end = addObject(s, low, name{span: span{key, i}, kind: kind}, add)
@@ -173,6 +170,9 @@ func secretAfter(s, low string, key, end int, kind keyKind) (from, to int) {
 	if from, to = a.afterSlash(low); from < to {
 		return from, to
 	}
+	if from, to = a.usageDefault(); from < to {
+		return from, to
+	}
 	if a.kind == isCommand || !a.separate() {
 		return 0, 0
 	}
@@ -180,7 +180,7 @@ func secretAfter(s, low string, key, end int, kind keyKind) (from, to int) {
 	switch {
 	case from >= to:
 		return 0, 0
-	case !a.isLong(from, to) && (a.kind == isKey && !isRandomKey(low, key, end, s[from:to]) && !a.isListed(from, to) && !a.isUserAndPassword(s[from:to]) || a.random && !isRandom(s[from:to])):
+	case !a.isLong(from, to) && (a.kind == isKey && !isRandomKey(low, key, end, s[from:to]) && !a.isListed(from, to) && !a.isPasswordOf(low, s[from:to]) && !a.isUserAndPassword(s[from:to]) || a.random && !isRandom(s[from:to])):
 		return 0, 0
 	case !a.isLong(from, to) && a.isHarmless(from, to):
 		return argument(s, to)
@@ -205,6 +205,15 @@ func (a *assignment) changeEnd(from, to int) int {
 		}
 	}
 	return to
+}
+
+// isPasswordOf reports whether the key is a variable for a password whose name goes on, as DB_PASSWORD_PROD, and its value has letters and
+// digits.
+func (a *assignment) isPasswordOf(low, v string) bool {
+	key := low[a.key:a.end]
+	isNamed := strings.Contains(key, "password") || strings.Contains(key, "passwd") || strings.Contains(key, "_pass_")
+	isVariable := isUpperName(a.s[a.key:a.end]) || strings.HasPrefix(a.s[a.end:], "=")
+	return isNamed && isVariable && isMixed(v) && !isPath(v) && !strings.Contains(v, "://")
 }
 
 // isUserAndPassword reports whether the value of a key such as BASIC_AUTH is a user and a password.
@@ -310,7 +319,7 @@ func (a *assignment) separate() bool {
 		i++
 	}
 	gap := skipBlanks(s, i)
-	if column := skipColumn(s, gap); column < len(s) && s[column] == '=' { // as terraform and gofmt align it
+	if column := skipColumn(s, gap); column < len(s) && (s[column] == '=' || s[column] == ':') { // as terraform, gofmt and PowerShell align it
 		gap = column
 	}
 	rest := s[gap:]
@@ -371,11 +380,12 @@ func (a *assignment) separate() bool {
 	if quoted := a.key > 0 && isQuote(s[a.key-1]); quoted && gap == end && a.at < len(s) && s[a.at] == s[a.key-1] {
 		return false // the prompt 'Password: '
 	}
+	isHeader := a.kind == isAuthorization || a.kind == isCookie
 	if a.element > 0 {
 		a.at = a.element - len(strings.TrimLeft(s[i:a.element], " \t\n"))
 	} else if next, block := nextLine(s, a.at); next > 0 {
 		isNamed := strings.HasPrefix(s[end:], "']:") && isString(s, next) // On instance['password'], of Python's jsonschema
-		if a.at, a.random = next, !block && !isNamed; strings.HasPrefix(s[next:], "- ") && isMixed(lineAt(s, next+len("- "))) {
+		if a.at, a.random = next, !block && !isNamed; strings.HasPrefix(s[next:], "- ") && (isHeader || isMixed(lineAt(s, next+len("- ")))) {
 			a.at, a.random = next+len("- "), false
 		}
 	} else if strings.HasPrefix(s[a.at:], "(\n") {
@@ -385,12 +395,15 @@ func (a *assignment) separate() bool {
 	} else if strings.HasPrefix(s[a.at:], "[\n") {
 		if next, _ = nextLine(s, a.at+1); next > 0 && isString(s, next) {
 			from, to := valueAt(s, next)
-			if a.at = next; !isMixed(s[from:to]) && !strings.HasSuffix(s[a.key:end], "passwords") {
+			if a.at = next; !isHeader && !isMixed(s[from:to]) && !strings.HasSuffix(s[a.key:end], "passwords") {
 				return false
 			}
 		}
 	}
 	a.at = skipTag(s, a.at)
+	if at := parameter(s, a.at); at > 0 {
+		a.at, a.random = at, false
+	}
 	if at := dumpedValue(s, a.at); at > 0 {
 		a.at, a.random = at, false
 	}

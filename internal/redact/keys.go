@@ -127,6 +127,19 @@ func mayEnd(key string, last byte) bool {
 	return n >= 0 && isLetter(key[n]) && lettersBefore()[last]>>(key[n]-'a')&1 != 0
 }
 
+// kindOfName is [kindOf] for a name in lower case of which a word inside it may be that of a secret, or the last one short.
+func kindOfName(name string) keyKind {
+	kind := kindOf(name)
+	switch last := name[len(name)-1]; {
+	case kind != notSecret:
+	case last == 't' && isPATName(name), hasSecretPart(name):
+		return isKey
+	case last == 'w' && len(name) > len("_pw") && strings.HasSuffix(name, "pw") && strings.IndexByte("_-.", name[len(name)-len("_pw")]) >= 0:
+		return isPwd
+	}
+	return kind
+}
+
 // otherKeys are what stands before "key" in names of things that are no secrets, though they may look random.
 var otherKeys = []string{
 	"cache", "column", "dedup", "event", "file", "foreign", "group", "hash", "host", "idempotency", "index", "item", "job", "lookup", "map", "message",
@@ -135,7 +148,7 @@ var otherKeys = []string{
 }
 
 // otherEnds end the names of things about a secret, which are none.
-var otherEnds = []string{"name", "names", "file", "path", "id", "url", "uri", "arn", "type", "version", "count", "ref", "hash", "length", "size", "limit", "at", "key_id", "expiry", "expires", "expiration"}
+var otherEnds = []string{"name", "names", "file", "path", "id", "url", "uri", "arn", "type", "version", "count", "ref", "hash", "length", "size", "limit", "at", "key_id", "expiry", "expires", "expiration", "algorithm", "encoder", "encryption", "format", "hasher", "method", "policy", "scheme"}
 
 // isPATName reports whether a lower-case key is that of a personal access token: my_pat. Words end like this, too.
 func isPATName(key string) bool {
@@ -148,7 +161,7 @@ func hasSecretPart(key string) bool {
 	if len(key) < len("token_") || strings.IndexByte(key, '_') < 0 && strings.IndexByte(key, '-') < 0 && strings.IndexByte(key, '.') < 0 {
 		return false
 	}
-	for _, p := range [...]string{"token", "secret", "password", "passwd", "apikey", "api_key"} {
+	for _, p := range [...]string{"token", "secret", "password", "passwd", "apikey", "api_key", "_pass"} {
 		if i := strings.Index(key, p); i >= 0 {
 			rest := strings.Trim(key[i+len(p):], "_-.")
 			for _, e := range otherEnds {

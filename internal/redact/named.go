@@ -19,6 +19,9 @@ func (a *assignment) namedValue() int {
 			return at
 		}
 	}
+	if strings.HasSuffix(s[:a.key], "ParameterKey=") && strings.HasPrefix(s[i:], ",ParameterValue=") { // of aws
+		return i + len(",ParameterValue=")
+	}
 	if at := a.nextElement(); at > 0 {
 		return at
 	}
@@ -171,7 +174,11 @@ func nameBehind(s string, i int) string {
 		return ""
 	}
 	_, to := valueAt(s, skipBlanks(s, i+1))
-	rest := strings.TrimLeft(s[skipCloser(s, to):], " \t\n,\"'")
+	after := s[skipCloser(s, to):]
+	if s[i] == '=' && i+1 < len(s) && !isQuote(s[i+1]) && strings.HasPrefix(after, " ") { // the next one
+		return ""
+	}
+	rest := strings.TrimLeft(after, " \t\n,\"'")
 	for _, label := range [...]string{"name", "key", "parameterkey"} {
 		if at := afterLabel(rest, 0, label); at > 0 {
 			from := skipBlanks(rest, at)

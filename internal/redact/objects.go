@@ -126,7 +126,7 @@ func objectStart(s string, i int) (name string, open int) {
 		}
 	case name == "" && rest[0] == '{', name != "" && isLetter(name[0]) && strings.IndexByte("{([", rest[0]) >= 0:
 		return name, i + 1
-	case isTypeName(name) && strings.HasPrefix(rest, " {"):
+	case isTypeName(name) && (strings.HasPrefix(rest, " {") || strings.HasPrefix(rest, " [")): // Array [, of jest
 		return name, i + len(" {")
 	case name == "array" || name == "Array" || name != "" && strings.HasPrefix(rest, " Object\n"): // array (, Token Object\n(, of PHP
 		if text := strings.TrimLeft(strings.TrimPrefix(rest, " Object"), " \n"); strings.HasPrefix(text, "(") {
@@ -211,7 +211,7 @@ func (r *objectReader) item() bool {
 	}
 	if next > to {
 		r.hasItem = true
-		if v := r.s[from:to]; r.other == 0 && (r.of.isMap && isMixed(v) || !r.of.isMap && holdsText(r.typ, v) && isLast(r.s, next)) {
+		if v := r.s[from:to]; r.other == 0 && (r.of.isMap && (isMixed(v) || v == masked) || !r.of.isMap && holdsText(r.typ, v) && isLast(r.s, next)) {
 			r.found(from, to)
 		}
 	}
@@ -346,10 +346,13 @@ var parsedFields = [...]string{"col", "column", "end", "kind", "lexeme", "line",
 // isValueField reports whether the field of an object has a name for the object's value: Token(value='x'), ApiKey(key='x').
 func isValueField(field, object string) bool {
 	switch strings.TrimLeft(field, "_") {
-	case "data", "v":
+	case "data", "root", "v":
 		return true
 	case "key":
 		return object != ""
+	}
+	if field != "" && isNumber(field) { // of a list, as PHP shows it
+		return true
 	}
 	return slices.ContainsFunc([]string{"content", "inner", "plain", "plaintext", "raw", "string", "val", "value"}, func(e string) bool { return strings.HasSuffix(field, e) })
 }

@@ -100,12 +100,12 @@ type name struct {
 
 // nameAt returns the name in [from, to).
 func nameAt(low string, from, to int) name {
-	n := name{span: span{from, to}, kind: kindOf(low[from:to])}
-	switch {
-	case n.kind == isCommand, n.kind == isSeed, n.kind == isSignature:
+	n := name{span: span{from, to}}
+	if from < to {
+		n.kind = kindOfName(low[from:to])
+	}
+	if n.kind == isCommand || n.kind == isSeed || n.kind == isSignature {
 		n.kind = notSecret
-	case n.kind == notSecret && hasSecretPart(low[from:to]):
-		n.kind = isKey
 	}
 	return n
 }

@@ -189,7 +189,8 @@ func addSubstitutions(s string, i int, add func(from, to int)) int {
 }
 
 // pipedTo are commands that read a password.
-const pipedTo = "--password-stdin|--passwd-on-stdin|chpasswd|--with-token|passwd |kinit |cryptsetup |sudo -S"
+const pipedTo = "--password-stdin|--passwd-on-stdin|chpasswd|--with-token|passwd |kinit |cryptsetup |sudo -S|--passphrase-fd 0|--passphrase-fd=0|" +
+	"secret create |secret set |secret put |secrets create |secrets versions add |password=-|=/dev/stdin|config set --secret |vault kv put "
 
 // findPiped finds what echo writes to a command that reads a password, and what the shell does: echo bob:x | chpasswd, kinit bob <<< x,
 // cat <<< x | chpasswd.

@@ -222,6 +222,9 @@ func saysState(text string) bool {
 func dumpedValue(s string, i int) int {
 	const longest = 40
 	rest := s[i:min(i+longest, len(s))]
+	if text := strings.TrimLeft(strings.TrimPrefix(rest, "0x"), "0123456789abcdef"); strings.HasPrefix(rest, "0x") && strings.HasPrefix(text, ` "`) { // of gdb
+		return i + len(rest) - len(text) + 1
+	}
 	for _, kind := range [...]string{"(string)", "string(", "[]byte(", "[]string{", "Some(", "Secret(", "SecretStr(", "Sensitive(", "String::from(", "new String(", "<<", "MD5(", "SHA1(", "SHA2(", "CRYPT(", "ENCRYPT(", "md5(", "sha1(", "sha2(", "crypt(", "encrypt("} {
 		text, ok := strings.CutPrefix(rest, kind)
 		if !ok {
