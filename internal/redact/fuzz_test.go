@@ -104,7 +104,7 @@ func FuzzRedactFragments(f *testing.F) {
 		"kind: Secret\n", "data:\n", "  ", "- ", "</name><value>", "auth", "tokens", "PASSWORD", "#define ", "!!str ", "requirepass ", "password 7 ", "[]", "is ", "unseal key 1", "0x",
 		"-p", "-P", "mysql bcp ", "→ ", "smbclient ", " //h/s ", `" a1="`, `, "PASS `, `\r\n"`, "mc alias set ", "select ", "_pat", "Hunter22",
 		"-u", "<<<", "printf",
-		"[input_value=", ", input_type=", "...", "input", `{"loc":["body","token"]`, "  ", "invalid value: ", "rejected value [", "];", " for ", "argument ", "(got ", `"token" [1]: `, "token(value=", "TOKEN: ", "token: Token { value: ", "Some(Token(", "Token { id: 5, ", "#<Token ", "object(Secret)#2 {", " Object\n(", "bless( {", "password: ", "Basic Ym9iOng=", "passwords:map[", "parameters: (", "?", "$2", " (default: ", "-c ", "\n└ ", "│ ", "map[string]T{", "{a: ", "sha1", hex40, `token_last_eight":"` + hex40[32:],
+		"[input_value=", ", input_type=", "...", "input", `{"loc":["body","token"]`, "  ", "invalid value: ", "rejected value [", "];", " for ", "argument ", "(got ", `"token" [1]: `, "token(value=", "TOKEN: ", "token: Token { value: ", "Some(Token(", "Token { id: 5, ", "#<Token ", "object(Secret)#2 {", " Object\n(", "bless( {", "password: ", "Basic Ym9iOng=", "passwords:map[", `"a":"`, `\n  `, "web-1  | ", "  1\t", "E   ", "│ ", " │\n", "a.go:12:", "parameters: (", "?", "$2", " (default: ", "-c ", "\n└ ", "│ ", "map[string]T{", "{a: ", "sha1", hex40, `token_last_eight":"` + hex40[32:],
 	}
 	f.Add([]byte{0, 19, 47, 21, 10, 47})
 	f.Add([]byte{54, 55, 56, 57, 54, 23, 56, 55})

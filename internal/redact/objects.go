@@ -222,8 +222,9 @@ func (r *objectReader) item() bool {
 
 // field reads the value at a place of a field with a name.
 func (r *objectReader) field(name string, at int) {
-	name, _, _ = strings.Cut(name, ":") // value:protected
-	isSecret := r.other == 0 && (r.of.isMap || isValueField(name, r.typ) || isSecretField(name))
+	name, _, _ = strings.Cut(name, ":")                         // value:protected
+	isOfList := r.s[r.i] == '[' && name != "" && isNumber(name) // as PHP shows it
+	isSecret := r.other == 0 && (r.of.isMap || isOfList || isValueField(name, r.typ) || isSecretField(name))
 	r.isParsed = r.isParsed || r.of.kind == isToken && slices.Contains(parsedFields[:], name)
 	dumped := dumpedValue(r.s, at)
 	if dumped == 0 && at < len(r.s) {
@@ -350,9 +351,6 @@ func isValueField(field, object string) bool {
 		return true
 	case "key":
 		return object != ""
-	}
-	if field != "" && isNumber(field) { // of a list, as PHP shows it
-		return true
 	}
 	return slices.ContainsFunc([]string{"content", "inner", "plain", "plaintext", "raw", "string", "val", "value"}, func(e string) bool { return strings.HasSuffix(field, e) })
 }

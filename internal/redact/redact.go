@@ -106,7 +106,7 @@ func (r *Redactor) find(s string, found *foundValues) []span {
 	var all []span
 	var wrapped span // the lines on which the last one that was looked at goes on, so that this takes linear time
 	add := func(from, to int) {
-		if from >= to || s[from:to] == masked {
+		if from >= to || s[from:to] == masked || strings.Trim(s[from:to], `\>|-`) == "" {
 			return
 		}
 		if i, _, ok := aroundMask(s, from); ok {
@@ -123,11 +123,45 @@ func (r *Redactor) find(s string, found *foundValues) []span {
 	for _, n := range r.known() {
 		n.find(s, add)
 	}
-	low := lowerASCII(s)
-	findKeyBlocks(s, add)
-	value := func(from, to int) {
+	findKeyBlocks(s, add) // which know prefixes
+	blocks := blocksOf(s)
+	prefixes := between(blocks)
+	findSecrets(s, func(from, to int) bool {
+		if prefixes.overlap(from, to) { // without them, it is another text
+			return false
+		}
 		add(from, to)
-		found.add(s[from:to])
+		return true
+	}, found)
+	findInViews(s, blocks, 1, add, func(text string, add func(from, to int)) {
+		findKeyBlocks(text, add)
+		findSecrets(text, func(from, to int) bool {
+			add(from, to)
+			return true
+		}, found)
+	})
+	found.find(s, add)
+
+	slices.SortFunc(all, func(a, b span) int { return cmp.Compare(a.from, b.from) })
+	apart := all[:0]
+	for _, sp := range all {
+		if n := len(apart); n > 0 && sp.from <= apart[n-1].to {
+			apart[n-1].to = max(apart[n-1].to, sp.to)
+		} else {
+			apart = append(apart, sp)
+		}
+	}
+	return apart
+}
+
+// findSecrets finds what looks like a secret in s, and adds to found those that may stand elsewhere, too. take reports whether it takes a place.
+func findSecrets(s string, take func(from, to int) bool, found *foundValues) {
+	low := lowerASCII(s)
+	add := func(from, to int) { take(from, to) }
+	value := func(from, to int) {
+		if take(from, to) {
+			found.add(s[from:to])
+		}
 	}
 	findURLs(s, value)
 	findQuotedURLs(s, value)
@@ -141,18 +175,6 @@ func (r *Redactor) find(s string, found *foundValues) []span {
 	findKubernetes(s, value)
 	findAssignments(s, low, value)
 	findShapes(s, low, add)
-	found.find(s, add)
-
-	slices.SortFunc(all, func(a, b span) int { return cmp.Compare(a.from, b.from) })
-	apart := all[:0]
-	for _, sp := range all {
-		if n := len(apart); n > 0 && sp.from <= apart[n-1].to {
-			apart[n-1].to = max(apart[n-1].to, sp.to)
-		} else {
-			apart = append(apart, sp)
-		}
-	}
-	return apart
 }
 
 func replace(s string, found []span, at int) (string, int) {

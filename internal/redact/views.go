@@ -1,0 +1,242 @@
+package redact
+
+import (
+	"cmp"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// A text may hold another one: what a tool has printed stands in a string of JSON, with its line ends and quotes escaped, or each of its lines
+// has a prefix. The finders look at that text, too, as it was.
+
+// view is a text that another one holds.
+type view struct {
+	text     strings.Builder
+	from, to []int // the place in the other text of each byte
+}
+
+// write adds what [from, to) of the other text stands for.
+func (v *view) write(text string, from, to int) {
+	v.text.WriteString(text)
+	for range len(text) {
+		v.from, v.to = append(v.from, from), append(v.to, to)
+	}
+}
+
+// keep copies [from, to) of the other text.
+func (v *view) keep(s string, from, to int) {
+	v.text.WriteString(s[from:to])
+	for ; from < to; from++ {
+		v.from, v.to = append(v.from, from), append(v.to, from+1)
+	}
+}
+
+// findInViews calls find with the texts that s holds, and an add for the places in s.
+func findInViews(s string, blocks []spans, depth int, add func(from, to int), find func(text string, add func(from, to int))) {
+	const deepest = 3 // JSON in JSON in JSON
+	look := func(v *view) {
+		text := v.text.String()
+		inner := func(from, to int) {
+			if from < to {
+				add(v.from[from], v.to[to-1])
+			}
+		}
+		find(text, inner)
+		if depth < deepest {
+			findInViews(text, blocksOf(text), depth+1, inner, find)
+		}
+	}
+	eachString(s, func(from, to int) { look(unescaped(s, from, to)) })
+	for _, lines := range blocks {
+		look(ofLines(s, lines))
+	}
+}
+
+// eachString calls yield with the place of each quoted text of s that has escapes. It ends where its line does, if it is cut.
+func eachString(s string, yield func(from, to int)) {
+	for i := 0; i < len(s); i++ {
+		before := i - 1
+		if i > 0 && strings.IndexByte("bfru", s[before]) >= 0 { // b'x', of Python
+			before--
+		}
+		if s[i] != '"' && s[i] != '\'' || before >= 0 && strings.IndexByte(":,[({= \t\n", s[before]) < 0 {
+			continue
+		}
+		quote, from, hasEscapes := s[i], i+1, false
+		for i++; i < len(s) && s[i] != quote && s[i] != '\n'; i++ {
+			if s[i] == '\\' && i+1 < len(s) {
+				i++
+				hasEscapes = hasEscapes || strings.IndexByte(`n"'\`, s[i]) >= 0
+			}
+		}
+		if hasEscapes {
+			yield(from, min(i, len(s)))
+		}
+	}
+}
+
+// unescaped returns what the quoted text in [from, to) says, without colours.
+func unescaped(s string, from, to int) *view {
+	v := &view{}
+	for i := from; i < to; {
+		n := strings.IndexByte(s[i:to], '\\')
+		if n < 0 {
+			n = to - i
+		}
+		v.keep(s, i, i+n)
+		if i += n; i+1 >= to {
+			v.keep(s, i, to)
+			break
+		}
+		if end := skipColour(s[:to], i); end > i {
+			i = end
+			continue
+		}
+		text, length := escape(s[i:to])
+		v.write(text, i, i+length)
+		i += length
+	}
+	return v
+}
+
+// escape returns what the escape that s begins with stands for, and its length.
+func escape(s string) (text string, length int) {
+	digits := 0
+	switch s[1] {
+	case 'n':
+		return "\n", 2
+	case 't':
+		return "\t", 2
+	case 'r', 'b', 'f':
+		return "", 2
+	case '"', '\'', '\\', '/':
+		return s[1:2], 2
+	case 'x':
+		digits = 2
+	case 'u':
+		digits = 4
+	default:
+		return s[:2], 2
+	}
+	if code, err := strconv.ParseUint(s[2:min(2+digits, len(s))], 16, 16); err == nil && len(s) >= 2+digits && code >= ' ' && utf8.ValidRune(rune(code)) {
+		return string(rune(code)), 2 + digits
+	}
+	return " ", 2
+}
+
+// blocksOf returns the blocks of lines of a text that follow each other and have a prefix of one kind: the places of the lines without it. One
+// of the lines must go on where another one has begun.
+func blocksOf(s string) (all []spans) {
+	var lines spans
+	kind, goesOn := "", false
+	flush := func() {
+		if len(lines) > 1 && goesOn || kind == "│" {
+			all = append(all, slices.Clone(lines))
+		}
+		lines, goesOn = lines[:0], false
+	}
+	for i := 0; i < len(s); {
+		end := i + strings.IndexByte(s[i:], '\n') + 1
+		if end == i {
+			end = len(s)
+		}
+		prefix, n := linePrefix(s[i:end])
+		if prefix != kind {
+			flush()
+		}
+		if kind = prefix; kind != "" {
+			text := strings.TrimRight(strings.TrimSuffix(s[i+n:end], "\n"), " ")
+			if kind == "│" {
+				text = strings.TrimRight(strings.TrimSuffix(text, "│"), " ")
+			}
+			lines = append(lines, span{i + n, i + n + len(text)})
+			goesOn = goesOn || text != "" && strings.IndexByte(" \t-+}]", text[0]) >= 0
+		}
+		i = end
+	}
+	flush()
+	return all
+}
+
+// ofLines returns the text of lines at places in s.
+func ofLines(s string, lines spans) *view {
+	v := &view{}
+	for _, line := range lines {
+		v.keep(s, line.from, line.to)
+		v.write("\n", line.to, line.to)
+	}
+	return v
+}
+
+// spans are places in a text, in order.
+type spans []span
+
+// between returns the places between the lines of blocks: their prefixes and what follows the text.
+func between(blocks []spans) (all spans) {
+	for _, lines := range blocks {
+		for n, line := range lines[1:] {
+			all = append(all, span{lines[n].to, line.from})
+		}
+	}
+	return all
+}
+
+// overlap reports whether one of the places has a byte of [from, to).
+func (all spans) overlap(from, to int) bool {
+	n, _ := slices.BinarySearchFunc(all, from, func(sp span, from int) int { return cmp.Compare(sp.to, from+1) })
+	return n < len(all) && all[n].from < to && from < to
+}
+
+// linePrefix returns the kind and the length of the prefix of a line: that of docker compose, a number, a time, that of syslog, of pytest's
+// errors, of grep, of a quotation, or a frame. It returns "" if there is none.
+func linePrefix(line string) (kind string, n int) {
+	const longest = 80
+	text := strings.TrimLeft(line, " ")
+	indent := len(line) - len(text)
+	word := text[:min(len(text), longest)]
+	for i := range word {
+		if !isKeyByte(word[i]) && strings.IndexByte(":[]+", word[i]) < 0 {
+			word = word[:i]
+			break
+		}
+	}
+	rest := text[len(word):]
+	switch bar := strings.TrimLeft(rest, " "); {
+	case strings.HasPrefix(text, "│ "):
+		return "│", indent + len("│ ")
+	case strings.HasPrefix(line, "E   "):
+		return "E", len("E   ")
+	case strings.HasPrefix(line, "> "), strings.HasPrefix(line, "+"): // a quotation, and what a difference adds
+		return line[:1], 1
+	case word == "":
+		return "", 0
+	case indent == 0 && len(word) >= len("2026-11-28T07:04:05") && isDigit(word[0]) && word[10] == 'T' && word[13] == ':' && strings.HasPrefix(rest, " "):
+		return "T", len(word) + 1
+	case strings.HasPrefix(bar, "| ") && len(bar) < len(rest) && indent == 0:
+		return word, len(line) - len(bar) + len("| ")
+	case isNumber(word) && strings.HasPrefix(rest, "\t"):
+		return "1", indent + len(word) + 1
+	case isNumber(word) && strings.HasPrefix(rest, "→"):
+		return "1", indent + len(word) + len("→")
+	case indent == 0 && len(word) == len("Nov") && len(line) > len("Nov 28 07:04:05") && line[9] == ':' && line[12] == ':':
+		if _, after, ok := strings.Cut(line[len("Nov 28 07:04:05"):], "]: "); ok {
+			return "syslog", len(line) - len(after)
+		}
+	case indent == 0 && grepPrefix(line) > 0:
+		return "grep", grepPrefix(line)
+	}
+	return "", 0
+}
+
+// grepPrefix returns the length of the name of a file and the number of a line that a line begins with, or 0: store/a.go:12:x.
+func grepPrefix(line string) int {
+	const longest = 80
+	name, rest, ok := strings.Cut(line[:min(len(line), longest)], ":")
+	number, _, ok2 := strings.Cut(rest, ":")
+	if !ok || !ok2 || number == "" || !isNumber(number) || strings.ContainsAny(name, " \t\"'") {
+		return 0
+	}
+	return len(name) + len(number) + len("::")
+}

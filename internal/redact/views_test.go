@@ -1,0 +1,86 @@
+package redact
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// What a tool has printed, as it stands in the log of an agent, a container, a test or an editor.
+func TestTextsInTexts(t *testing.T) {
+	inJSON := func(s string) string {
+		var b strings.Builder
+		e := json.NewEncoder(&b)
+		e.SetEscapeHTML(false)
+		require.NoError(t, e.Encode(map[string]string{"type": "tool_result", "content": s}))
+		return b.String()
+	}
+	prefixed := func(prefix string) func(string) string {
+		return func(s string) string { return prefix + strings.ReplaceAll(s, "\n", "\n"+prefix) }
+	}
+	in := map[string]func(string) string{
+		"JSON": inJSON, "JSON in JSON": func(s string) string { return inJSON(inJSON(s)) }, "Go": strconv.Quote,
+		"Python": func(s string) string {
+			return "AssertionError: '" + strings.NewReplacer("\n", `\n`, "'", `\'`, `\`, `\\`).Replace(s) + "'"
+		},
+		"Python, bytes":  func(s string) string { return "b'" + strings.NewReplacer("\n", `\n`, "'", `\'`).Replace(s) + "'" },
+		"docker compose": prefixed("web-1  | "), "times": prefixed("2026-11-30T10:00:00.123Z "), "syslog": prefixed("Nov 30 10:00:00 host agent[123]: "),
+		"pytest": prefixed("E       "), "an addition": prefixed("+"), "a quotation": prefixed("> "), "grep": prefixed(".env.yaml:12:"),
+		"numbers": func(s string) string {
+			lines := strings.Split(s, "\n")
+			for n := range lines {
+				lines[n] = fmt.Sprintf("%6d\t%s", n+1, lines[n])
+			}
+			return strings.Join(lines, "\n")
+		},
+		"a frame": func(s string) string {
+			lines := strings.Split(s, "\n")
+			for n := range lines {
+				lines[n] = fmt.Sprintf("│ %-40s │", lines[n])
+			}
+			return strings.Join(lines, "\n")
+		},
+	}
+	for name, text := range map[string]string{
+		"Kubernetes":        "- name: DB_PASSWORD\n  value: \"hunter2\"\n- name: A\n  value: b",
+		"a Secret":          "kind: Secret\ndata:\n  config: hunter2",
+		"JSON":              "{\n  \"name\": \"DB_PASSWORD\",\n  \"value\": \"hunter2\"\n}",
+		"terraform":         "  + token = {\n      + id = 5\n      + value = \"hunter2\"\n    }",
+		"Rust":              "token: Token {\n    id: 5,\n    value: \"hunter2\",\n}",
+		"a map":             "passwords:\n  bob: hunter2\n  amy: hunter2",
+		"a block":           "password: >-\n  hunter2\nx: y",
+		"XML":               "<add key=\"ApiToken\"\n  value=\"hunter2\"/>",
+		"a trace":           "+ echo hunter2\n  + docker login --password-stdin",
+		"a .netrc":          "machine h\n  login bob\n  password hunter2",
+		"a table":           "| user | password |\n|------|----------|\n| bob  | hunter2  |\n  (1 row)",
+		"a list of options": "command:\n  - redis-server\n  - --requirepass\n  - hunter2",
+	} {
+		for where, put := range in {
+			t.Run(name+" in "+where, func(t *testing.T) {
+				want := strings.ReplaceAll(put(text), "hunter2", masked)
+				require.NotEqual(t, want, put(text))
+				got := New().Redact(put(text))
+				require.Equal(t, want, got)
+				require.Equal(t, got, New().Redact(got), "masking twice")
+			})
+		}
+	}
+}
+
+// A text that holds another one says no more than that.
+func TestTextsInTextsWithoutSecret(t *testing.T) {
+	for _, text := range []string{
+		`{"content":"the token\n  is expired\n","path":"C:\\Users\\bob"}`, `{"a":"Cookie","b":"x\ny"}`, `'don\'t' "password" 'x\n'`, `{"key":"password","n":"\u001b[31mvalue\u001b[0m: \"x\""}`,
+		"web-1  | password:\nweb-1  |   is wrong\n", "a.go:12:5: token\na.go:13:  abc1def\n", "│ token │\n│ abc1def2 │\n",
+		"2026-11-30T10:00:00Z INFO token\n2026-11-30T10:00:01Z   value=3\n",
+	} {
+		require.Equal(t, text, New().Redact(text))
+		for i := range text {
+			require.NotPanics(t, func() { _, _ = New().Redact(text[i:]), New().Redact(text[:i]) }, text[i:])
+		}
+	}
+}
