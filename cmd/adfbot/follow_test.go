@@ -145,8 +145,9 @@ var variants = map[string]struct {
 	}},
 	"a person as the bot": {[]string{"shared", "separated"}, func(i *installation) {
 		i.service, i.me, i.check = "admin", "sudo -u admin ", strings.Replace(i.check, "-u adfbot", "-u admin", 1)
-		i.prepares = "printf '[Service]\nUser=admin\nExecStart=/usr/local/bin/adfbot serve\n' >/etc/systemd/system/adfbot.service\n"
-		i.makes = strings.NewReplacer("--agents", "--user admin --agents", "useradd --system ", ": ",
+		unit := `printf '[Service]\nUser=admin\nExecStart=/usr/local/bin/adfbot serve\n' >/etc/systemd/system/adfbot.service` // as init's
+		i.makes = strings.NewReplacer("--agents", "--user admin --agents",
+			"useradd --system --user-group --home-dir /var/lib/adfbot --shell /usr/sbin/nologin adfbot", unit,
 			"-o adfbot", "-o admin", "-g adfbot", "-g admin", "chown adfbot", "chown admin").Replace(i.makes)
 		i.serve = strings.NewReplacer("reuid adfbot", "reuid admin", "regid adfbot", "regid admin", "-o adfbot", "-o admin", "-g adfbot", "-g admin").Replace(i.serve)
 	}},
@@ -207,6 +208,8 @@ var sampleMishaps = []string{
 	"shared, all of root, running true", "shared, no state directory, running true", "separated, no directories, running false",
 	"hardened, pause directory of a person, running true", "hardened, all of root, running true",
 	"moved, all of another service, running false",
+	"shared with agents of the system, all of root, running true",
+	"separated with a bot with a person's id, no directories, running false", "shared with a person as the bot, a closed copy by root, running true",
 }
 
 // follower does what it is told, word by word, on a machine of its own.
