@@ -37,6 +37,7 @@ type installation struct {
 	pause    string // the pause directory; "": /opt/ai-dark-factory/data/pause
 	config   string // its directory; "": /etc/adfbot
 	service  string // the daemon's user; "": adfbot
+	prepares string // what root has done to the machine before, e.g. made accounts
 }
 
 const (
@@ -126,6 +127,32 @@ const ofFile = "shared linked separated hardened moved paged own, elsewhere"
 // hasOwnPause are those whose pause directory is not below that of the state.
 const hasOwnPause = "shared separated hardened moved paged fleet"
 
+// An account of the jobs may be a system's, as that of a web server or a runner is, and that of the bot may have an id like a person's.
+const (
+	systemAgents = "sed -i s/:4012:4012:/:812:812:/ /etc/passwd; sed -i s/:4012:/:812:/ /etc/group; chown -R 812:812 /home/agents\n"
+	personalBot  = "groupadd -g 1500 adfbot; useradd -u 1500 -g adfbot adfbot\n"
+)
+
+// variants are the same ways to install adfbot on machines with other accounts.
+var variants = map[string]struct {
+	of      []string
+	changes func(i *installation)
+}{
+	"agents of the system": {[]string{"shared", "separated", "fleet"}, func(i *installation) { i.prepares = systemAgents }},
+	"a bot with a person's id": {[]string{"shared", "separated"}, func(i *installation) {
+		i.prepares = personalBot
+		i.makes = strings.Replace(i.makes, "useradd --system ", ": ", 1)
+	}},
+	"a person as the bot": {[]string{"shared", "separated"}, func(i *installation) {
+		i.service, i.me, i.check = "admin", "sudo -u admin ", strings.Replace(i.check, "-u adfbot", "-u admin", 1)
+		unit := `printf '[Service]\nUser=admin\nExecStart=/usr/local/bin/adfbot serve\n' >/etc/systemd/system/adfbot.service` // as init's
+		i.makes = strings.NewReplacer("--agents", "--user admin --agents",
+			"useradd --system --user-group --home-dir /var/lib/adfbot --shell /usr/sbin/nologin adfbot", unit,
+			"-o adfbot", "-o admin", "-g adfbot", "-g admin", "chown adfbot", "chown admin").Replace(i.makes)
+		i.serve = strings.NewReplacer("reuid adfbot", "reuid admin", "regid adfbot", "regid admin", "-o adfbot", "-o admin", "-g adfbot", "-g admin").Replace(i.serve)
+	}},
+}
+
 // separate makes what `adfbot help install` describes for agents who may only report.
 const separate = `
 	useradd --system --user-group --home-dir /var/lib/adfbot --shell /usr/sbin/nologin adfbot
@@ -181,6 +208,8 @@ var sampleMishaps = []string{
 	"shared, all of root, running true", "shared, no state directory, running true", "separated, no directories, running false",
 	"hardened, pause directory of a person, running true", "hardened, all of root, running true",
 	"moved, all of another service, running false",
+	"shared with agents of the system, all of root, running true",
+	"separated with a bot with a person's id, no directories, running false", "shared with a person as the bot, a closed copy by root, running true",
 }
 
 // follower does what it is told, word by word, on a machine of its own.
@@ -242,11 +271,13 @@ func newFollower(t *testing.T, i installation) *follower {
 	require.NoError(t, err)
 	require.Equal(t, "ready\n", line)
 	f.holder = fmt.Sprint(holder.Process.Pid)
+	out, code := f.sh("root", i.prepares)
+	require.Zero(t, code, out)
 	makes := strings.ReplaceAll(i.makes, "URL", g.url())
 	if strings.Contains(makes, "DATABASE") {
 		makes = strings.ReplaceAll(makes, "DATABASE", f.database())
 	}
-	out, code := f.sh(i.operator, makes)
+	out, code = f.sh(i.operator, makes)
 	require.Zero(t, code, out)
 	return f
 }
@@ -297,7 +328,7 @@ func (f *follower) job(line string) (out string, code int) { return f.sh(f.jobs,
 // places puts the places of the installation into the text of a mishap.
 func (f *follower) places(text string) string {
 	person := "admin"
-	if f.operator == person {
+	if f.operator == person || f.service == person {
 		person = "agents"
 	}
 	return strings.NewReplacer("STATE", f.state, "PAUSE", f.pause, "CONFIG", f.config, "PERSON", person).Replace(text)
@@ -505,13 +536,29 @@ func (f *follower) follow(running bool, said string) {
 // until it is resumed, runs then, and trips again.
 func TestAdviceIsFollowed(t *testing.T) {
 	t.Parallel()
+	type machine struct {
+		kind, title string
+		made        installation
+	}
+	var machines []machine
 	for kind, made := range installations {
+		machines = append(machines, machine{kind, kind, made})
+		for title, v := range variants {
+			if slices.Contains(v.of, kind) {
+				made := made
+				v.changes(&made)
+				machines = append(machines, machine{kind, kind + " with " + title, made})
+			}
+		}
+	}
+	for _, on := range machines {
+		kind, made := on.kind, on.made
 		for name, m := range mishaps {
 			if m.only != "" && !strings.Contains(m.only, kind) {
 				continue
 			}
 			for _, running := range []bool{true, false} {
-				title := fmt.Sprintf("%s, %s, running %t", kind, name, running)
+				title := fmt.Sprintf("%s, %s, running %t", on.title, name, running)
 				if !testhost.Exhaustive() && !slices.Contains(sampleMishaps, title) {
 					continue
 				}
@@ -523,13 +570,20 @@ func TestAdviceIsFollowed(t *testing.T) {
 					for range 3 {
 						f.job("adfbot exec --project odilo -- false")
 					}
-					_, code := f.job("adfbot gate odilo")
+					out, code := f.job("adfbot gate odilo")
 					require.Equal(t, 75, code)
+					require.Contains(t, out, "To resume, run: "+f.me+"adfbot resume odilo")
+					check, _ := f.sh(f.operator, f.check)
+					require.Empty(t, complaints(check))
 					if !running {
 						f.stop()
 					}
-					out, code := f.sh("root", f.places(m.does))
+					out, code = f.sh("root", f.places(m.does))
 					require.Zero(t, code, out)
+					if f.jobs != f.operator { // whatever they read must not make the bot theirs
+						check, _ := f.job("adfbot check --offline")
+						require.NotRegexp(t, `(chown|install) [^;\n]*\b`+f.jobs+`\b`, check)
+					}
 					out, _ = f.job(aJob) // a job is not told
 					forgets := m.forgets && kind != "fleet"
 					require.True(t, forgets || !strings.Contains(out, "RAN"), out)
@@ -553,7 +607,7 @@ func TestAdviceIsFollowed(t *testing.T) {
 					out, code = f.job(aJob)
 					require.Zero(t, code, out)
 					require.Regexp(t, `^RAN\n(adfbot: sent \d kept results?\n)?$`, out)
-					check, _ := f.sh(f.operator, f.check)
+					check, _ = f.sh(f.operator, f.check)
 					require.Empty(t, complaints(check))
 					for range 3 {
 						out, _ = f.job("adfbot exec --project odilo -- false")

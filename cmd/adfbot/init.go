@@ -547,8 +547,8 @@ func (a *app) addBots(ctx context.Context, cfg *config.Config, found []bot.Findi
 	if err != nil {
 		return append(found, bot.Finding{Level: bot.Warn, What: "user", Text: err.Error()})
 	}
-	owner, ok := serviceUser(cfg, path)
-	if !ok {
+	owner := status.Installation(cfg).Bot()
+	if owner.UID == 0 {
 		return found
 	}
 	cmd := checkCommand(ctx, path, cfg.OwnDir(), owner.Credential(cfg.OwnDir()), "--offline", "--json")
@@ -577,38 +577,6 @@ func (a *app) addBots(ctx context.Context, cfg *config.Config, found []bot.Findi
 		}
 	}
 	return found
-}
-
-// serviceUser returns the user whose unit it is that has credentials, unless that is root. Root may have restored the directories, or mounted
-// new disks, and they may come from another machine: then their owners tell less than the socket, the unit and the user database.
-func serviceUser(cfg *config.Config, path string) (hostlocal.Account, bool) {
-	owner, pausing := hostlocal.BotUser(cfg.OwnPath()), hostlocal.Owner(cfg.PauseDir)
-	isService := func(a hostlocal.Account) bool { return a.UID != 0 && !a.IsPerson() }
-	if _, err := os.Lstat(cfg.HTTP.Socket); err == nil {
-		if a := hostlocal.Owner(cfg.HTTP.Socket); isService(a) && a.IsListed() {
-			return a, true
-		}
-	}
-	if a, ok := hostlocal.Named(setup.UnitUser(path)); ok {
-		return a, a.UID != 0
-	}
-	candidates := []hostlocal.Account{owner, pausing}
-	if a, ok := hostlocal.WhoseHome(cfg.OwnDir()); ok {
-		candidates = slices.Insert(candidates, 0, a)
-	}
-	state, _ := config.DefaultPlaces()
-	if a, ok := hostlocal.WhoseHome(filepath.Dir(state)); ok && path == config.DefaultPath { // from which the state was moved
-		candidates = append(candidates, a)
-	}
-	for _, a := range candidates {
-		if isService(a) && a.IsListed() {
-			return a, true
-		}
-	}
-	if owner.UID == 0 && isService(pausing) {
-		return pausing, true
-	}
-	return owner, owner.UID != 0
 }
 
 // findings prints what is reported by find: each finding at once, or all as JSON. It fails if one of them fails.

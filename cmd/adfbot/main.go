@@ -188,15 +188,20 @@ func (a *app) runAsOwner(ctx context.Context, name string, args []string, err er
 		}
 	}
 	// A member of the bot's group may write the state but may not read the token.
-	owner, me := hostlocal.BotUser(cfg.OwnPath()), hostlocal.Me()
-	if operates := name == "pause" || name == "resume"; me.IsBot(cfg.OwnPath()) || !me.IsPerson() && (me.UID == 0 || !operates) {
+	installation, me := status.Installation(cfg), hostlocal.Me()
+	user, other := installation.IsOther()
+	owner := hostlocal.BotUser(cfg.OwnPath())
+	switch operates := name == "pause" || name == "resume"; {
+	case me.UID == 0, me.IsBot(cfg.OwnPath()), !me.IsPerson() && !other && !operates:
 		return ""
-	}
-	if owner.UID == me.UID { // whatever another user wrote there now, the bot could not remove
-		if _, other := hostlocal.OtherOwner(cfg.PauseDir); other || me.KeptFrom(cfg.PauseDir) {
-			return "the pause directory has to belong to the bot's user: " + me.TakeOver(cfg.PauseDir)
+	case owner.UID == me.UID && !other: // whatever another user wrote there now, the bot could not remove
+		of := hostlocal.Owner(cfg.PauseDir)
+		if user.KeptFrom(cfg.PauseDir) || of.UID != me.UID && installation.NotCreatable(cfg.PauseDir) != "" {
+			return "the pause directory has to belong to the bot's user: " + user.TakeOver(cfg.PauseDir)
 		}
 		return ""
+	case owner.UID != 0 && other: // root's command works, also where the directories are root's by mistake
+		owner = user
 	}
 	if a.configPath == "" {
 		args = slices.Concat(cfg.Flag(), args)

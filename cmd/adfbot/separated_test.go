@@ -530,7 +530,7 @@ func TestSeparatedResumeAdvice(t *testing.T) {
 
 	for _, args := range [][]string{{"resume", "odilo"}, {"pause", "odilo"}, {"resume", "--all"}, {"pause", "--all"}, {"sweep"}, {"status"}} {
 		nobody, _ := run(agentUser, args...)
-		require.Equal(t, args[0] == "pause" || args[0] == "resume", strings.Contains(nobody, "run it as root, as #4710 has no name here"), nobody)
+		require.Contains(t, nobody, "run it as root, as #4710 has no name here")
 		require.NotContains(t, nobody, "a project now")
 		out, code := run(strangerUser, args...)
 		require.Equal(t, 1, code, out)

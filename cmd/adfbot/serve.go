@@ -15,6 +15,7 @@ import (
 	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/internal/config"
 	"github.com/terraphim/adfbot/internal/hostlocal"
+	"github.com/terraphim/adfbot/internal/status"
 	"github.com/terraphim/adfbot/internal/store"
 	"github.com/terraphim/adfbot/internal/web"
 )
@@ -94,8 +95,11 @@ func (a *app) serve(ctx context.Context, reload <-chan struct{}) error {
 // and where the directories have the ids of another machine, does not see whose daemon it is.
 func (a *app) namesCheck(cfg *config.Config, err error) error {
 	me := hostlocal.Me()
+	if bot := status.Installation(cfg).Bot(); bot.UID == me.UID {
+		me = bot
+	}
 	as := me.RunAs(a.getenv("PATH"))
-	if !errors.Is(err, store.ErrDenied) && !errors.Is(err, fs.ErrPermission) || me.UID == 0 || me.IsPerson() || !me.IsListed() || as == "" {
+	if !errors.Is(err, store.ErrDenied) && !errors.Is(err, fs.ErrPermission) || me.UID == 0 || !me.IsListed() || as == "" {
 		return err
 	}
 	return fmt.Errorf("%w\nto see what this user lacks, run: %sadfbot check%s", err, as, cfg.ShellFlag())

@@ -9,6 +9,7 @@ import (
 
 	"github.com/terraphim/adfbot/internal/config"
 	"github.com/terraphim/adfbot/internal/hostlocal"
+	"github.com/terraphim/adfbot/internal/status"
 	"github.com/terraphim/adfbot/internal/store"
 	"github.com/terraphim/adfbot/internal/text"
 	"github.com/terraphim/adfbot/pause"
@@ -76,5 +77,5 @@ func flagWithoutState(ctx context.Context, cfg *config.Config, project string, e
 
 // mayNotHelp reports whether this user may neither use the state nor write flags. The error says who may.
 func mayNotHelp(cfg *config.Config, err error) bool {
-	return errors.Is(err, store.ErrDenied) && hostlocal.DirWritable(cfg.PauseDir) != nil
+	return errors.Is(err, store.ErrDenied) && status.Installation(cfg).DirWritable(cfg.PauseDir) != nil
 }

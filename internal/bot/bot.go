@@ -182,7 +182,7 @@ func Open(ctx context.Context, cfg *config.Config, mode Mode, env Env) (*Bot, er
 		}
 	}
 	if mode == Daemon && cfg.Shared() { // the disk of a file says so by itself
-		if err := hostlocal.DirWritable(cfg.LocalDir); err != nil {
+		if err := status.Installation(cfg).DirWritable(cfg.LocalDir); err != nil {
 			return nil, store.Unusable(cfg.LocalDir, "`local_dir` has to be writable", err)
 		}
 	}

@@ -43,6 +43,9 @@ type checker struct {
 	out []Finding
 	bot *Bot // nil if the state cannot be opened
 
+	installation hostlocal.Installation
+	user         hostlocal.Account // whose the bot is
+
 	noState bool // there is none
 	dirRead bool // the pause directory answers
 
@@ -55,12 +58,14 @@ func (c *checker) add(l Level, what, format string, args ...any) {
 	}
 }
 
-// failed adds a finding for an error, and reports whether there is one. What is denied to a person need not be denied to the bot, who
-// may have an id like a person's, as in the image: the state is the bot's.
+// failed adds a finding for an error, and reports whether there is one. What is denied to another user need not be denied to the bot.
 func (c *checker) failed(what string, err error) bool {
 	file, ok := errors.AsType[*fs.PathError](err)
-	if me := hostlocal.Me(); ok && errors.Is(file, fs.ErrPermission) && me.IsPerson() && hostlocal.BotUser(c.cfg.OwnPath()).UID != me.UID {
-		if owner := hostlocal.Owner(file.Path); owner.UID != me.UID {
+	if _, other := c.installation.IsOther(); other && ok && errors.Is(file, fs.ErrPermission) {
+		if owner := hostlocal.Owner(file.Path); owner.UID != os.Geteuid() {
+			if owner.UID == c.user.UID {
+				owner = c.user
+			}
 			c.add(Fail, what, "%v: the file belongs to %s: %s", file, owner.Name, c.runAs(owner))
 			return true
 		}
@@ -74,30 +79,34 @@ func (c *checker) failed(what string, err error) bool {
 // Check checks everything that the bot needs, as the user who runs it: directories, state, template, secrets, HTTP and,
 // unless offline, Gitea. It writes nothing and leaves no trace in Gitea.
 func Check(ctx context.Context, cfg *config.Config, offline bool, env Env) []Finding {
-	c := &checker{cfg: cfg, env: env.withDefaults()}
+	c := &checker{cfg: cfg, env: env.withDefaults(), installation: status.Installation(cfg)}
+	c.user = c.installation.Bot()
 	c.entries()
 	_, err := cfg.Sweep.Cron()
 	c.failed("config", err)
 	if c.failed("state", status.Elsewhere(cfg)) {
 		return c.out
 	}
-	if owner, other := hostlocal.OtherOwner(cfg.OwnPath()); other && owner.UID != 0 {
+	if owner, other := c.installation.Other(cfg.OwnPath()); other && owner.UID != 0 {
 		// What this user may do says nothing about the bot.
 		belongs := "which belongs to"
 		if _, err := os.Stat(cfg.OwnPath()); err != nil || hostlocal.Owner(cfg.OwnPath()).UID != owner.UID { // it may be root's, by mistake
 			belongs = "in the directory of"
 		}
+		if hostlocal.BotUser(cfg.OwnPath()).UID != owner.UID { // so may that
+			belongs = "and the bot's user is"
+		}
 		c.add(Fail, "user", "%s may not write %s, %s %s: %s", hostlocal.Me().Name, cfg.OwnPath(), belongs, owner.Name, c.runAs(owner))
 		return c.out
 	}
 	// With LoadCredential=, only root can read the token.
-	if owner := hostlocal.BotUser(cfg.OwnPath()); os.Geteuid() == 0 && owner.UID != 0 && c.env.Getenv("CREDENTIALS_DIRECTORY") == "" {
+	if owner := c.user; os.Geteuid() == 0 && owner.UID != 0 && c.env.Getenv("CREDENTIALS_DIRECTORY") == "" {
 		how := c.runAs(owner)
 		if !owner.IsListed() && owner.RunAs(c.env.Getenv("PATH")) != "" {
 			how = fmt.Sprintf("if this machine has no such user, run it in the container that has, or give the state to the bot's user: chown -R USER: %s",
 				hostlocal.Tree(c.cfg.OwnDir()))
 		}
-		c.add(Warn, "user", "root may read and write what %s may not, to whom the state belongs: %s", owner.Name, how)
+		c.add(Warn, "user", "root may read and write what %s, the bot's user, may not: %s", owner.Name, how)
 	}
 	c.ownedByPerson()
 	c.dirRead = answers(ctx, cfg.PauseDir) == nil
@@ -135,11 +144,11 @@ func Check(ctx context.Context, cfg *config.Config, offline bool, env Env) []Fin
 	return c.out
 }
 
-// ownedByPerson warns if a member of the bot's group owns the bot's directory: flags and issues then name commands without the user to run them as.
+// ownedByPerson warns if a member of the bot's group owns the bot's directory, who may close it, and for whom others may take the bot's user.
 func (c *checker) ownedByPerson() {
 	me, owner, dir := hostlocal.Me(), hostlocal.BotUser(c.cfg.OwnPath()), c.cfg.OwnDir()
-	if me.IsBot(c.cfg.OwnPath()) && owner.UID != me.UID && owner.IsPerson() && hostlocal.NotWritable(dir) == "" {
-		c.add(Warn, "user", "%s belongs to %s, whom flags and issues take for the bot's user: %s, then restart the daemon", dir, owner.Name, me.TakeOver(dir))
+	if me.IsBot(c.cfg.OwnPath()) && owner.UID != me.UID && owner.IsPerson() && c.installation.NotWritable(dir) == "" {
+		c.add(Warn, "user", "%s belongs to %s, who is not the bot's user: %s", dir, owner.Name, me.TakeOver(dir))
 	}
 }
 
@@ -189,7 +198,7 @@ func (c *checker) state(ctx context.Context) {
 		c.noState = true
 		missing, why := MissingState(ctx, c.cfg), c.notCreatable(dir)
 		if why != "" {
-			why = ownDir(c.cfg.State, "state", why)
+			why = c.ownDir(c.cfg.State, "state", why)
 		}
 		if missing != "" && why != "" { // perhaps the directory below a mount point, which is nobody's
 			c.add(Fail, "state", "%s; if it is lost, a new one can't be made: %s", missing, why)
@@ -237,12 +246,12 @@ func (c *checker) spool() {
 }
 
 // ownDir returns why this user may not write the directory of a file. One that holds files of others, such as /run, is not for the bot.
-func ownDir(path, key, why string) string {
+func (c *checker) ownDir(path, key, why string) string {
 	dir, base := filepath.Dir(path), filepath.Base(path)
 	entries, _ := os.ReadDir(dir)
 	foreign := func(e fs.DirEntry) bool { return !strings.HasPrefix(e.Name(), base) && e.Name() != "lost+found" } // of a disk of its own
 	me := hostlocal.Me()
-	if me.IsPerson() || hostlocal.Owner(dir).UID == me.UID || !slices.ContainsFunc(entries, foreign) {
+	if me.UID != c.user.UID && me.IsPerson() || hostlocal.Owner(dir).UID == me.UID || !slices.ContainsFunc(entries, foreign) {
 		return why
 	}
 	return fmt.Sprintf("%s may not write %s, which holds other files: set `%s` to a file in a directory of its own", me.Name, dir, key)
@@ -250,7 +259,7 @@ func ownDir(path, key, why string) string {
 
 // notCreatable is [hostlocal.NotCreatable] of the bot's own directory or the pause directory.
 func (c *checker) notCreatable(dir string) string {
-	return c.forGroup(dir, hostlocal.NotCreatable(dir))
+	return c.forGroup(dir, c.installation.NotCreatable(dir))
 }
 
 // forGroup has the command that makes one of these two directories, or gives it to the bot, make it for the group as well that may write the
@@ -263,12 +272,13 @@ func (c *checker) forGroup(dir, why string) string {
 	if dir == other {
 		other, mode = c.cfg.OwnDir(), "2775"
 	}
-	group, login := hostlocal.SharedGroup(other), hostlocal.Me().Group()
+	heir := c.installation.Heir()
+	group, login := hostlocal.SharedGroup(other), heir.Group()
 	_, otherErr := os.Lstat(other)
-	switch me := hostlocal.Me(); {
+	switch {
 	case group != "" && c.moved(other):
 		group = login
-	case errors.Is(otherErr, fs.ErrNotExist) && !c.usersReport() && me.UID != 0 && !me.IsPerson() && login == me.Word():
+	case errors.Is(otherErr, fs.ErrNotExist) && !c.usersReport() && heir.UID != 0 && heir.ServesOthers() && login == heir.Word():
 		group = login // both are lost, and without the socket only members of the bot's own group can report
 	}
 	switch taken := c.takeOver(dir, why); {
@@ -290,8 +300,7 @@ func (c *checker) forGroup(dir, why string) string {
 
 // moved reports whether a directory comes from another machine, on which the bot had the ids that its owner and its group have.
 func (c *checker) moved(dir string) bool {
-	me := hostlocal.Me()
-	return me.IsBot(c.cfg.OwnPath()) && me.CameWithOwner(dir)
+	return c.user.UID == os.Geteuid() && c.user.ServesOthers() && c.user.IsListed() && c.user.CameWithOwner(dir)
 }
 
 // takeOver has chown give this user all of a directory, and its login group, too, if the group that it has is none for it.
@@ -403,23 +412,15 @@ func (c *checker) closedTo(dir, key, name string, paths []string, local bool) {
 	c.add(Warn, key, "%s is closed to the group that may write %s, %s: run %s", first, name, effect, command)
 }
 
-// servesOthers reports whether the bot serves jobs of other users than its own: one that is made for it does. Root's and a person's may be
-// private, but not that of a person whose group has other members and who does not have it at home.
-func (c *checker) servesOthers(owner hostlocal.Account) bool {
-	return !owner.IsPerson() || owner.SharesGroup() && !owner.HasAtHome(c.cfg.OwnPath())
-}
-
 // usersReport reports whether agents report through the socket, as users of their projects.
-func (c *checker) usersReport() bool {
-	return c.cfg.HTTP.Socket != "" && slices.ContainsFunc(c.cfg.Projects, func(p config.Project) bool { return len(p.Users) > 0 })
-}
+func (c *checker) usersReport() bool { return c.installation.Users }
 
 // closedToMembers warns if a group may write only one of the directory of the state and the pause directory, or if the bot's own group has
 // members and may write neither: in the shared setup, they need both. A directory of another user is reported as such.
 func (c *checker) closedToMembers() {
 	own, flags := c.cfg.OwnDir(), c.cfg.PauseDir
-	owner := hostlocal.BotUser(c.cfg.OwnPath())
-	if !c.dirRead || owner.UID == 0 || !c.servesOthers(owner) {
+	owner := c.user
+	if !c.dirRead || owner.UID == 0 || !owner.ServesOthers() {
 		return
 	}
 	ofOwn, err := os.Stat(own)
@@ -502,10 +503,10 @@ func (c *checker) writable(key string, paths ...string) bool {
 		if _, err := os.Stat(path); !writable && errors.Is(err, fs.ErrPermission) {
 			continue // for the reason that was found already
 		}
-		if why := hostlocal.NotWritable(path); why != "" {
+		if why := c.installation.NotWritable(path); why != "" {
 			writable = false
 			if key == "state" && path == paths[0] {
-				why = ownDir(c.cfg.State, key, why)
+				why = c.ownDir(c.cfg.State, key, why)
 			}
 			if path == c.cfg.OwnDir() && hostlocal.SharedGroup(path) == "" { // e.g. a new one, into which the state was moved
 				why = c.forGroup(path, why)
@@ -549,7 +550,6 @@ func (c *checker) knownDir(dir pause.Dir) {
 	path := filepath.Join(dir.Path(), pause.KnownName)
 	_, err := dir.KnownProjects()
 	info, statErr := os.Lstat(path)
-	owner := hostlocal.BotUser(c.cfg.OwnPath())
 	switch {
 	case statErr == nil && !info.IsDir() && err != nil:
 		c.add(Fail, "pause_dir", "%s is not a directory, %s: remove it and run `adfbot sweep`, which makes it again", path, effect)
@@ -557,7 +557,7 @@ func (c *checker) knownDir(dir pause.Dir) {
 		c.add(Fail, "pause_dir", "%v, %s: run chmod a+rx %s as its owner, or remove it and run `adfbot sweep`", err, effect, text.ShellQuote(path))
 	case err != nil:
 		c.add(Fail, "pause_dir", "%v, %s", err, effect)
-	case statErr == nil && info.Mode()&0o005 != 0o005 && owner.UID != 0 && !owner.IsPerson():
+	case statErr == nil && info.Mode()&0o005 != 0o005 && c.user.UID != 0 && c.user.ServesOthers():
 		c.add(Warn, "pause_dir", "%s is closed to other users, whose gate reports every project of a pattern as unknown: run chmod o+rx %s", path, text.ShellQuote(path))
 	}
 }
@@ -603,7 +603,7 @@ func (c *checker) pauseDir(ctx context.Context) {
 		return
 	}
 	if err == nil || errors.Is(err, fs.ErrPermission) {
-		if why := hostlocal.DirWritable(dir.Path()); why != nil { // which says more than that it is denied
+		if why := c.installation.DirWritable(dir.Path()); why != nil { // which says more than that it is denied
 			err = errors.New(c.forGroup(dir.Path(), why.Error()))
 		}
 	}
@@ -615,8 +615,8 @@ func (c *checker) pauseDir(ctx context.Context) {
 		return
 	}
 	c.add(OK, "pause_dir", "%s, %s paused", dir.Path(), text.Plural(len(paused), "project"))
-	owner := hostlocal.BotUser(c.cfg.OwnPath())
-	if closed, command := closedToOthers(dir); closed != "" && owner.UID != 0 && c.servesOthers(owner) {
+	owner := c.user
+	if closed, command := closedToOthers(dir); closed != "" && owner.UID != 0 && owner.ServesOthers() {
 		c.add(Warn, "pause_dir", "%s is closed to other users, whose gate and exec cannot tell what is paused: run %s", closed, command)
 	}
 	switch info, err := os.Stat(dir.Path()); {
@@ -719,12 +719,9 @@ func (c *checker) token() {
 
 // openToAgents warns of a file with a secret of the bot's own that the group may read whose members report, pause and resume in the shared setup.
 func (c *checker) openToAgents(what, key, path string) {
-	bot := hostlocal.Me()
-	if bot.UID == 0 {
-		bot = hostlocal.BotUser(c.cfg.OwnPath())
-	}
+	bot := c.installation.Heir()
 	info, err := os.Stat(path)
-	if err != nil || info.Mode()&0o040 == 0 || bot.IsPerson() { // a person's group is most likely their own
+	if err != nil || info.Mode()&0o040 == 0 || !bot.ServesOthers() { // a person's group is most likely their own
 		return
 	}
 	if owner := hostlocal.Owner(path).UID; info.Mode()&0o006 != 0 && owner == os.Geteuid() && owner != 0 {

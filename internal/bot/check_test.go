@@ -561,16 +561,16 @@ func TestCheckAsAnotherUser(t *testing.T) {
 	require.NoError(t, os.Chmod(filepath.Dir(w.cfg.State), 0o755))
 	require.NoError(t, os.Chmod(w.cfg.PauseDir, 0o755))
 	state := filepath.Dir(w.cfg.State)
-	require.Contains(t, run(), "FAIL state "+state+": nobody may not write it (drwxr-xr-x, owner root): run chown -R nobody "+state)
+	require.Contains(t, run(), "FAIL state "+state+": nobody may not write it (drwxr-xr-x, owner root): run it as the bot's user; if that is nobody, run chown -R nobody "+state)
 	require.NotContains(t, run(), "chmod", "nobody is not in its group")
 	require.NoError(t, os.Chown(state, 0, testhost.Nobody))
 	require.Contains(t, run(), "run chown -R nobody "+state+", or let its group write it with chmod g+rwX "+state)
 	require.NotContains(t, run(), "see `adfbot check`", "this is it")
 	require.NoError(t, os.Chmod(state, 0o700))
-	require.Contains(t, run(), "FAIL state "+state+": nobody may not write it (drwx------, owner root): run chown -R nobody "+state)
+	require.Contains(t, run(), "FAIL state "+state+": nobody may not write it (drwx------, owner root): run it as the bot's user; if that is nobody, run chown -R nobody "+state)
 	require.Equal(t, 1, strings.Count(run(), "FAIL state"), "what lies in it can't be seen")
 	require.NoError(t, os.Chmod(state, 0o755))
-	require.Contains(t, run(), "FAIL pause_dir "+w.cfg.PauseDir+": nobody may not write it (drwxr-xr-x, owner root): run chown nobody "+w.cfg.PauseDir)
+	require.Contains(t, run(), "FAIL pause_dir "+w.cfg.PauseDir+": nobody may not write it (drwxr-xr-x, owner root): run it as the bot's user; if that is nobody, run chown nobody "+w.cfg.PauseDir)
 
 	require.NoError(t, filepath.WalkDir(filepath.Dir(w.cfg.State), func(p string, e os.DirEntry, err error) error {
 		if e.IsDir() {
@@ -580,22 +580,22 @@ func TestCheckAsAnotherUser(t *testing.T) {
 	}))
 	require.NotContains(t, run(), "FAIL state")
 	require.NoError(t, os.Chmod(state, 0o755)) // its files may be written, and SQLite makes more
-	require.Contains(t, run(), "FAIL state "+state+": nobody may not write it (drwxr-xr-x, owner root): run chown -R nobody "+state)
+	require.Contains(t, run(), "FAIL state "+state+": nobody may not write it (drwxr-xr-x, owner root): run it as the bot's user; if that is nobody, run chown -R nobody "+state)
 	require.NotContains(t, run(), "attempt to write")
 	require.NoError(t, os.Chmod(state, 0o777))
 	locks := filepath.Join(w.cfg.State+".d", "locks")
 	require.NoError(t, os.Chmod(locks, 0o644))
-	require.Contains(t, run(), "FAIL state "+locks+": nobody may not write it (-rw-r--r--, owner root): run chown nobody "+locks)
+	require.Contains(t, run(), "FAIL state "+locks+": nobody may not write it (-rw-r--r--, owner root): run it as the bot's user; if that is nobody, run chown nobody "+locks)
 	require.NoError(t, os.Chmod(locks, 0o666))
 	for _, name := range []string{"runs", "spool", ""} {
 		path := filepath.Join(w.cfg.State+".d", name)
 		require.NoError(t, os.Chmod(path, 0o755))
-		require.Contains(t, run(), "FAIL state "+path+": nobody may not write it (drwxr-xr-x, owner root): run chown -R nobody "+path)
+		require.Contains(t, run(), "FAIL state "+path+": nobody may not write it (drwxr-xr-x, owner root): run it as the bot's user; if that is nobody, run chown -R nobody "+path)
 		require.NoError(t, os.Chmod(path, 0o777))
 	}
 	require.NoError(t, syscall.Chmod(w.cfg.PauseDir, 0o700))
 	require.Contains(t, run(), "FAIL pause_dir "+w.cfg.PauseDir+": nobody may not write it (drwx------, owner root): "+
-		"run install -d -g "+hostlocal.SharedGroup(state)+" -m 2775 -o nobody "+w.cfg.PauseDir)
+		"run it as the bot's user; if that is nobody, run install -d -g "+hostlocal.SharedGroup(state)+" -m 2775 -o nobody "+w.cfg.PauseDir)
 }
 
 // A project that was removed from the configuration and added again goes on with the count that it had.
@@ -692,10 +692,10 @@ func TestCheckAsAnotherAccount(t *testing.T) {
 }
 
 // checkAmong checks as one of the users of a user database in the world's directory etc.
-func (w *world) checkAmong(uid int) string {
+func (w *world) checkAmong(uid int, scripts ...string) string {
 	w.Helper()
 	cmd := w.command(child{Do: "check", UID: uid})
-	w.shell(cmd, "mount --bind "+w.Dir+"/etc /etc")
+	w.shell(cmd, strings.Join(append(scripts, "mount --bind "+w.Dir+"/etc /etc"), "; "))
 	cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS}
 	out, err := cmd.CombinedOutput()
 	require.NoError(w, err, string(out))
@@ -781,9 +781,13 @@ func TestCheckOfALostPauseDirInAContainer(t *testing.T) {
 	require.NoError(t, os.RemoveAll(w.cfg.PauseDir))
 	require.NoError(t, os.Mkdir(w.cfg.PauseDir, 0o755))
 	const give = ": adfbot may not write it (drwxr-xr-x, owner root): chown -R it to uid 65532; for a container, where it is mounted from\n"
-	require.Contains(t, w.checkAmong(image), "; creating only the sentinel would resume them\n"+w.cfg.PauseDir+give)
+	const container = "mount -t tmpfs none /run; mkdir -p /run/bin; cp /bin/mount /run/bin; PATH=/run/bin"
+	require.Contains(t, w.checkAmong(image, container), "; creating only the sentinel would resume them\n"+w.cfg.PauseDir+give)
+	machine := w.checkAmong(image, "mount -t tmpfs none /run; mkdir -p /run/systemd/system")
+	require.Contains(t, machine, "install -d -o adfbot -g adfbot -m 755 "+w.cfg.PauseDir+" && ", "an account of a machine may have such a number, too")
+	require.NotContains(t, machine, "container")
 	require.NoError(t, os.Chown(w.cfg.PauseDir, image, image))
-	require.NotContains(t, w.checkAmong(image), "chown")
+	require.NotContains(t, w.checkAmong(image, container), "chown")
 }
 
 // Members of the group need both directories in the shared setup. In the separated one the directory of the state is closed to them.
@@ -846,7 +850,7 @@ func TestCheckOfADirectoryClosedToMembers(t *testing.T) {
 }
 
 // A member of the bot's group who has recorded the first result owns local_dir, which tells whose the bot is once the state has moved. Whoever
-// missed what migrate says of that would read commands without the user in flags and issues.
+// missed what migrate says of that leaves it to them to close it.
 func TestCheckOfAnOwnDirectoryOfAPerson(t *testing.T) {
 	t.Parallel()
 	testhost.NeedRoot(t, "to become other users")
@@ -865,7 +869,7 @@ func TestCheckOfAnOwnDirectoryOfAPerson(t *testing.T) {
 		return w.checkAmong(uid)
 	}
 	const takeOver = "warn user "
-	require.Contains(t, check(agents, 0o770, bot), takeOver+state+" belongs to agents, whom flags and issues take for the bot's user: run chown -R adfbot "+state+" as root, then restart the daemon\n")
+	require.Contains(t, check(agents, 0o770, bot), takeOver+state+" belongs to agents, who is not the bot's user: run chown -R adfbot "+state+" as root\n")
 	require.NotContains(t, check(bot, 0o770, bot), takeOver)
 	require.NotContains(t, check(agents, 0o770, agents), takeOver, "a person's own installation")
 	require.NotContains(t, check(agents, 0o700, bot), takeOver, "the state is not writable, which says the same")
@@ -956,8 +960,8 @@ func TestCheckOfMissingDirectories(t *testing.T) {
 	require.NoError(t, os.Chmod(dir, 0o755))
 	state, flags := filepath.Join(dir, "none", "state"), filepath.Join(dir, "none", "flags")
 	w.change("DIR/state", state, "DIR/pause", flags)
-	require.Contains(t, run(), state+" is missing, and nobody may not make it: run as root: install -d -o nobody "+state)
-	require.Contains(t, run(), flags+" is missing, and nobody may not make it: run as root: install -d -o nobody "+flags)
+	require.Contains(t, run(), state+" is missing, and nobody may not make it: run it as the bot's user; if that is nobody, run as root: install -d -o nobody "+state)
+	require.Contains(t, run(), flags+" is missing, and nobody may not make it: run it as the bot's user; if that is nobody, run as root: install -d -o nobody "+flags)
 
 	person, err := w.command(child{Do: "check", UID: 4711}).CombinedOutput()
 	require.NoError(t, err, string(person))
@@ -971,23 +975,24 @@ func TestCheckOfMissingDirectories(t *testing.T) {
 	earlier := newWorld(t)
 	earlier.fail("odilo", 1)
 	require.NoError(t, os.Mkdir(filepath.Dir(state), 0o755))
-	for missing, shared := range map[string]struct{ there, flags string }{state: {flags, "-g 4712 -m 2770"}, flags: {state, "-g 4712 -m 2775"}} {
+	for missing, shared := range map[string]struct{ there, mode string }{state: {flags, "2770"}, flags: {state, "2775"}} {
 		require.NoError(t, os.Mkdir(shared.there, 0o755))
 		require.NoError(t, os.Chown(shared.there, testhost.Nobody, 4712))
 		require.NoError(t, os.Chmod(shared.there, os.ModeSetgid|0o775))
-		require.Contains(t, run(), "run as root: install -d "+shared.flags+" -o nobody "+missing)
+		require.Contains(t, run(), "run as root: install -d -g 4712 -m "+shared.mode+" -o nobody "+missing)
+		give := "run chown -R nobody:4712 " + missing + " && chmod " + shared.mode + " " + missing
 		require.NoError(t, os.Mkdir(missing, 0o755)) // a disk that is just made
-		require.Contains(t, run(), "run install -d "+shared.flags+" -o nobody "+missing)
+		require.Contains(t, run(), give)
 		if missing == state {
 			moved, err := os.ReadFile(earlier.cfg.State)
 			require.NoError(t, err)
 			require.NoError(t, os.WriteFile(state+"/adfbot.db", moved, 0o660)) // root has moved it there
 			require.NoError(t, os.Chown(state+"/adfbot.db", testhost.Nobody, 4712))
-			require.Contains(t, run(), "run install -d "+shared.flags+" -o nobody "+missing)
+			require.Contains(t, run(), give)
 		}
 		if missing == flags {
 			require.NoError(t, os.WriteFile(flags+"/.adfbot", nil, 0o644)) // root has restored it there
-			require.Contains(t, run(), "run install -d "+shared.flags+" -o nobody "+flags)
+			require.Contains(t, run(), give)
 		}
 		require.NoError(t, os.RemoveAll(missing))
 		require.NoError(t, os.Remove(shared.there))
@@ -997,7 +1002,7 @@ func TestCheckOfMissingDirectories(t *testing.T) {
 	require.NoError(t, os.MkdirAll(filepath.Join(disk, "lost+found"), 0o700))
 	require.NoError(t, os.Chmod(disk, 0o755))
 	w.change(state+"/", disk+"/")
-	require.Contains(t, run(), "nobody may not write it (drwxr-xr-x, owner root): run chown nobody "+disk)
+	require.Contains(t, run(), "nobody may not write it (drwxr-xr-x, owner root): run it as the bot's user; if that is nobody, run chown nobody "+disk)
 
 	w.change(disk+"/", dir+"/")
 	require.Contains(t, run(), "nobody may not write "+dir+", which holds other files: set `state` to a file in a directory of its own")
@@ -1037,13 +1042,13 @@ func TestCheckAsRootOfTheStateOfAnotherUser(t *testing.T) {
 	w := newWorld(t)
 	w.fail("odilo", 1)
 	require.NoError(t, os.Chown(filepath.Dir(w.cfg.State), testhost.Nobody, testhost.Nobody))
-	require.Contains(t, w.finding("user", bot.Warn), "root may read and write what nobody may not, to whom the state belongs: run it as nobody")
+	require.Contains(t, w.finding("user", bot.Warn), "root may read and write what nobody, the bot's user, may not: run it as nobody")
 	state := filepath.Dir(w.cfg.State)
 	require.NoError(t, os.Chown(state, 4711, 4711))
-	require.Contains(t, w.finding("user", bot.Warn), "to whom the state belongs: run it as #4711")
+	require.Contains(t, w.finding("user", bot.Warn), "the bot's user, may not: run it as #4711")
 	require.NoError(t, os.WriteFile(w.Dir+"/sudo", nil, 0o755))
 	w.vars["PATH"] = w.Dir
-	require.Contains(t, w.finding("user", bot.Warn), "to whom the state belongs: if this machine has no such user, run it in the container that has, "+
+	require.Contains(t, w.finding("user", bot.Warn), "the bot's user, may not: if this machine has no such user, run it in the container that has, "+
 		"or give the state to the bot's user: chown -R USER: "+state)
 	w.vars["CREDENTIALS_DIRECTORY"] = w.Dir
 	for _, f := range bot.Check(ctx, w.cfg, true, w.env()) {

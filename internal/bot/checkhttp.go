@@ -18,7 +18,6 @@ import (
 	"time"
 
 	"github.com/terraphim/adfbot/internal/config"
-	"github.com/terraphim/adfbot/internal/hostlocal"
 	"github.com/terraphim/adfbot/internal/text"
 )
 
@@ -134,8 +133,8 @@ func (c *checker) socket(ctx context.Context, path string) {
 		c.add(Fail, "http", "http.socket: %s is in use by another process, which is not adfbot: end it, or set another path", path)
 		return
 	}
-	if why := hostlocal.NotWritable(dir); why != "" {
-		c.add(Fail, "http", "http.socket: %s: %s", dir, ownDir(path, "http.socket", why))
+	if why := c.installation.NotWritable(dir); why != "" {
+		c.add(Fail, "http", "http.socket: %s: %s", dir, c.ownDir(path, "http.socket", why))
 	}
 }
 

@@ -89,7 +89,7 @@ func TestLinkAboveToNothing(t *testing.T) {
 	require.NoError(t, os.Symlink("/no/where", link))
 	const says = " is a link to /no/where, which does not exist: mount the file system that it leads to, or correct the link"
 	for _, dir := range []string{link, filepath.Join(link, "below")} {
-		require.Equal(t, link+says, hostlocal.NotCreatable(dir))
+		require.Equal(t, link+says, hostlocal.Installation{Dir: dir}.NotCreatable(dir))
 		err := hostlocal.Beside(filepath.Join(dir, "adfbot.db")).Create(t.Context())
 		require.ErrorIs(t, err, store.ErrUnusable)
 		require.ErrorContains(t, err, link+says)

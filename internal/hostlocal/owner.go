@@ -22,13 +22,14 @@ type Account struct {
 	UID      int
 	Name     string // "#4711" if the user database does not have it
 	home     string // "" if it does not
-	login    bool   // it is in the user database, and belongs to a person
+	private  bool   // it is a person's, whose bot is for their own jobs alone, as far as is known
+	image    bool   // it is the bot's in a container
 	unmapped bool   // it stands for every user whom this user namespace does not have, such as those of the machine in a container
 }
 
 // Word returns what chown and install take for the account.
 func (a Account) Word() string {
-	if a.ofImage() { // the machine may not know the name
+	if a.image { // the machine may not know the name
 		return strconv.Itoa(a.UID)
 	}
 	return text.ShellQuote(strings.TrimPrefix(a.Name, "#"))
@@ -53,10 +54,24 @@ func Tree(dir string) string {
 func Me() Account { return account(os.Geteuid()) }
 
 func account(uid int) Account {
+	a := Account{UID: uid, Name: unlisted(uid)}
 	if u, err := user.LookupId(strconv.Itoa(uid)); err == nil {
-		return Account{UID: uid, Name: u.Username, home: u.HomeDir, login: Account{UID: uid}.IsPerson()}
+		a.Name, a.home = u.Username, u.HomeDir
 	}
-	return Account{UID: uid, Name: unlisted(uid)}
+	person := a.IsPerson()
+	a.private = person && a.Name != botName
+	a.image = person && a.Name == botName && inContainer(os.Getenv("PATH"))
+	return a
+}
+
+// botName is the account that init and packages make for the bot. Where somebody else has made it, it may have an id like a person's.
+const botName = "adfbot"
+
+// inContainer reports whether this seems to be a container with adfbot alone: nobody logs in to it to run a command as another user, and no
+// manager of services runs in it.
+func inContainer(searchPath string) bool {
+	_, err := os.Lstat("/run/systemd/system") // see sd_booted(3)
+	return err != nil && !hasSudo(searchPath)
 }
 
 // unlisted returns the name of a user whom the user database does not have.
@@ -78,8 +93,11 @@ func unmapped(uid int, uidMap string) bool {
 // service may have any number of digits.
 func (a Account) IsPerson() bool { return a.UID >= 1000 && a.UID != 65534 }
 
-// ofImage reports whether the account is that of the container's image: its number is one of people's, and it is the bot's all the same.
-func (a Account) ofImage() bool { return a.IsPerson() && a.Name == "adfbot" }
+// OfImage reports whether the account is that of a container's image: its number is one of people's, and it is the bot's all the same.
+func (a Account) OfImage() bool { return a.image }
+
+// ServesOthers reports whether a bot of this account serves jobs of other users: one that is made for it does. A person's may be private.
+func (a Account) ServesOthers() bool { return !a.private }
 
 // Owner returns the owner of a path, or of the nearest directory above it that exists and can be seen.
 func Owner(path string) Account {
@@ -193,14 +211,6 @@ func MayHaveNoDaemon(socket, path string) bool {
 	return err != nil && !errors.Is(err, fs.ErrPermission)
 }
 
-// OtherOwner returns the bot's user if this process is another user's, who may neither write nor create the path: a person's, or a
-// service's where the bot's user is one of a service, too. The bot's own files may by mistake belong to a person or to root.
-func OtherOwner(path string) (owner Account, other bool) {
-	me, owner := Me(), BotUser(path)
-	other = me.IsPerson() && !me.ofImage() || owner.UID != 0 && !owner.IsPerson() && !me.IsBot(path)
-	return owner, other && !me.HasAtHome(path) && me.UID != owner.UID && notCreatable(path) != ""
-}
-
 // HasAtHome reports whether a path is in a person's home and theirs: there they are the bot's user, whoever may have written it. A home may also
 // be a directory above the pause directory of a service, which has an account then, but not above where programs keep a person's data, such
 // as ~/.local.
@@ -209,19 +219,19 @@ func (a Account) HasAtHome(path string) bool {
 	if !a.IsPerson() || a.home == "" || !strings.HasPrefix(path, home+"/") {
 		return false
 	}
-	_, err := user.Lookup("adfbot")
+	_, err := user.Lookup(botName)
 	return strings.HasPrefix(path, home+"/.") || errors.As(err, new(user.UnknownUserError))
 }
 
 // IsBot reports whether the account was made for the bot that has its state at a path, whoever owns that: on a disk that comes from another
 // machine, it may be one that has the id that the bot had there.
 func (a Account) IsBot(path string) bool {
-	return (!a.IsPerson() || a.ofImage()) && a.home != "" && (a.Name == "adfbot" || a.home == path || a.home == filepath.Dir(path))
+	return a.home != "" && (a.Name == botName || !a.IsPerson() && (a.home == path || a.home == filepath.Dir(path)))
 }
 
 // WhoseHome returns the account adfbot if the user database has it with a directory as its home.
 func WhoseHome(dir string) (a Account, ok bool) {
-	u, err := user.Lookup("adfbot")
+	u, err := user.Lookup(botName)
 	if err != nil || filepath.Clean(u.HomeDir) != dir {
 		return a, false
 	}
@@ -311,10 +321,10 @@ func sys(info fs.FileInfo) (*syscall.Stat_t, bool) {
 }
 
 // RunAs returns what somebody who is logged in to this machine writes before a command to run it as this user, e.g.
-// "sudo -u adfbot ". It is "" for a person's account, and where sudo is not in searchPath, as in a container. In place of one that the user
-// database does not have, root runs it.
+// "sudo -u adfbot ". It is "" for a person with a private bot, and where sudo is not in searchPath, as in a container. In place of one that
+// the user database does not have, root runs it.
 func (a Account) RunAs(searchPath string) string {
-	if a.login || a.unmapped || !hasSudo(searchPath) {
+	if a.private && a.IsListed() || a.unmapped || !hasSudo(searchPath) {
 		return ""
 	}
 	if a.UID == 0 || !a.IsListed() {

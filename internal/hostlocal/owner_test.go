@@ -22,7 +22,7 @@ func TestRunAs(t *testing.T) {
 		{Account{UID: 999, Name: "adfbot"}, "sudo -u adfbot "},
 		{Account{UID: 4711, Name: "#4711"}, "sudo "}, // sudo refuses to become a user whom it does not know
 		{Account{UID: 0, Name: "root"}, "sudo "},
-		{Account{UID: 1000, Name: "kim", login: true}, ""},
+		{Account{UID: 1000, Name: "kim", private: true}, ""},
 	} {
 		require.Equal(t, c.want, c.account.RunAs(path), c.account.Name)
 		require.Empty(t, c.account.RunAs(empty), "there is no sudo")
@@ -61,6 +61,22 @@ func TestIsBot(t *testing.T) {
 	}
 }
 
+// What a service's account is told that is not the bot's, such as that of the jobs, never gives it the bot's files.
+func TestLetWriteOfAnotherService(t *testing.T) {
+	agents, bot, root := Account{UID: 812, Name: "agents", home: "/home/agents"}, Account{UID: 990, Name: botName, home: "/var/lib/adfbot"}, Account{Name: "root"}
+	const dir = "/var/lib/adfbot"
+	require.Equal(t, "run it as the bot's user, adfbot; if that may not write it either, chown it to that user", letWrite(dir, agents, root, bot, true))
+	require.Equal(t, "run it as adfbot", letWrite(dir, agents, bot, bot, true))
+	require.Equal(t, "run it as the bot's user; if that is agents, run chown agents "+dir, letWrite(dir, agents, root, root, false))
+	require.Equal(t, "run chown adfbot "+dir, letWrite(dir, bot, root, bot, false))
+	bot.UID = 1500 // where somebody has made it as a person's
+	require.Equal(t, "run it as the bot's user, adfbot; if that may not write it either, chown it to that user", letWrite(dir, agents, root, bot, true))
+	require.Equal(t, "run chown adfbot "+dir, letWrite(dir, bot, root, bot, false))
+	kim := Account{UID: 1000, Name: "kim", private: true}
+	require.Equal(t, "run it as the bot's user; if that is agents, run chown agents "+dir, letWrite(dir, agents, kim, kim, false), "a person's by mistake")
+	require.Equal(t, "run chown -R kim "+dir+" as root", letWrite(dir, kim, root, kim, false))
+}
+
 func TestOwner(t *testing.T) {
 	testhost.NeedRoot(t, "to give files away")
 	dir := t.TempDir()
@@ -68,7 +84,7 @@ func TestOwner(t *testing.T) {
 	require.Equal(t, "root", unlisted(0), "also in an image without /etc/passwd")
 	require.NoError(t, os.Chown(dir, 4711, 4711))
 	for _, path := range []string{dir, dir + "/adfbot.db", dir + "/state/adfbot.db"} {
-		require.Equal(t, Account{UID: 4711, Name: "#4711"}, Owner(path), path)
+		require.Equal(t, Account{UID: 4711, Name: "#4711", private: true}, Owner(path), path)
 	}
 	require.NoError(t, os.WriteFile(dir+"/adfbot.db", nil, 0o600)) // by root; the directory says whose state it is
 	require.Equal(t, 4711, BotUser(dir+"/adfbot.db").UID)
@@ -82,11 +98,11 @@ func TestOwner(t *testing.T) {
 
 // In a container, the image's user is the bot's, whatever its number: what was restored for another user is to be given to it, from outside.
 func TestStateOfAnotherThanTheImage(t *testing.T) {
-	image, person := Account{UID: 65532, Name: "adfbot", home: "/var/lib/adfbot"}, Account{UID: 1000, Name: "#1000"}
+	image, person := Account{UID: 65532, Name: "adfbot", home: "/var/lib/adfbot", image: true}, Account{UID: 1000, Name: "#1000"}
 	for _, owner := range []Account{person, {Name: "root"}} {
-		require.Equal(t, "chown -R it to uid 65532; for a container, where it is mounted from", letWrite("/var/lib/adfbot", image, owner, true))
+		require.Equal(t, "chown -R it to uid 65532; for a container, where it is mounted from", letWrite("/var/lib/adfbot", image, owner, image, true))
 	}
 	require.True(t, image.IsBot("/var/lib/adfbot/adfbot.db"), "else commands are told to run as the owner")
 	require.Equal(t, "run chown -R 65532 /var/lib/adfbot as root", image.TakeOver("/var/lib/adfbot"))
-	require.Equal(t, "run it as #1000", letWrite("/var/lib/adfbot", Account{UID: 1001, Name: "alex"}, person, true))
+	require.Equal(t, "run it as #1000", letWrite("/var/lib/adfbot", Account{UID: 1001, Name: "alex"}, person, person, true))
 }

@@ -20,8 +20,8 @@ import (
 )
 
 // DirWritable returns why this user cannot write to a directory.
-func DirWritable(path string) error {
-	if why := cmp.Or(NotWritable(path), DiskProblem(path, 1)); why != "" {
+func (i Installation) DirWritable(path string) error {
+	if why := cmp.Or(i.NotWritable(path), DiskProblem(path, 1)); why != "" {
 		return errors.New(path + ": " + why)
 	}
 	return nil
@@ -29,42 +29,57 @@ func DirWritable(path string) error {
 
 // NotCreatable returns why this user may not create a path, with the fix, or "": it must be able to write the nearest
 // directory that exists.
-func NotCreatable(path string) string {
+func (i Installation) NotCreatable(path string) string {
 	if err := pause.DeadLink(path); err != nil {
 		return err.Error()
 	}
-	return notCreatable(path)
-}
-
-func notCreatable(path string) string {
-	dir := path
-	for {
-		if _, err := os.Stat(dir); err == nil || dir == filepath.Dir(dir) {
-			break
-		}
-		dir = filepath.Dir(dir)
+	dir := existing(path)
+	why := i.NotWritable(dir)
+	if dir == path || why == "" {
+		return why
 	}
-	why := NotWritable(dir)
-	me, owner := Me(), Owner(dir)
-	if dir == path || why == "" || owner.UID == me.UID || me.IsPerson() && owner.UID != 0 || !errors.Is(syscall.Access(dir, 7), syscall.EACCES) {
+	me, bot, owner := Me(), i.Bot(), Owner(dir)
+	isBot := bot.UID == me.UID
+	if owner.UID == me.UID || me.IsPerson() && !isBot && owner.UID != 0 || !errors.Is(syscall.Access(dir, 7), syscall.EACCES) {
 		return why
 	}
 	// The directories above, such as /var/lib, are not for the bot.
-	fix := fmt.Sprintf("run as root: install -d -o %s %s", me.Word(), text.ShellQuote(path))
-	if me.IsPerson() {
-		fix = "run it as the bot's user; if that is " + me.Name + ", " + fix
+	heir, prefix := bot.heir(me), ""
+	if !isBot && heir.UID == me.UID {
+		prefix = "run it as the bot's user; if that is " + me.Name + ", "
 	}
-	return fmt.Sprintf("%s is missing, and %s may not make it: %s", path, me.Name, fix)
+	return fmt.Sprintf("%s is missing, and %s may not make it: %srun as root: install -d -o %s %s", path, me.Name, prefix, heir.Word(), text.ShellQuote(path))
+}
+
+// existing returns a path, or the nearest directory above it that exists.
+func existing(path string) string {
+	for {
+		if _, err := os.Stat(path); err == nil || path == filepath.Dir(path) {
+			return path
+		}
+		path = filepath.Dir(path)
+	}
 }
 
 // NotWritable returns why this user may not write a file or directory, with the fix; "" if they may or it is missing.
-func NotWritable(path string) string {
+func (i Installation) NotWritable(path string) string {
+	why, denied := notWritable(path)
+	info, err := os.Stat(path)
+	if !denied || err != nil {
+		return why
+	}
+	me, owner := Me(), Owner(path)
+	return fmt.Sprintf("%s may not write it (%s, owner %s): %s", me.Name, info.Mode(), owner.Name, letWrite(path, me, owner, i.Bot(), inGroup(info)))
+}
+
+// notWritable is [Installation.NotWritable] without a fix for what the rights to a path deny.
+func notWritable(path string) (why string, denied bool) {
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return ""
+		return "", false
 	}
 	if err != nil {
-		return err.Error()
+		return err.Error(), false
 	}
 	const rw, rwx = 6, 7
 	mode := uint32(rw)
@@ -74,52 +89,56 @@ func NotWritable(path string) string {
 	err = syscall.Access(path, mode)
 	switch {
 	case err == nil && appendOnly(path):
-		return "it is append-only: run chattr -a " + text.ShellQuote(path)
+		return "it is append-only: run chattr -a " + text.ShellQuote(path), false
 	case err == nil:
-		return ""
+		return "", false
 	case errors.Is(err, syscall.EROFS):
-		return store.MountedReadOnly
+		return store.MountedReadOnly, false
 	case errors.Is(err, syscall.EPERM):
-		return "it is immutable: run chattr -i " + text.ShellQuote(path)
+		return "it is immutable: run chattr -i " + text.ShellQuote(path), false
 	}
-	me, owner := Me(), Owner(path)
-	return fmt.Sprintf("%s may not write it (%s, owner %s): %s", me.Name, info.Mode(), owner.Name, letWrite(path, me, owner, inGroup(info)))
+	return err.Error(), true
 }
 
-// KeptFrom reports whether owner and mode of a directory keep a service's account, or a person at home, from writing it.
+// KeptFrom reports whether owner and mode of a directory keep the bot's account from writing it. That of a private bot is a person's at home.
 func (a Account) KeptFrom(dir string) bool {
 	info, err := os.Stat(dir)
 	st, ok := sys(info)
-	if err != nil || !ok || a.UID == 0 || a.IsPerson() && !a.HasAtHome(dir) || a.unmapped || int(st.Uid) == a.UID {
+	if err != nil || !ok || a.UID == 0 || a.private && !a.HasAtHome(dir) || a.image || a.unmapped || int(st.Uid) == a.UID {
 		return false
 	}
 	write := fs.FileMode(0o003)
 	if c := a.Credential(dir); c.Gid == st.Gid || slices.Contains(c.Groups, st.Gid) {
 		write = 0o030
 	}
-	return info.Mode()&write != write && (a.UID != os.Geteuid() || NotWritable(dir) != "") // an access control list may let it
+	why, _ := notWritable(dir)
+	return info.Mode()&write != write && (a.UID != os.Geteuid() || why != "") // an access control list may let it
 }
 
 // letWrite says how an account that may not write a path comes to do so.
-func letWrite(path string, me, owner Account, inGroup bool) string {
+func letWrite(path string, me, owner, bot Account, inGroup bool) string {
 	quoted := text.ShellQuote(path)
+	give := fmt.Sprintf("run chown %s %s", me.Word(), Tree(path)) // which may become chown -R
+	if inGroup {
+		give += ", or let its group write it with chmod g+rwX " + quoted
+	}
 	switch {
 	case me.UID == owner.UID:
 		return "run chmod u+rwX " + quoted
-	case me.ofImage():
+	case me.image:
 		return fmt.Sprintf("chown -R it to uid %d; for a container, where it is mounted from", me.UID)
-	case !me.IsPerson(): // the bot's own user, which nobody has given the file
-		fix := fmt.Sprintf("run chown %s %s", me.Word(), Tree(path)) // which may become chown -R
-		if inGroup {
-			fix += ", or let its group write it with chmod g+rwX " + quoted
-		}
-		return fix
-	case me.HasAtHome(path):
+	case bot.UID == me.UID && bot.private:
 		return me.TakeOver(path)
-	case owner.UID == 0:
+	case bot.UID == me.UID: // nobody has given the path to it
+		return give
+	case bot.UID != 0 && bot.UID == owner.UID && bot.isOther(me):
+		return "run it as " + bot.Name
+	case bot.UID != 0 && bot.isOther(me):
+		return fmt.Sprintf("run it as the bot's user, %s; if that may not write it either, chown it to that user", bot.Name)
+	case me.IsPerson():
 		return "run it as root, or as the bot's user; if that may not write it either, chown it to that user"
 	}
-	return "run it as " + owner.Name
+	return fmt.Sprintf("run it as the bot's user; if that is %s, %s", me.Name, give)
 }
 
 // appendOnly reports whether a file or directory has that attribute. Files can be created in such a directory, and none removed: one that

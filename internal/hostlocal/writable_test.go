@@ -18,11 +18,11 @@ func TestImmutable(t *testing.T) {
 	require.NoError(t, os.Mkdir(dir, 0o755))
 	require.NoError(t, exec.Command("chattr", "+i", dir).Run())
 	defer func() { require.NoError(t, exec.Command("chattr", "-ia", dir).Run()) }()
-	require.Equal(t, "it is immutable: run chattr -i '"+dir+"'", hostlocal.NotWritable(dir))
+	require.Equal(t, "it is immutable: run chattr -i '"+dir+"'", hostlocal.Installation{Dir: dir}.NotWritable(dir))
 	_, err := pause.New(dir).Write("odilo", "")
 	require.ErrorContains(t, err, "operation not permitted; the file or its directory may be immutable: see lsattr")
 	require.NoError(t, exec.Command("chattr", "=a", dir).Run())
-	require.Equal(t, "it is append-only: run chattr -a '"+dir+"'", hostlocal.NotWritable(dir))
+	require.Equal(t, "it is append-only: run chattr -a '"+dir+"'", hostlocal.Installation{Dir: dir}.NotWritable(dir))
 }
 
 // A session has the groups that its user had when it began.

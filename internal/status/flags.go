@@ -18,6 +18,7 @@ import (
 	"github.com/terraphim/adfbot/internal/config"
 	"github.com/terraphim/adfbot/internal/hostlocal"
 	"github.com/terraphim/adfbot/internal/redact"
+	"github.com/terraphim/adfbot/internal/setup"
 	"github.com/terraphim/adfbot/internal/store"
 	"github.com/terraphim/adfbot/internal/text"
 	"github.com/terraphim/adfbot/pause"
@@ -235,7 +236,7 @@ func giveDir(cfg *config.Config) string {
 // where it may have been made again for root.
 func notOfImage(cfg *config.Config) string {
 	me := hostlocal.Me()
-	if why := hostlocal.NotWritable(cfg.PauseDir); why != "" && me.IsPerson() && me.IsBot(cfg.OwnPath()) {
+	if why := Installation(cfg).NotWritable(cfg.PauseDir); why != "" && me.OfImage() {
 		return fmt.Sprintf("\n%s: %s", cfg.PauseDir, why)
 	}
 	return ""
@@ -339,14 +340,21 @@ func RunAs(cfg *config.Config, searchPath string) string {
 // RemoveAs is [RunAs] for rm, which needs nothing that systemd hands to the daemon.
 func RemoveAs(cfg *config.Config, searchPath string) string { return botUser(cfg).RunAs(searchPath) }
 
-// botUser returns the bot's user: whoever runs this, if that is an account made for the bot, also while its directory belongs to another one by
-// mistake, or else who owns that directory.
-func botUser(cfg *config.Config) hostlocal.Account {
-	if me := hostlocal.Me(); me.IsBot(cfg.OwnPath()) {
-		return me
+// Installation returns what shows whose the bot of a configuration is.
+func Installation(cfg *config.Config) hostlocal.Installation {
+	i := hostlocal.Installation{
+		Dir: cfg.OwnDir(), PauseDir: cfg.PauseDir, Socket: cfg.HTTP.Socket, Token: cfg.Gitea.TokenFile,
+		Users: cfg.HTTP.Socket != "" && slices.ContainsFunc(cfg.Projects, func(p config.Project) bool { return len(p.Users) > 0 }),
 	}
-	return hostlocal.BotUser(cfg.OwnPath())
+	path, err := filepath.Abs(cfg.Path)
+	if cfg.Path == "" || err != nil {
+		return i
+	}
+	i.Config, i.Default, i.UnitUser = path, path == config.DefaultPath, func() string { return setup.UnitUser(path) }
+	return i
 }
+
+func botUser(cfg *config.Config) hostlocal.Account { return Installation(cfg).Bot() }
 
 // RunRestoreAs is [RunAs] for restore after an error, or into another directory. Root makes a directory that is missing and that the bot's user
 // may not make, and gives them one that they may not write.

@@ -66,5 +66,5 @@ func (r *Reader) pauseDirWritable(ctx context.Context) error {
 	if err := r.from.Reconciler.CheckPause(ctx); err != nil {
 		return r.AdviseRestore(ctx, err)
 	}
-	return hostlocal.DirWritable(r.from.Reconciler.Dir().Path())
+	return Installation(r.from.Config).DirWritable(r.from.Reconciler.Dir().Path())
 }
