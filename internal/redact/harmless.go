@@ -147,9 +147,18 @@ var complaints = []string{
 	"this field ", "this password ", "this token ", "this value ", "token is ", "token has ", "too ", "url input should ", "uuid input should ", "json input should ", "value error, ", "value is ", "value must ", "wrong ",
 }
 
+// saidOfValues are what messages of forms say of a value anywhere.
+var saidOfValues = []string{
+	" already exists", " at least ", " at most ", " between ", " character(s)", " characters", " didn't match", " do not match", " does not match", " length ", " match", " maximum ", " minimum ", " must ", " not match",
+	" required", " too long", " too short", " valid ",
+}
+
 // isComplaint reports whether v says what is wrong with the secret: {"errors": {"password": "is too short"}}.
 func isComplaint(v string) bool {
-	const longest = 20
+	const longest, sentence = 20, 200
+	if low := lowerASCII(v[:min(sentence, len(v))]); strings.Count(low, " ") > 2 && slices.ContainsFunc(saidOfValues, func(said string) bool { return strings.Contains(low, said) }) {
+		return true
+	}
 	start := lowerASCII(v[:min(longest, len(v))])
 	if strings.HasPrefix(start, "the ") { // The password field is required
 		words := strings.Fields(lowerASCII(v))
@@ -362,7 +371,7 @@ func (a *assignment) isProse(v string, to int) bool {
 	if a.flag && a.at-a.end > 1 && isName(word) && to < len(a.s) && a.s[to] == ' ' {
 		return true // the description of an option, in its column
 	}
-	if key, ok := strings.CutSuffix(v, ":"); ok && !a.equal && isName(key) {
+	if key, ok := strings.CutSuffix(v, ":"); ok && !a.equal && (isName(key) || isPackage(key)) {
 		return true
 	}
 	if a.kind != isToken || a.equal || len(v) >= 16 {
@@ -380,10 +389,16 @@ func (a *assignment) isProse(v string, to int) bool {
 	return letters == 0 || letters == len(v)
 }
 
+// isPackage reports whether a word is written as the name of a package that begins an error is, or as the number of an error of Azure: oauth2.
+func isPackage(word string) bool {
+	letters := strings.TrimRight(word, "0123456789")
+	return letters == "AADSTS" || len(word)-len(letters) <= len("509") && letters != "" && strings.Trim(letters, "abcdefghijklmnopqrstuvwxyz") == ""
+}
+
 // verbs precede the secret in an error message.
 var verbs = []string{
-	"access", "create", "creating", "decode", "decoding", "decrypt", "decrypting", "fetch", "fetching", "find", "get", "getting", "load", "loading", "obtain",
-	"parse", "parsing", "read", "reading", "refresh", "refreshing", "resolve", "resolving", "retrieve", "retrieving", "verify",
+	"access", "acquire", "acquiring", "create", "creating", "decode", "decoding", "decrypt", "decrypting", "exchange", "exchanging", "fetch", "fetching", "find", "get", "getting", "load", "loading", "obtain",
+	"parse", "parsing", "read", "reading", "refresh", "refreshing", "resolve", "resolving", "renew", "request", "retrieve", "retrieving", "save", "sign", "store", "validate", "verify",
 }
 
 // isFetched reports whether the key is the object of a verb, so that what follows may be the reason why that failed:

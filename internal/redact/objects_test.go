@@ -75,6 +75,10 @@ func TestObjectsWithoutSecret(t *testing.T) {
 		`cannot fetch token: Error("no answer", line: 1, column: 5)`, `token: Err(ParseError("bad thing1"))`, `cannot verify the password: WeakPassword("too short1")`,
 		`cannot read token: Custom { kind: InvalidData, error: "stream did not contain valid UTF-8" }`, `invalid token: Error { inner: "bad thing" }`,
 		`invalid token: access_token: has no scope`,
+		`{'password': ['Ensure this field has at least 8 characters.']}`, `{"password":"size must be between 8 and 20"}`, `{"password":["String must contain at least 8 character(s)"]}`, `{'token': ['user with this token already exists.']}`,
+		`{'password2': ["The two password fields didn't match."]}`, `{'password': ['Shorter than minimum length 8.']}`, `{"password": "Length must be between 8 and 20."}`, `{'api_token': ['Select a valid choice. zz1 is not one of the available choices.']}`,
+		`failed to acquire token: oauth2: "invalid_grant" "authorization code is expired"`, `Post "https://h.example/api/token": oauth2: "invalid_grant"`, `webhook secret: base64: illegal base64 data at input byte 4`, `validate token: x509: certificate has expired`,
+		`save token: sqlite3: database is locked`, `acquire token: AADSTS700016: Application was not found`, `Post "https://h.example/login/oauth/access_token": http2: server sent GOAWAY`,
 		`{'password': [ErrorDetail(string='This field is required.', code='required')]}`, `{"errors":{"password":["The password field is required."]}}`, `{:password=>["can't be blank"]}`,
 		// calls
 		`secret = client.get_secret_value(SecretId="prod/db")`, `password = getpass(prompt="Password: ")`, `password = input("Password for bob: ")`, `token = get_token(scope="read:repository")`,
