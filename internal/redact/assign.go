@@ -873,7 +873,7 @@ func (a *assignment) innerValue(from, to int) (start, end int, ok bool) {
 	isSecret := nameAt(name, 0, len(name)).kind != notSecret
 	start, end = valueAt(s, at)
 	switch isField := key > from && strings.IndexByte("({[", s[key-1]) >= 0; {
-	case isField && isOtherField(name), s[start:end] == masked, s[sign] == ':' && isDigit(s[sign-1]) && isPackage(s[key:sign]): // oauth2: "invalid_grant"
+	case isField && isOtherField(name), s[start:end] == masked, !a.equal && s[sign] == ':' && isDigit(s[sign-1]) && isPackage(s[key:sign]): // oauth2: "invalid_grant"
 		return from, from, true
 	case a.flag && isQuoted && key == from && isUpperName(s[key:sign]): // --secret FOO="x"
 		return start, end, true
