@@ -425,7 +425,7 @@ func TestRestoreIntoRootsDirectory(t *testing.T) {
 	require.NoError(t, os.Mkdir(s.path("pause"), 0o755))
 	_, stderr, code := s.run(daemonUser, "restore")
 	require.NotZero(t, code)
-	require.Contains(t, stderr, fmt.Sprintf("the pause directory has to belong to the bot's user: run chown -R %d %s as root", daemonUser, s.path("pause")))
+	require.Contains(t, stderr, fmt.Sprintf("install -d -o %d -m 755 %s && ", daemonUser, s.path("pause")))
 	require.NoError(t, os.Chown(s.path("pause"), daemonUser, daemonUser))
 	stdout, stderr, code := s.run(daemonUser, "restore")
 	require.Zero(t, code, stderr)
