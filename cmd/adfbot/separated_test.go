@@ -102,7 +102,6 @@ func (s *separated) run(uid int, args ...string) (stdout, stderr string, code in
 	return out.String(), errs.String(), code
 }
 
-// start starts the daemon and returns after its first sweep, which is the only one.
 // edit changes the configuration.
 func (s *separated) edit(f func(string) string) {
 	s.Helper()
@@ -137,7 +136,14 @@ func (s *separated) installSudo() {
 	s.env = []string{"PATH=" + bin + ":/usr/bin:/bin"}
 }
 
+// start starts the daemon and returns after its first sweep, which is the only one.
 func (s *separated) start() {
+	s.Helper()
+	s.startUntil("its first sweep does not end", func(code int) bool { return code == http.StatusOK })
+}
+
+// startUntil starts the daemon and waits for an answer of /readyz.
+func (s *separated) startUntil(late string, ready func(code int) bool) {
 	s.Helper()
 	s.daemon = s.as(daemonUser, "serve")
 	s.daemon.Stderr = &s.log
@@ -149,8 +155,8 @@ func (s *separated) start() {
 			return false
 		}
 		defer func() { _ = resp.Body.Close() }()
-		return resp.StatusCode == http.StatusOK
-	}, testhost.Patience, time.Millisecond, "its first sweep does not end")
+		return ready(resp.StatusCode)
+	}, testhost.Patience, time.Millisecond, late)
 }
 
 func (s *separated) stop() {
@@ -820,13 +826,42 @@ func TestSeparatedOtherPauseDirectory(t *testing.T) {
 		require.NoError(t, os.WriteFile(s.path("pause/.adfbot"), []byte(ids+"\n"), 0o644))
 		_, stderr, code := s.run(agentUser, "exec", "--project", "odilo", "--", "touch", ran)
 		require.Equal(t, 125, code, stderr)
-		require.Contains(t, stderr, "it is not known whether odilo is paused, so nothing is run: another directory is in the place of the pause directory: ")
+		require.Contains(t, stderr, "it is not known whether odilo is paused, so nothing is run: the pause directory is not the one that was used last: ")
 		require.NoFileExists(t, ran)
 		require.NoError(t, os.RemoveAll(s.path("pause")))
 	}
 	require.NoError(t, os.Rename(s.path("right"), s.path("pause")))
 	_, _, code := s.run(agentUser, "exec", "--project", "odilo", "--", "touch", ran)
 	require.Equal(t, 75, code)
+}
+
+// Until restore, the daemon cannot tell whether a flag that is missing in the directory that pause_dir was changed to was left behind.
+func TestSeparatedMovedPauseDirectory(t *testing.T) {
+	t.Parallel()
+	s := newSeparated(t)
+	s.start()
+	for range 3 {
+		_, _, code := s.run(agentUser, "exec", "--project", "odilo", "--", "false")
+		require.Equal(t, 1, code)
+	}
+	s.stop()
+	require.NoError(t, os.Rename(s.path("pause"), s.path("moved")))
+	require.NoError(t, os.Rename(s.path("moved/odilo"), s.path("left")))
+	s.change("pause_dir: "+s.path("pause"), "pause_dir: "+s.path("moved"))
+	s.startUntil("it does not answer", func(int) bool { return true }) // it is not ready before restore
+	ran := s.path("home-65534/ran")
+	_, stderr, code := s.run(agentUser, "exec", "--project", "odilo", "--", "touch", ran)
+	require.Equal(t, 125, code, stderr)
+	require.Contains(t, stderr, "it is not known whether odilo is paused, so nothing is run: the pause directory is not the one that was used last: ")
+	require.Contains(t, stderr, "pause_dir was changed from "+s.path("pause")+" to "+s.path("moved")+" while 1 incident or hold depends on it: run `")
+	require.Contains(t, stderr, "; the daemon goes on within a minute after that\n")
+	require.NoFileExists(t, ran)
+
+	_, stderr, code = s.run(daemonUser, "restore")
+	require.Zero(t, code, stderr)
+	_, _, code = s.run(agentUser, "exec", "--project", "odilo", "--", "touch", ran)
+	require.Equal(t, 75, code)
+	require.NoFileExists(t, ran)
 }
 
 // A project whose flag cannot be written is paused for agents, too: they can ask the daemon.

@@ -268,7 +268,7 @@ func (b *Bot) places() []place {
 		{metaURL, "gitea.url", b.cfg.Gitea.URL, unsettled, b.rec.SetTrackerError,
 			"if the server has moved, or the issues are to be opened again on a new one, confirm it with `%s`; else set gitea.url back",
 			"adfbot sweep --confirm-gitea-url", status.RunWithTokenAs},
-		{b.hostKey(metaPauseDir), "pause_dir", b.cfg.PauseDir, paused, b.rec.SetDirError,
+		{b.hostKey(metaPauseDir), "pause_dir", b.cfg.PauseDir, paused, func(err error) { b.rec.SetDirError(status.MovedDirError{Err: err}) },
 			"run `%s` to write the flags of paused projects to the new directory; else set pause_dir back", "adfbot restore", restoreAs},
 	}
 }

@@ -25,7 +25,7 @@ func TestPaused(t *testing.T) {
 		"may run":          {200, `{"project":"odilo","paused":false}`, "", ""},
 		"unknown":          {503, `{"title":"Unknown","detail":"the state does not answer"}`, "", "cannot tell: the state does not answer"},
 		"other directory": {503, `{"title":"Another pause directory","detail":"no sentinel of this one"}`, "",
-			"another directory is in the place of the pause directory: the daemon at "},
+			"the pause directory is not the one that was used last: the daemon at "},
 		"no problem":  {503, `<html>`, "", ""},
 		"not allowed": {403, `{"title":"Not allowed","detail":"see projects[].users"}`, "", ""},
 	} {

@@ -119,12 +119,19 @@ func FlagsLost(err error) bool {
 const TitleOtherPauseDir = "Another pause directory"
 
 // ErrOtherPauseDir means that the daemon has answered so.
-var ErrOtherPauseDir = errors.New("another directory is in the place of the pause directory")
+var ErrOtherPauseDir = errors.New("the pause directory is not the one that was used last")
 
-// OtherPauseDir reports whether err means that another directory is in the place of the pause directory. What is seen there says nothing,
-// and whoever may not read the id of the right one cannot know.
+// MovedDirError says that pause_dir was changed while projects are paused, and that nobody has run restore since.
+type MovedDirError struct{ Err error }
+
+func (e MovedDirError) Error() string { return e.Err.Error() }
+func (e MovedDirError) Unwrap() error { return e.Err }
+
+// OtherPauseDir reports whether err means that the pause directory is not the one that was used last. What is seen there says nothing, and
+// whoever may read neither the state nor the id of the right one cannot know.
 func OtherPauseDir(err error) bool {
-	return errors.Is(err, pause.ErrOtherInstallation) || errors.Is(err, pause.ErrOtherDirectory)
+	_, moved := errors.AsType[MovedDirError](err)
+	return moved || errors.Is(err, pause.ErrOtherInstallation) || errors.Is(err, pause.ErrOtherDirectory)
 }
 
 // AdviseRestore adds the fix to an error about lost flags, for callers that cannot read the state.

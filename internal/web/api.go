@@ -185,11 +185,14 @@ func (s *Server) getGate(w http.ResponseWriter, r *request) error {
 	switch {
 	case v.Err != nil:
 		w.Header().Set("Retry-After", strconv.Itoa(int(gateWait/time.Second)))
-		title := "Unknown"
+		title, more := "Unknown", ""
 		if status.OtherPauseDir(v.Err) {
 			title = status.TitleOtherPauseDir
 		}
-		return refused(http.StatusServiceUnavailable, title, "it is not known whether %s is paused, do not run it: %v", id, v.Err)
+		if _, moved := errors.AsType[status.MovedDirError](v.Err); moved {
+			more = "; the daemon goes on within a minute after that"
+		}
+		return refused(http.StatusServiceUnavailable, title, "it is not known whether %s is paused, do not run it: %v%s", id, v.Err, more)
 	case v.Paused:
 		return refused(http.StatusLocked, "Paused", "%s", strings.TrimSpace(v.Reason))
 	}
