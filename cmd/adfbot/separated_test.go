@@ -330,7 +330,7 @@ func TestStateInContainer(t *testing.T) {
 	require.NoError(t, os.RemoveAll(s.path("pause")))
 	require.NoError(t, os.Mkdir(s.path("pause"), 0o755))
 	_, stderr, _ = s.run(agentUser, "exec", "--project", "odilo", "--", "false")
-	require.Contains(t, stderr, "if the daemon runs in a container, run it there: `docker exec`")
+	require.Contains(t, stderr, "if the daemon runs in a container, restart that, which goes on with the directory that it started with, and run it there: `docker exec`")
 	require.NotContains(t, stderr, "run: sudo")
 	require.NoDirExists(t, s.path("nothing"))
 }

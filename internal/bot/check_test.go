@@ -694,7 +694,13 @@ func TestCheckAsAnotherAccount(t *testing.T) {
 // checkAmong checks as one of the users of a user database in the world's directory etc.
 func (w *world) checkAmong(uid int, scripts ...string) string {
 	w.Helper()
-	cmd := w.command(child{Do: "check", UID: uid})
+	return w.among(child{Do: "check", UID: uid}, scripts...)
+}
+
+// among runs a child where /etc is that of the test, after scripts.
+func (w *world) among(c child, scripts ...string) string {
+	w.Helper()
+	cmd := w.command(c)
 	w.shell(cmd, strings.Join(append(scripts, "mount --bind "+w.Dir+"/etc /etc"), "; "))
 	cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS}
 	out, err := cmd.CombinedOutput()
@@ -788,6 +794,11 @@ func TestCheckOfALostPauseDirInAContainer(t *testing.T) {
 	require.NotContains(t, machine, "container")
 	require.NoError(t, os.Chown(w.cfg.PauseDir, image, image))
 	require.NotContains(t, w.checkAmong(image, container), "chown")
+
+	restore := func(run string) string { return w.among(child{Do: "restore", UID: image}, run) }
+	require.Contains(t, restore(container), "is restored; paused again: odilo")
+	require.Contains(t, restore(container), "the container goes on with the one from before: remove .adfbot from the new one, if it is there, restart the container")
+	require.NotContains(t, restore("mount -t tmpfs none /run; mkdir -p /run/systemd/system"), "container")
 }
 
 // Members of the group need both directories in the shared setup. In the separated one the directory of the state is closed to them.

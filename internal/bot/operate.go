@@ -244,7 +244,12 @@ func (b *Bot) Restore(ctx context.Context) (Done, error) {
 	case s.Installation != "" && b.rec.CheckPause(ctx) == nil && b.store.recreated:
 		return Done{Text: fmt.Sprintf("the state is new; %s has its sentinel, and stays as it is", dir.Path())}, nil
 	case s.Installation != "" && b.rec.CheckPause(ctx) == nil:
-		return Done{Text: fmt.Sprintf("nothing to restore: %s has its sentinel, so a flag that is missing there was removed by hand", dir.Path())}, nil
+		text := fmt.Sprintf("nothing to restore: %s has its sentinel, so a flag that is missing there was removed by hand", dir.Path())
+		if hostlocal.Me().OfImage() {
+			text += "\nif something has taken its place on the machine since the container started, the container goes on with the one from before: " +
+				"remove .adfbot from the new one, if it is there, restart the container, and run this again"
+		}
+		return Done{Text: text}, nil
 	}
 	was, isNew := b.rec.CheckPause(ctx), b.store.created || b.isSecondState()
 	projects, err := b.writeFlags(ctx)

@@ -106,7 +106,9 @@ func (c child) run(cfg *config.Config) int {
 		case "resume":
 			_, err = b.Resume(ctx, c.Project)
 		case "restore":
-			_, err = b.Restore(ctx)
+			var done bot.Done
+			done, err = b.Restore(ctx)
+			fmt.Println(done.Text)
 		}
 		err = errors.Join(err, b.Close())
 	}

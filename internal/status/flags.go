@@ -199,7 +199,7 @@ func byRoot(cfg *config.Config, err error) bool {
 func runRestore(cfg *config.Config, err error) string {
 	const name = "adfbot restore"
 	if Elsewhere(cfg) != nil {
-		return "\nif the daemon runs in a container, run it there: `docker exec`"
+		return "\nif the daemon runs in a container, restart that, which goes on with the directory that it started with, and run it there: `docker exec`"
 	}
 	if hostlocal.NoDaemonHere(cfg.HTTP.Socket, cfg.OwnPath()) {
 		return fmt.Sprintf("\nno daemon answers, and there is no %s: %sstart it here first", cfg.OwnPath(), DirFirst(cfg)+IfInContainer("that"))
