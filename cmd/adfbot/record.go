@@ -132,7 +132,8 @@ func (a *app) reporter(cfg *config.Config) bot.Reporter {
 	lost := func(r store.Result, err error) string {
 		return status.LostText(r, err, bot.EndedFlag(cfg, r), "", cfg.ShellFlag())
 	}
-	return client.New(cfg.HTTP.Socket, lost, client.SpoolDirs(cfg.Path, a.getenv), a.time)
+	place := func() string { return bot.PlaceOf(cfg.PauseDir) }
+	return client.New(cfg.HTTP.Socket, lost, client.SpoolDirs(cfg.Path, a.getenv), place, a.time)
 }
 
 // envWithSpools is env for commands that record results: it includes the user's own spools.

@@ -69,6 +69,14 @@ func noAnswer(what string) error {
 	return fmt.Errorf("%s did not answer in %s: check whether its file system hangs", what, GateWait)
 }
 
+// PlaceOf is [hostlocal.Place], "" for a directory that does not answer in time.
+func PlaceOf(dir string) string {
+	ctx, cancel := context.WithTimeout(context.Background(), GateWait)
+	defer cancel()
+	place, _ := InTime(ctx, func() string { return hostlocal.Place(dir) })
+	return place
+}
+
 // answers returns an error if a pause directory does not answer in [GateWait]. Then nothing else may read it.
 func answers(ctx context.Context, dir string) error {
 	ctx, cancel := context.WithTimeout(ctx, GateWait)

@@ -48,6 +48,7 @@ type Client struct {
 	socket string
 	lost   func(store.Result, error) string
 	spools hostlocal.OwnSpools
+	place  func() string
 	now    func() time.Time
 	uptime func() incident.Uptime
 
@@ -55,14 +56,15 @@ type Client struct {
 }
 
 // New returns a client for the daemon at a socket. It keeps results in the first writable directory of spools; see [SpoolDirs].
-// lost says how somebody records a result that could not be kept either; see [status.LostText].
-func New(socket string, lost func(store.Result, error) string, spools hostlocal.OwnSpools, now func() time.Time) *Client {
+// lost says how somebody records a result that could not be kept either; see [status.LostText]. place returns the [hostlocal.Place] of the
+// pause directory.
+func New(socket string, lost func(store.Result, error) string, spools hostlocal.OwnSpools, place func() string, now func() time.Time) *Client {
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return (&net.Dialer{Timeout: dialTimeout}).DialContext(ctx, "unix", socket)
 	}
 	return &Client{
 		http:   &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: dial}},
-		socket: socket, lost: lost, spools: spools, now: now, uptime: hostlocal.MachineUptime(), gateTimeout: gateTimeout, briefly: briefly,
+		socket: socket, lost: lost, spools: spools, place: place, now: now, uptime: hostlocal.MachineUptime(), gateTimeout: gateTimeout, briefly: briefly,
 	}
 }
 
@@ -73,7 +75,7 @@ func (c *Client) moment() store.Moment { return store.Moment{Time: c.now(), Upti
 func (c *Client) Report(ctx context.Context, r store.Result) status.Reported {
 	var m messages
 	var recorded *status.ResultView
-	var spooled string
+	var says string
 	keep := sync.OnceValues(func() (string, error) {
 		kept := r
 		now := c.moment()
@@ -83,12 +85,12 @@ func (c *Client) Report(ctx context.Context, r store.Result) status.Reported {
 	left, silent := c.sendKept(ctx, &m)
 	err := cmp.Or(left[r.Project], silent)
 	if err == nil {
-		recorded, spooled, err = c.sendInTurn(ctx, r, keep)
+		recorded, says, err = c.sendInTurn(ctx, r, keep)
 	}
 	var no *refusal
 	switch {
-	case err == nil && recorded == nil:
-		m.addf("%s", spooled)
+	case err == nil && says != "":
+		m.addf("%s", says)
 	case errors.As(err, &no) && !no.temporary():
 		m.addf("the result is not recorded: %v", err)
 	case err != nil:
@@ -113,13 +115,13 @@ func (c *Client) SendKept(ctx context.Context) []string {
 
 // sendInTurn is send, but waits for a daemon that takes no more results of this user now. Meanwhile r is kept: this process may end,
 // and the user's next result must not overtake it.
-func (c *Client) sendInTurn(ctx context.Context, r store.Result, keep func() (string, error)) (recorded *status.ResultView, spooled string, err error) {
+func (c *Client) sendInTurn(ctx context.Context, r store.Result, keep func() (string, error)) (recorded *status.ResultView, says string, err error) {
 	waiting, cancel := context.WithTimeout(ctx, turnTimeout)
 	defer cancel()
-	recorded, spooled, err = c.send(ctx, r)
+	recorded, says, err = c.send(ctx, r)
 	no, ok := errors.AsType[*refusal](err)
 	if !ok || no.pause == 0 {
-		return recorded, spooled, err
+		return recorded, says, err
 	}
 	file, _ := keep()
 	for ok && no.pause > 0 {
@@ -128,7 +130,7 @@ func (c *Client) sendInTurn(ctx context.Context, r store.Result, keep func() (st
 		case <-waiting.Done():
 			return nil, "", err
 		}
-		recorded, spooled, err = c.send(ctx, r)
+		recorded, says, err = c.send(ctx, r)
 		no, ok = errors.AsType[*refusal](err)
 	}
 	if err == nil || ok && !no.temporary() {
@@ -137,7 +139,7 @@ func (c *Client) sendInTurn(ctx context.Context, r store.Result, keep func() (st
 	if recorded != nil {
 		recorded.Known = false // another command of this user may have sent what was kept
 	}
-	return recorded, spooled, err
+	return recorded, says, err
 }
 
 type messages []string
@@ -160,9 +162,9 @@ func (e *refusal) temporary() bool {
 	return e.status >= 500 || slices.Contains([]int{http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusTooManyRequests}, e.status)
 }
 
-// send reports one result. If the daemon has spooled it, recorded is nil and spooled says so. A *refusal is the daemon's answer;
+// send reports one result. If the daemon has spooled it, recorded is nil, and says is its reason. A *refusal is the daemon's answer;
 // any other error means that there was none.
-func (c *Client) send(ctx context.Context, r store.Result) (recorded *status.ResultView, spooled string, err error) {
+func (c *Client) send(ctx context.Context, r store.Result) (recorded *status.ResultView, says string, err error) {
 	body, err := json.Marshal(fieldsOf(r))
 	if err != nil {
 		return nil, "", err
@@ -174,6 +176,7 @@ func (c *Client) send(ctx context.Context, r store.Result) (recorded *status.Res
 		return nil, "", err
 	}
 	req.Header.Set("Content-Type", "application/json")
+	c.tellPlace(req)
 	res, err := c.http.Do(req)
 	if errors.Is(err, fs.ErrPermission) {
 		return nil, "", fmt.Errorf("this user may not reach the daemon's socket: let others enter its directory (chmod o+x): %w", errors.Unwrap(err))
@@ -199,7 +202,10 @@ func (c *Client) send(ctx context.Context, r store.Result) (recorded *status.Res
 		if err := json.Unmarshal(doc, recorded); err != nil {
 			return nil, "", fmt.Errorf("the server at %s is not adfbot: %w", c.socket, err)
 		}
-		return recorded, "", nil
+		if res.Header.Get(status.PlaceHeader) != "" {
+			says = "the pause flag is not where it is looked for: " + status.ErrOtherPlace.Error()
+		}
+		return recorded, says, nil
 	case http.StatusAccepted:
 		var v status.SpooledView
 		if err := json.Unmarshal(doc, &v); err == nil && v.Spooled {
@@ -213,6 +219,13 @@ func (c *Client) send(ctx context.Context, r store.Result) (recorded *status.Res
 		no.pause = max(time.Duration(after)*time.Second, leastPause)
 	}
 	return nil, "", no
+}
+
+// tellPlace tells the daemon which pause directory this user sees.
+func (c *Client) tellPlace(req *http.Request) {
+	if place := c.place(); place != "" {
+		req.Header.Set(status.PlaceHeader, place)
+	}
 }
 
 // fieldsOf returns a result as the API takes it.

@@ -103,9 +103,11 @@ func (d *daemon) accept(run string) {
 	delete(d.bodies, run)
 }
 
+func nowhere() string { return "" }
+
 func newClient(t *testing.T, socket string) (c *Client, spool string) {
 	spool = filepath.Join(t.TempDir(), "spool")
-	return New(socket, nil, []string{spool}, time.Now), spool
+	return New(socket, nil, []string{spool}, nowhere, time.Now), spool
 }
 
 func result(project, run string) store.Result {
@@ -217,7 +219,7 @@ func TestKeptAndSentLater(t *testing.T) {
 	require.Equal(t, os.FileMode(0o700), info.Mode().Perm())
 
 	d := newDaemon(t)
-	c = New(d.socket, nil, []string{spool}, time.Now)
+	c = New(d.socket, nil, []string{spool}, nowhere, time.Now)
 	r := c.Report(t.Context(), result("odilo", "three"))
 	require.Equal(t, []string{"sent 2 kept results"}, r.Messages)
 	require.NotNil(t, r.Result)
@@ -443,7 +445,7 @@ func TestLost(t *testing.T) {
 	lost := func(r store.Result, err error) string {
 		return status.LostText(r, err, "--exit-code 3", "", " --config /etc/two.yaml")
 	}
-	c := New("/nonexistent/socket", lost, []string{"/proc/adfbot/spool", others}, time.Now)
+	c := New("/nonexistent/socket", lost, []string{"/proc/adfbot/spool", others}, nowhere, time.Now)
 	m := c.Report(t.Context(), result("odilo", "one")).Messages
 	require.Len(t, m, 2)
 	require.Regexp(t, `is LOST unless you record it: adfbot record --project odilo --agent project-meta --run-id one --exit-code 3 .*--config /etc/two.yaml$`, m[1],

@@ -25,6 +25,7 @@ func (c *Client) Paused(ctx context.Context, project string) (why string, err er
 	if err != nil {
 		return "", nil
 	}
+	c.tellPlace(req)
 	res, err := c.http.Do(req)
 	if err != nil {
 		return "", nil

@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/terraphim/adfbot/internal/status"
 	"github.com/terraphim/adfbot/internal/testhost"
 )
 
@@ -33,6 +34,7 @@ func TestPaused(t *testing.T) {
 			d := newDaemon(t)
 			d.gate = func(w http.ResponseWriter, r *http.Request) {
 				require.Equal(t, "/api/v1/projects/odilo/gate", r.URL.Path)
+				require.NotContains(t, r.Header, status.PlaceHeader, "it is not known")
 				w.WriteHeader(a.code)
 				_, _ = w.Write([]byte(a.body))
 			}
@@ -46,6 +48,18 @@ func TestPaused(t *testing.T) {
 			}
 		})
 	}
+}
+
+// The daemon may go on with another pause directory.
+func TestTellsPlace(t *testing.T) {
+	d := newDaemon(t)
+	var told []string
+	d.gate = func(_ http.ResponseWriter, r *http.Request) { told = append(told, r.Header.Get(status.PlaceHeader)) }
+	c, _ := newClient(t, d.socket)
+	c.place = func() string { return "boot 1 2" }
+	_, err := c.Paused(t.Context(), "odilo")
+	require.NoError(t, err)
+	require.Equal(t, []string{"boot 1 2"}, told)
 }
 
 // A daemon that does not answer keeps no job waiting.

@@ -127,11 +127,20 @@ type MovedDirError struct{ Err error }
 func (e MovedDirError) Error() string { return e.Err.Error() }
 func (e MovedDirError) Unwrap() error { return e.Err }
 
+// PlaceHeader names the header of a request to the daemon with the [hostlocal.Place] of the client's pause directory. It is missing or empty
+// where that is not known.
+const PlaceHeader = "Adfbot-Pause-Dir"
+
+// ErrOtherPlace means that the client's pause directory is not the daemon's.
+var ErrOtherPlace = errors.New("the daemon goes on with another pause directory than the one that is seen here, as a container does if something " +
+	"takes its place: if the new one is to be used from now on, remove .adfbot from it, restart the daemon, or its container, and run `adfbot restore`; " +
+	"else bring back the one from before")
+
 // OtherPauseDir reports whether err means that the pause directory is not the one that was used last. What is seen there says nothing, and
 // whoever may read neither the state nor the id of the right one cannot know.
 func OtherPauseDir(err error) bool {
 	_, moved := errors.AsType[MovedDirError](err)
-	return moved || errors.Is(err, pause.ErrOtherInstallation) || errors.Is(err, pause.ErrOtherDirectory)
+	return moved || errors.Is(err, ErrOtherPlace) || errors.Is(err, pause.ErrOtherInstallation) || errors.Is(err, pause.ErrOtherDirectory)
 }
 
 // AdviseRestore adds the fix to an error about lost flags, for callers that cannot read the state.

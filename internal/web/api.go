@@ -14,6 +14,7 @@ import (
 
 	"github.com/terraphim/adfbot/internal/bot"
 	"github.com/terraphim/adfbot/internal/config"
+	"github.com/terraphim/adfbot/internal/hostlocal"
 	"github.com/terraphim/adfbot/internal/redact"
 	"github.com/terraphim/adfbot/internal/status"
 )
@@ -214,6 +215,9 @@ func (s *Server) mayRun(r *request, project string) bot.Verdict {
 		defer r.uses.Done()
 		v := func() bot.Verdict {
 			defer func() { <-s.flagReads }()
+			if r.otherPlace() {
+				return bot.Verdict{Err: status.ErrOtherPlace}
+			}
 			return r.bot.MayRun(ctx, project)
 		}()
 		answer <- v
@@ -228,6 +232,12 @@ func (s *Server) mayRun(r *request, project string) bot.Verdict {
 	case <-ctx.Done():
 		return bot.Verdict{Err: fmt.Errorf("the pause directory or the state did not answer in %s: %s", gateWait, whatHangs(r.cfg))}
 	}
+}
+
+// otherPlace reports whether a client on this machine has told that its pause directory is not the daemon's. It reads the directory.
+func (r *request) otherPlace() bool {
+	said := r.Header.Get(status.PlaceHeader)
+	return said != "" && r.caller.local && hostlocal.OtherPlace(said, hostlocal.Place(r.cfg.PauseDir))
 }
 
 // holdNew makes a project known that a stop is about, unless too many are on their way already, or the caller has made more known than it may report

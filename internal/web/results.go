@@ -91,6 +91,11 @@ func (s *Server) record(w http.ResponseWriter, r *request, res store.Result) (co
 		}
 		v.Problems = append(v.Problems, problem)
 	}
+	if out.Tripped && !out.Known {
+		if other, err := within(r, s.storeWait, func() (bool, error) { return r.otherPlace(), nil }); err == nil && other {
+			w.Header().Set(status.PlaceHeader, "other")
+		}
+	}
 	return http.StatusOK, v, nil
 }
 

@@ -40,7 +40,7 @@ func (s *station) socketOf(who peer) (path string) {
 
 func clientOf(t testing.TB, socket string) (c *client.Client, spool string) {
 	spool = filepath.Join(t.TempDir(), "spool")
-	return client.New(socket, nil, []string{spool}, time.Now), spool
+	return client.New(socket, nil, []string{spool}, func() string { return "" }, time.Now), spool
 }
 
 func resultOf(project, run string) store.Result {
@@ -67,6 +67,33 @@ func TestSocketResult(t *testing.T) {
 	require.NoDirExists(t, spool, "nothing was kept")
 	d = c.Report(t.Context(), sent)
 	require.True(t, d.Result.Known)
+}
+
+// A container goes on with the pause directory that it started with, whatever takes its place on the machine.
+func TestSocketOtherPauseDirectory(t *testing.T) {
+	t.Parallel()
+	s := newStation(t)
+	here := hostlocal.Place(s.cfg.PauseDir)
+	if here == "" {
+		t.Skip("the file system of temporary files does not tell")
+	}
+	socket := s.socket(4711)
+	var place string
+	c := client.New(socket, nil, []string{t.TempDir()}, func() string { return place }, time.Now)
+	for _, place = range []string{"", here, "1 2", "another-boot 1 2"} {
+		_, err := c.Paused(t.Context(), "odilo")
+		require.NoError(t, err, place)
+	}
+	place = here + "0"
+	_, err := c.Paused(t.Context(), "odilo")
+	require.ErrorIs(t, err, status.ErrOtherPauseDir)
+	require.ErrorContains(t, err, "it is not known whether odilo is paused, do not run it: the daemon goes on with another pause directory than the one that is seen here")
+	for n, run := range []string{"one", "two", "three"} {
+		d := c.Report(t.Context(), resultOf("odilo", run))
+		require.Equal(t, n+1, d.Result.Failures)
+		require.Equal(t, n == 2, strings.Contains(strings.Join(d.Messages, "\n"), "the pause flag is not where it is looked for: the daemon goes on with another"))
+	}
+	require.Equal(t, http.StatusLocked, s.get("/api/v1/projects/odilo/gate", header(status.PlaceHeader, place)).StatusCode, "only who is on this machine can tell")
 }
 
 func TestSocketStranger(t *testing.T) {
