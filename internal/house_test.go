@@ -43,7 +43,7 @@ var allowed = map[string][]string{
 	"internal/store/migrate":   {"pause", "internal/fault", "internal/text", "internal/store", "internal/store/sqlstore", "internal/store/sqlite", "internal/store/postgres", "internal/hostlocal"},
 	"internal/testpg":          {"pause", "internal/testhost"},
 	"internal/store/storetest": {"breaker", "pause", "escalate/tracker", "escalate/incident", "internal/store"},
-	"internal/status":          {"pause", "internal/text", "internal/class", "internal/redact", "internal/markdown", "escalate/incident", "escalate/issuetext", "escalate", "internal/config", "internal/store", "internal/hostlocal"},
+	"internal/status":          {"pause", "internal/text", "internal/class", "internal/redact", "internal/markdown", "escalate/incident", "escalate/issuetext", "escalate", "internal/config", "internal/store", "internal/hostlocal", "internal/setup"},
 	"internal/bot":             {"breaker", "pause", "internal/text", "internal/fault", "internal/redact", "internal/markdown", "escalate/tracker", "escalate/gitea", "escalate/incident", "escalate/plan", "escalate/issuetext", "escalate", "internal/proc", "internal/pager", "internal/class", "internal/config", "internal/store", "internal/status", "internal/hostlocal", "internal/store/sqlite", "internal/store/postgres"},
 	"internal/setup":           {"pause", "internal/text", "internal/fault", "internal/config"},
 	"internal/client":          {"internal/text", "escalate/incident", "internal/store", "internal/status", "internal/hostlocal"},

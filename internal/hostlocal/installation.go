@@ -30,13 +30,14 @@ type Installation struct {
 // comes first. The account is root's if nothing does.
 func (i Installation) Bot() Account {
 	me, owner := Me(), Owner(i.Dir)
-	if me.IsBot(filepath.Join(i.Dir, "state")) {
-		return me
-	}
-	for _, a := range []Account{me, owner} {
-		if a.HasAtHome(i.Dir) {
+	for _, a := range []Account{me, owner} { // a person's login may be the bot's name
+		if a.IsPerson() && (a.HasAtHome(i.Dir) || a.home != "" && !i.Default && strings.HasPrefix(i.Config, filepath.Clean(a.home)+"/")) {
+			a.private = true
 			return a
 		}
+	}
+	if me.IsBot(filepath.Join(i.Dir, "state")) {
+		return me
 	}
 	if _, err := os.Lstat(i.Socket); err == nil {
 		if a := Owner(i.Socket); a.isService() && a.IsListed() {

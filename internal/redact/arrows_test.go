@@ -27,9 +27,7 @@ func TestArrows(t *testing.T) {
 	got := New().Redact(shown)
 	require.Equal(t, strings.ReplaceAll(shown, "hunter", masked), got)
 	require.Equal(t, got, New().Redact(got), "masking twice")
-	for i := range shown {
-		require.NotPanics(t, func() { _, _ = New().Redact(shown[i:]), New().Redact(shown[:i]) }, shown[i:])
-	}
+	requireNoPanic(t, shown)
 	for _, text := range []string{
 		"├── secret\n│   └ 'store.go'\n└ token.go\n", "token\n└ src\n", "x.password\n└── abc1def\n", "password │ x\n└ 12\n",
 	} {

@@ -26,7 +26,9 @@ func findAssignments(s, low string, add func(from, to int)) {
 		kind := kindOfName(low[key:i])
 		end := 0
 		if kind != notSecret {
-			end = addObject(s, low, name{span: span{key, i}, kind: kind}, add)
+			n := name{span: span{key, i}, kind: kind}
+			end = addObject(s, low, n, add)
+			addParameters(s, low, n, add)
 		}
 		if from, to := secretAfter(s, low, key, i, kind); to > from {
 			add(from, to)
@@ -401,9 +403,6 @@ func (a *assignment) separate() bool {
 		}
 	}
 	a.at = skipTag(s, a.at)
-	if at := parameter(s, a.at); at > 0 {
-		a.at, a.random = at, false
-	}
 	if at := dumpedValue(s, a.at); at > 0 {
 		a.at, a.random = at, false
 	}

@@ -94,7 +94,10 @@ func TestAssignments(t *testing.T) {
 		"  --token TEXT  token\n  --name TEXT  name [default: x1y2z3]": "  --token TEXT  token\n  --name TEXT  name [default: x1y2z3]", "  --password-file F  (default: /etc/pw1)": "  --password-file F  (default: /etc/pw1)",
 		"[SQL: INSERT INTO users (name, password) VALUES (?, ?)]\n[parameters: ('bob', 'hunter')]":                                         "[SQL: INSERT INTO users (name, password) VALUES (?, ?)]\n[parameters: ('bob', '[masked]')]",
 		"[SQL: UPDATE users SET age=?, password=? WHERE users.id = ?]\n[parameters: (5, 'hunter', 7)]":                                     "[SQL: UPDATE users SET age=?, password=? WHERE users.id = ?]\n[parameters: (5, '[masked]', 7)]",
-		"[SQL: SELECT x FROM users WHERE users.api_token = %s]\n[parameters: [('hunter',), ('x',)]]":                                       "[SQL: SELECT x FROM users WHERE users.api_token = %s]\n[parameters: [('[masked]',), ('x',)]]",
+		"[SQL: INSERT INTO users (name, password) VALUES (?, ?)]\n[parameters: (('bob', 'hunter'), ('amy', 'hunter'))]": "[SQL: INSERT INTO users (name, password) VALUES (?, ?)]\n[parameters: (('bob', '[masked]'), ('amy', '[masked]'))]",
+		"[SQL: INSERT INTO users (name, password) VALUES (?, ?), (?, ?)]\n[parameters: ('bob', 'hunter', 'amy', 'hunter')]": "[SQL: INSERT INTO users (name, password) VALUES (?, ?), (?, ?)]\n[parameters: ('bob', '[masked]', 'amy', '[masked]')]",
+		"[SQL: INSERT INTO users (name, password) VALUES (?, ?)]\n[parameters: (": "[SQL: INSERT INTO users (name, password) VALUES (?, ?)]\n[parameters: (",
+		"[SQL: SELECT x FROM users WHERE users.api_token = %s]\n[parameters: [('hunter',), ('x',)]]":                                       "[SQL: SELECT x FROM users WHERE users.api_token = %s]\n[parameters: [('[masked]',), ('[masked]',)]]",
 		"sql: 'INSERT INTO \"users\" (\"id\",\"name\",\"password\") VALUES (DEFAULT,$1,$2)', parameters: [\n    'bob',\n    'hunter',\n ]": "sql: 'INSERT INTO \"users\" (\"id\",\"name\",\"password\") VALUES (DEFAULT,$1,$2)', parameters: [\n    'bob',\n    '[masked]',\n ]",
 		`query failed: INSERT INTO users (name, password) VALUES ($1, $2) -- PARAMETERS: ["bob","hunter"]`:                                 `query failed: INSERT INTO users (name, password) VALUES ($1, $2) -- PARAMETERS: ["bob","[masked]"]`,
 		`login (user=0x4006 "bob", password=0x7ffd12 "hunter")`:                                                                            `login (user=0x4006 "bob", password=0x7ffd12 "[masked]")`, "token            : hunter2\nPassword          : hunter2": "token            : [masked]\nPassword          : [masked]",
@@ -145,7 +148,19 @@ func TestAssignments(t *testing.T) {
 			got := New().Redact(in)
 			require.Equal(t, want, got)
 			require.Equal(t, want, New().Redact(got), "masking twice")
+			requireNoPanic(t, in)
 		})
+	}
+}
+
+// requireNoPanic masks all that a text may be cut to.
+func requireNoPanic(t *testing.T, text string) {
+	t.Helper()
+	for i := range text {
+		require.NotPanics(t, func() {
+			New().maskAll(text[i:], 0, &foundValues{})
+			New().maskAll(text[:i], 0, &foundValues{})
+		}, text[i:])
 	}
 }
 

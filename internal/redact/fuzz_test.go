@@ -114,7 +114,7 @@ func FuzzRedactFragments(f *testing.F) {
 		for _, p := range picks[:min(len(picks), 40)] {
 			b.WriteString(fragments[int(p)%len(fragments)])
 		}
-		once := r.Redact(b.String())
+		once, _ := r.maskAll(b.String(), 0, &foundValues{}) // which may not panic
 		require.Equal(t, once, r.Redact(once), "masking twice")
 		require.NotContains(t, once, " ghp_"+alnum)
 	})

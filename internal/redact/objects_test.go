@@ -60,9 +60,7 @@ func TestObjects(t *testing.T) {
 			got := New().Redact(shown)
 			require.Equal(t, want, got)
 			require.Equal(t, got, New().Redact(got), "masking twice")
-			for i := range shown {
-				require.NotPanics(t, func() { _, _ = New().Redact(shown[i:]), New().Redact(shown[:i]) }, shown[i:])
-			}
+			requireNoPanic(t, shown)
 		})
 	}
 }

@@ -86,7 +86,17 @@ func (r *Redactor) Line(s string, limit int) string {
 
 // mask is Redact, and also returns where the place at of s is in the result. A place in a secret moves to its start. It
 // also masks the values in found, and adds those that it finds.
-func (r *Redactor) mask(s string, at int, found *foundValues) (string, int) {
+func (r *Redactor) mask(s string, at int, found *foundValues) (out string, place int) {
+	// Whoever masks the output of a command must go on to count how that ended, whatever the output is.
+	defer func() {
+		if recover() != nil {
+			out, place = masked, 0
+		}
+	}()
+	return r.maskAll(s, at, found)
+}
+
+func (r *Redactor) maskAll(s string, at int, found *foundValues) (string, int) {
 	// Masking may join what was separate, so repeat it until nothing is found, nearly always in the second pass.
 	for range maxPasses {
 		secrets := r.find(s, found)

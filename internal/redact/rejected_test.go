@@ -117,9 +117,7 @@ func TestRejected(t *testing.T) {
 			got := New().Redact(in)
 			require.Equal(t, want, got)
 			require.Equal(t, got, New().Redact(got), "masking twice")
-			for i := range in {
-				require.NotPanics(t, func() { _, _ = New().Redact(in[i:]), New().Redact(in[:i]) }, in[i:])
-			}
+			requireNoPanic(t, in)
 		})
 	}
 }

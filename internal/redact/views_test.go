@@ -79,8 +79,6 @@ func TestTextsInTextsWithoutSecret(t *testing.T) {
 		"2026-11-30T10:00:00Z INFO token\n2026-11-30T10:00:01Z   value=3\n",
 	} {
 		require.Equal(t, text, New().Redact(text))
-		for i := range text {
-			require.NotPanics(t, func() { _, _ = New().Redact(text[i:]), New().Redact(text[:i]) }, text[i:])
-		}
+		requireNoPanic(t, text)
 	}
 }
