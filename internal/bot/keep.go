@@ -321,18 +321,24 @@ func EndedFlag(cfg *config.Config, r store.Result) string {
 // lostText is [status.LostText] with a command that works for whoever may write the state, and the way to do without one.
 func lostText(cfg *config.Config, r store.Result, err error) string {
 	var runAs string
+	me, owner := hostlocal.Me(), hostlocal.BotUser(cfg.OwnPath())
 	bot, other := status.Installation(cfg).Other(cfg.OwnPath())
-	if other {
+	switch {
+	case other && owner.UID == 0: // perhaps by mistake: the bot may not write it either
+		runAs = owner.RunAs(os.Getenv("PATH"))
+	case other:
 		runAs = bot.RunAs(os.Getenv("PATH"))
 	}
 	s := status.LostText(r, err, EndedFlag(cfg, r), runAs, cfg.ShellFlag()) // whoever reads this in a mail from cron may not have $ADFBOT_CONFIG
-	me, owner := hostlocal.Me(), hostlocal.BotUser(cfg.OwnPath())
 	if !errors.Is(err, fs.ErrPermission) || me.UID == owner.UID {
 		return s
 	}
 	if hostlocal.JoinedSince(cfg.OwnDir()) {
 		return s + fmt.Sprintf("\n%s may write %s by now, as a member of its group, but what runs this began before: log in again, or restart that service",
 			me.Name, cfg.OwnDir())
+	}
+	if bot.UID == me.UID && bot.ServesOthers() {
+		return s + "\n" + me.TakeOver(cfg.OwnDir())
 	}
 	if owner.UID == 0 && (bot.UID == 0 || bot.UID == me.UID) { // perhaps by mistake
 		s += fmt.Sprintf("\nif %s is the bot's user, %s", me.Name, me.TakeOver(cfg.OwnDir()))

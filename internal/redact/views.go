@@ -210,8 +210,26 @@ func linePrefix(line string) (kind string, n int) {
 		return "E", len("E   ")
 	case strings.HasPrefix(line, "> "), strings.HasPrefix(line, "+"): // a quotation, and what a difference adds
 		return line[:1], 1
+	case strings.HasPrefix(line, "["): // of concurrently, kubectl, act and Maven
+		name, after, ok := strings.Cut(line[:min(len(line), longest)], "] ")
+		after = strings.TrimLeft(after, " ")
+		switch {
+		case !ok:
+		case strings.HasPrefix(after, "| "):
+			return name, len(name) + strings.Index(line[len(name):], "| ") + len("| ")
+		default:
+			return name, len(name) + len("] ")
+		}
+	case strings.HasPrefix(line, "#"): // of docker build: #12 0.345 x
+		step, after, _ := strings.Cut(line[1:min(len(line), longest)], " ")
+		seconds, _, ok := strings.Cut(after, " ")
+		if ok && step != "" && isNumber(step) && strings.Contains(seconds, ".") && isNumber(strings.Replace(seconds, ".", "", 1)) {
+			return "#" + step, len("#") + len(step) + len(" ") + len(seconds) + len(" ")
+		}
 	case word == "":
 		return "", 0
+	case strings.Count(word, ":") == 2 && strings.HasSuffix(word, ":") && isLetter(word[0]) && strings.HasPrefix(rest, " "): // of turbo: web:dev: x
+		return word, indent + len(word) + 1
 	case indent == 0 && len(word) >= len("2026-11-28T07:04:05") && isDigit(word[0]) && word[10] == 'T' && word[13] == ':' && strings.HasPrefix(rest, " "):
 		return "T", len(word) + 1
 	case strings.HasPrefix(bar, "| ") && len(bar) < len(rest) && indent == 0:

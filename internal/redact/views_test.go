@@ -30,6 +30,7 @@ func TestTextsInTexts(t *testing.T) {
 		"Python, bytes":  func(s string) string { return "b'" + strings.NewReplacer("\n", `\n`, "'", `\'`).Replace(s) + "'" },
 		"docker compose": prefixed("web-1  | "), "times": prefixed("2026-11-30T10:00:00.123Z "), "syslog": prefixed("Nov 30 10:00:00 host agent[123]: "),
 		"pytest": prefixed("E       "), "an addition": prefixed("+"), "a quotation": prefixed("> "), "grep": prefixed(".env.yaml:12:"),
+		"concurrently": prefixed("[web] "), "act": prefixed("[CI/build]   | "), "docker build": prefixed("#12 0.345 "), "turbo": prefixed("web:dev: "),
 		"numbers": func(s string) string {
 			lines := strings.Split(s, "\n")
 			for n := range lines {
