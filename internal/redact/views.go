@@ -52,6 +52,9 @@ func findInViews(s string, blocks []spans, depth int, add func(from, to int), fi
 	for _, lines := range blocks {
 		look(ofLines(s, lines))
 	}
+	for _, lines := range sidesOf(s) {
+		look(ofLines(s, lines))
+	}
 }
 
 // eachString calls yield with the place of each quoted text of s that has escapes. It ends where its line does, if it is cut.
@@ -160,6 +163,41 @@ func blocksOf(s string) (all []spans) {
 	return all
 }
 
+// sidesOf returns the lines of both sides of each difference in s, without the signs before them: a changed line goes on where one that both
+// have has begun.
+func sidesOf(s string) (all []spans) {
+	var before, after spans
+	removed, added := 0, 0
+	flush := func() {
+		if removed > 0 && added > 0 {
+			all = append(all, slices.Clone(before), slices.Clone(after))
+		}
+		before, after, removed, added = before[:0], after[:0], 0, 0
+	}
+	for i := 0; i < len(s); {
+		end := i + strings.IndexByte(s[i:], '\n') + 1
+		if end == i {
+			end = len(s)
+		}
+		line := span{i + 1, max(i+1, i+len(strings.TrimSuffix(s[i:end], "\n")))}
+		switch sign := s[i]; {
+		case sign == '-' && !strings.HasPrefix(s[i:], "--- "):
+			before = append(before, line)
+			removed++
+		case sign == '+' && !strings.HasPrefix(s[i:], "+++ "):
+			after = append(after, line)
+			added++
+		case sign == ' ':
+			before, after = append(before, line), append(after, line)
+		default:
+			flush()
+		}
+		i = end
+	}
+	flush()
+	return all
+}
+
 // ofLines returns the text of lines at places in s.
 func ofLines(s string, lines spans) *view {
 	v := &view{}
@@ -232,6 +270,8 @@ func linePrefix(line string) (kind string, n int) {
 		return word, indent + len(word) + 1
 	case indent == 0 && len(word) >= len("2026-11-28T07:04:05") && isDigit(word[0]) && word[10] == 'T' && word[13] == ':' && strings.HasPrefix(rest, " "):
 		return "T", len(word) + 1
+	case strings.HasPrefix(bar, "| ") && isNumber(word):
+		return "1", len(line) - len(bar) + len("| ")
 	case strings.HasPrefix(bar, "| ") && len(bar) < len(rest) && indent == 0:
 		return word, len(line) - len(bar) + len("| ")
 	case isNumber(word) && strings.HasPrefix(rest, "\t"):
@@ -248,13 +288,26 @@ func linePrefix(line string) (kind string, n int) {
 	return "", 0
 }
 
-// grepPrefix returns the length of the name of a file and the number of a line that a line begins with, or 0: store/a.go:12:x.
+// grepPrefix returns the length of the name of a file and the number of a line that a line begins with, or of the number alone, or 0:
+// store/a.go:12:x, 12:x, and store/a.go-12-x for a line beside one that was found.
 func grepPrefix(line string) int {
 	const longest = 80
-	name, rest, ok := strings.Cut(line[:min(len(line), longest)], ":")
-	number, _, ok2 := strings.Cut(rest, ":")
-	if !ok || !ok2 || number == "" || !isNumber(number) || strings.ContainsAny(name, " \t\"'") {
-		return 0
+	near := line[:min(len(line), longest)]
+	for i := 0; i < len(near); i++ {
+		switch {
+		case isDigit(near[i]) && (i == 0 || near[i-1] == ':' || near[i-1] == '-'):
+			end := i
+			for end < len(near) && isDigit(near[end]) {
+				end++
+			}
+			isYear := i == 0 && end == len("2026") || i == len("2026-")
+			if end < len(near) && (near[end] == ':' || near[end] == '-') && (i == 0 || near[i-1] == near[end]) && !isYear {
+				return end + 1
+			}
+			i = end - 1
+		case near[i] <= ' ', isQuote(near[i]):
+			return 0
+		}
 	}
-	return len(name) + len(number) + len("::")
+	return 0
 }

@@ -72,6 +72,28 @@ func TestTextsInTexts(t *testing.T) {
 	}
 }
 
+// A difference changes a line that belongs to one that both sides have, and grep shows lines beside the one that it has found.
+func TestBesideChangedLines(t *testing.T) {
+	for name, text := range map[string]string{
+		"a diff":               "@@ -1,3 +1,3 @@\n   - name: DB_PASSWORD\n-    value: hunter2\n+    value: hunter2\n     x: y\n",
+		"a diff of a map":      " passwords:\n-  bob: hunter2\n+  bob: hunter2\n",
+		"a diff of JSON":       " {\n   \"name\": \"DB_PASSWORD\",\n-  \"value\": \"hunter2\"\n+  \"value\": \"hunter2\"\n }\n",
+		"a diff of options":    "   - --requirepass\n-  - hunter2\n+  - hunter2\n",
+		"in JSON":              `{"content":"   - name: DB_PASSWORD\n-    value: hunter2\n+    value: hunter2\n"}`,
+		"grep -n -A1":          "9:        - name: DB_PASSWORD\n10-          value: hunter2\n",
+		"grep -rn -A1":         "k8s/a.yaml:9:        - name: DB_PASSWORD\nk8s/a.yaml-10-          value: hunter2\n",
+		"lines with their bar": "  2 |   - name: DB_PASSWORD\n  3 |     value: hunter2\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			want := strings.ReplaceAll(text, "hunter2", masked)
+			got := New().Redact(text)
+			require.Equal(t, want, got)
+			require.Equal(t, got, New().Redact(got), "masking twice")
+			requireNoPanic(t, text)
+		})
+	}
+}
+
 // A text that holds another one says no more than that.
 func TestTextsInTextsWithoutSecret(t *testing.T) {
 	for _, text := range []string{
