@@ -25,13 +25,26 @@ func addParameters(s, low string, column name, add func(from, to int)) {
 	}
 	const far = 1 << 10
 	near := s[:min(at+far, len(s))]
-	list := max(indexFrom(near, "parameters: ", at), indexFrom(near, "PARAMETERS: ", at))
-	if list < 0 {
+	end, list := len(near), 0
+	for _, label := range [...]string{"parameters: ", "Parameters: ", "PARAMETERS: ", "params: ", "Params: ", "bindings: "} {
+		if i := indexFrom(near[:end], label, at); i >= 0 {
+			end, list = i, skipSpace(s, i+len(label))
+		}
+	}
+	if list == 0 || list == len(s) {
 		return
 	}
-	n, step := parameterNumber(s[max(at-far, 0):at], near[at:list], mark)
-	list = skipSpace(s, list+len("parameters: "))
-	if list == len(s) || s[list] != '(' && s[list] != '[' {
+	n, step := parameterNumber(s[max(at-far, 0):at], near[at:end], mark)
+	if s[list] != '(' && s[list] != '[' { // params: bob,x, of Drizzle, and Parameters: bob(String), x(String), of MyBatis
+		line := lineAt(s, list)
+		for ; n > 1; n-- {
+			_, rest, _ := strings.Cut(line, ",")
+			line = strings.TrimLeft(rest, " ")
+		}
+		list += len(lineAt(s, list)) - len(line)
+		value, _, _ := strings.Cut(line, ",")
+		value, _, _ = strings.Cut(value, "(")
+		add(column.judge(s, low, list, list+len(value)))
 		return
 	}
 	const longest = 8 << 10
@@ -77,8 +90,7 @@ func (p *parameters) row(n, step int, found func(from, to int)) {
 	for number := 1; p.i < len(p.s) && strings.IndexByte(")]", p.s[p.i]) < 0; number++ {
 		from, to, next := textAt(p.s, p.i)
 		if from == p.i { // it has no quotes
-			for to = from; to < len(p.s) && strings.IndexByte(",)]\n", p.s[to]) < 0; to++ {
-			}
+			to = itemEnd(p.s, from)
 			next = to
 		}
 		if number == n {
@@ -92,6 +104,27 @@ func (p *parameters) row(n, step int, found func(from, to int)) {
 		}
 	}
 	p.i = skipSpace(p.s, min(p.i+1, len(p.s)))
+}
+
+// itemEnd returns where the item of a list that begins at i ends, which may have brackets and quotes: datetime(2026, 11, 30), {"a": [1, 2]}.
+func itemEnd(s string, i int) int {
+	for depth := 0; i < len(s); i++ {
+		switch s[i] {
+		case '(', '[', '{':
+			depth++
+		case ')', ']', '}':
+			if depth--; depth < 0 {
+				return i
+			}
+		case '"', '\'':
+			i = quoteEnd(s, i+1, s[i:i+1])
+		case ',', '\n':
+			if depth == 0 {
+				return i
+			}
+		}
+	}
+	return len(s)
 }
 
 // placeholderAt returns the placeholder at i of a statement in SQL, or "".
