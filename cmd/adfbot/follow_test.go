@@ -138,6 +138,12 @@ var variants = map[string]struct {
 	of      []string
 	changes func(i *installation)
 }{
+	"a person whose login is the bot's": {[]string{"own"}, func(i *installation) {
+		i.prepares = "echo adfbot:x:4013:4013::/home/adfbot:/bin/sh >>/etc/passwd; echo adfbot:x:4013: >>/etc/group; install -d -o adfbot -g adfbot /home/adfbot\n"
+		for _, text := range []*string{&i.operator, &i.jobs, &i.service, &i.serve, &i.state, &i.pause, &i.config} {
+			*text = strings.ReplaceAll(*text, "admin", "adfbot")
+		}
+	}},
 	"agents of the system": {[]string{"shared", "separated", "fleet"}, func(i *installation) { i.prepares = systemAgents }},
 	"a bot with a person's id": {[]string{"shared", "separated"}, func(i *installation) {
 		i.prepares = personalBot
@@ -298,7 +304,7 @@ func (f *follower) command(ctx context.Context, user, line string) *exec.Cmd {
 	if home == "" {
 		home = "/home/" + user
 	}
-	if user == "admin" && f.operator == user { // as init has told
+	if user != "root" && f.operator == user { // as init has told
 		line = "export ADFBOT_CONFIG=" + f.config + "/config.yaml; " + line
 	}
 	cmd := exec.CommandContext(ctx, "nsenter", "-t", f.holder, "-m", "--", "setpriv", "--reuid", user, "--regid", user, "--init-groups",

@@ -114,16 +114,16 @@ func ParseMarkers(body string) (lead Marker, members []Marker) {
 	return lead, members
 }
 
-// CountBoxes returns how many boxes are ticked, and how many are not, in the list in the bot's part of a body. What follows the list begins
-// with a hidden line.
+// CountBoxes returns how many boxes of projects are ticked, and how many are not, in the list in the bot's part of a body. What follows the
+// list begins with a hidden line.
 func CountBoxes(body string) (ticked, unticked int) {
 	_, part, _ := SplitPart(body)
 	list, _, _ := strings.Cut(strings.TrimPrefix(part, PartStart), "\n"+HiddenStart)
 	for line := range strings.SplitSeq(list, "\n") {
 		switch {
-		case strings.HasPrefix(line, "- [x] "), strings.HasPrefix(line, "- [X] "):
+		case strings.HasPrefix(line, "- [x] `"), strings.HasPrefix(line, "- [X] `"):
 			ticked++
-		case strings.HasPrefix(line, "- [ ] "):
+		case strings.HasPrefix(line, "- [ ] `"):
 			unticked++
 		}
 	}

@@ -88,7 +88,7 @@ func TestParseMarker(t *testing.T) {
 }
 
 func TestCountBoxes(t *testing.T) {
-	const list = PartStart + "\ntext\n\n- [x] `atlas`, …\n- [ ] `bravo`, …\n- [X] `carol`, …\n- [ ] `delta`, …\n- [ ] `echo`, …\n"
+	const list = PartStart + "\ntext\n\n- [x] `atlas`, …\n- [ ] `bravo`, …\n- [X] `carol`, …\n- [ ] `delta`, …\n- [ ] `echo`, …\n- [ ] a line of somebody's own\n"
 	outputs := "\n" + HiddenStart + "evidence -->\n- [x] printed by a job\n- [ ] likewise\n" + HiddenStart + "evidence -->\n"
 	end := testMarker.String() + "\n" + PartEnd
 	for body, want := range map[string][2]int{
