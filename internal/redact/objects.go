@@ -162,14 +162,15 @@ func readObject(s string, i int, of objectKey, found func(from, to int)) (ok boo
 	if r.typ, r.i = objectStart(r.s, i); r.i == 0 && of.isMap && strings.HasPrefix(r.s[i:], "[") {
 		r.i = i + 1
 	}
-	for n := 0; r.i > 0 && r.depth > 0 && n < objectItems && r.item(); n++ {
+	for n := 0; r.i > 0 && r.depth > 0 && r.depth < objectDepth && n < objectItems && r.item(); n++ {
 	}
 	return r.hasItem
 }
 
 const (
 	objectFar   = 1 << 10
-	objectItems = 40
+	objectItems = 32
+	objectDepth = 8 // of brackets in each other
 )
 
 // objectReader reads an object from the place i on.
