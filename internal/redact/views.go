@@ -140,12 +140,10 @@ func blocksOf(s string) (all []spans) {
 		}
 		lines, goesOn = lines[:0], false
 	}
-	for i := 0; i < len(s); {
-		end := i + strings.IndexByte(s[i:], '\n') + 1
-		if end == i {
-			end = len(s)
-		}
-		prefix, n := linePrefix(s[i:end])
+	i := 0
+	for whole := range strings.Lines(s) {
+		end := i + len(whole)
+		prefix, n := linePrefix(whole)
 		if prefix != kind {
 			flush()
 		}
@@ -174,11 +172,9 @@ func sidesOf(s string) (all []spans) {
 		}
 		before, after, removed, added = before[:0], after[:0], 0, 0
 	}
-	for i := 0; i < len(s); {
-		end := i + strings.IndexByte(s[i:], '\n') + 1
-		if end == i {
-			end = len(s)
-		}
+	i := 0
+	for whole := range strings.Lines(s) {
+		end := i + len(whole)
 		line := span{i + 1, max(i+1, i+len(strings.TrimSuffix(s[i:end], "\n")))}
 		switch sign := s[i]; {
 		case sign == '-' && !strings.HasPrefix(s[i:], "--- "):
