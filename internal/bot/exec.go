@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"slices"
 	"strings"
 	"syscall"
@@ -64,7 +63,7 @@ type Reporter interface {
 // Exec runs the command unless the project is paused, and records how it ended. It returns the exit code: the command's
 // own; 126 or 127 if the command cannot be started; 75 if the project is paused; 125 if exec failed before the start.
 // Errors after the command's end do not change it. If SIGINT reached both this process and the command, and ended the command, Exec
-// ends this process by SIGINT.
+// ends this process by SIGINT. The caller sees to it that SIGPIPE does not end this process when the reader of its output goes away.
 func Exec(ctx context.Context, cfg *config.Config, env Env, q ExecRequest) int {
 	x := &execution{cfg: cfg, env: env.withDefaults(), q: q, signals: proc.NewSignals(), leave: func() {}}
 	defer func() {
@@ -72,10 +71,6 @@ func Exec(ctx context.Context, cfg *config.Config, env Env, q ExecRequest) int {
 			proc.EndBySIGINT()
 		}
 	}()
-	// If the reader of our output goes away, SIGPIPE must not kill us before all is done. The command still gets it.
-	pipes := make(chan os.Signal, 1)
-	signal.Notify(pipes, syscall.SIGPIPE)
-	defer signal.Stop(pipes)
 	defer x.signals.Stop()
 	defer x.waitForOutput()
 	if err := x.check(); err != nil {
