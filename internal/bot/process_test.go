@@ -59,6 +59,7 @@ func runChild(self testhost.Self) int {
 }
 
 func (c child) run(cfg *config.Config) int {
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) // as the program does
 	env := bot.Env{Getenv: func(k string) string { return map[string]string{"BOT_TOKEN": token}[k] }}
 	ctx := fault.With(ctx, func(s string) {
 		switch s {
