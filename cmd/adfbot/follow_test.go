@@ -665,6 +665,7 @@ func TestCheckKnowsTheUnitsUser(t *testing.T) {
 		edited = "mkdir /etc/systemd/system/adfbot.service.d; printf '[Service]\nUser=%s\n' >/etc/systemd/system/adfbot.service.d/override.conf"
 		noUnit = "rm /etc/systemd/system/adfbot.service"
 		second = "cd /etc/systemd/system; sed 's/serve$/--config \\/etc\\/second.yaml serve/; s/^User=.*/User=admin/' adfbot.service >adfbot-2.service"
+		job    = "printf '[Service]\nUser=admin\nExecStart=/usr/local/bin/adfbot exec --project odilo -- sh observe\n' >/etc/systemd/system/adfbot-odilo.service"
 	)
 	for name, tt := range map[string]struct {
 		does string
@@ -677,6 +678,7 @@ func TestCheckKnowsTheUnitsUser(t *testing.T) {
 		"of a unit of root":          {"chown -R root:root STATE PAUSE; " + strings.Replace(edited, "%s", "root", 1), ""},
 		"of a unit of another name":  {other + "cd /etc/systemd/system; sed s/User=.*/User=other/ adfbot.service >adfbot-fleet.service; " + noUnit, ""},
 		"a second unit":              {other + second, "adfbot"},
+		"a unit of a job":            {noUnit + "; chown -R root:root STATE PAUSE; " + job, "adfbot"},
 		"no unit, root's":            {noUnit + "; chown -R root:root STATE PAUSE", "adfbot"},
 		"no unit, another service's": {other + noUnit, ""}, // whose unit it may be
 	} {

@@ -75,7 +75,10 @@ func isOthers(unit, configPath string) bool {
 	return named || configPath != config.DefaultPath
 }
 
-// UnitUser returns the user of the machine's unit that starts adfbot with a configuration, as far as the text of the unit and its drop-ins says.
+// serves matches a unit of the daemon, not one of a job, such as adfbot-odilo.service.
+var serves = regexp.MustCompile(`(?m)^ExecStart=(.*\\\n)*.*\bserve\b`)
+
+// UnitUser returns the user of the machine's unit that runs serve with a configuration, as far as the text of the unit and its drop-ins says.
 // It is "" if there is no such unit.
 func UnitUser(configPath string) string {
 	units, _ := filepath.Glob(unitDir + "/adfbot?*.service") // init proposes adfbot-2.service for a second one
@@ -99,7 +102,7 @@ func UnitUser(configPath string) string {
 				}
 			}
 		}
-		if strings.Contains(text.String(), "ExecStart=") && !isOthers(text.String(), configPath) {
+		if serves.MatchString(text.String()) && !isOthers(text.String(), configPath) {
 			return name
 		}
 	}
