@@ -48,7 +48,19 @@ func findInViews(s string, blocks []spans, depth int, add func(from, to int), fi
 			findInViews(text, blocksOf(text), depth+1, inner, find)
 		}
 	}
-	eachString(s, func(from, to int) { look(unescaped(s, from, to)) })
+	eachString(s, func(from, to int) {
+		v := &view{}
+		v.unescape(s, from, to)
+		look(v)
+	})
+	eachListOfChanges(s, func(lines spans) {
+		v := &view{}
+		for _, line := range lines {
+			v.unescape(s, line.from, line.to)
+			v.write("\n", line.to, line.to)
+		}
+		look(v)
+	})
 	for _, lines := range blocks {
 		look(ofLines(s, lines))
 	}
@@ -80,9 +92,49 @@ func eachString(s string, yield func(from, to int)) {
 	}
 }
 
-// unescaped returns what the quoted text in [from, to) says, without colours.
-func unescaped(s string, from, to int) *view {
-	v := &view{}
+// eachListOfChanges calls yield with the places of the quoted texts of each list in s that holds the lines of a difference, as what agents print
+// of their edits does: ["   a", "-  b", "+  c"].
+func eachListOfChanges(s string, yield func(lines spans)) {
+	for i := 0; i < len(s); i++ {
+		if s[i] != '[' {
+			continue
+		}
+		var lines spans
+		removed, added, only := false, false, true
+		for i = skipWhitespace(s, i+1); i < len(s) && s[i] == '"'; {
+			from := i + 1
+			for i = from; i < len(s) && s[i] != '"'; i++ {
+				if s[i] == '\\' {
+					i++
+				}
+			}
+			i = min(i, len(s))
+			lines = append(lines, span{from, i})
+			removed = removed || s[from:i] != "" && s[from] == '-'
+			added = added || s[from:i] != "" && s[from] == '+'
+			only = only && (s[from:i] == "" || strings.IndexByte(` +-\@`, s[from]) >= 0)
+			if i = skipWhitespace(s, i+1); i == len(s) || s[i] != ',' {
+				break
+			}
+			i = skipWhitespace(s, i+1)
+		}
+		if removed && added && only {
+			yield(lines)
+		}
+		i-- // it may be the next list
+	}
+}
+
+// skipWhitespace skips what JSON allows between its values.
+func skipWhitespace(s string, i int) int {
+	for i < len(s) && strings.IndexByte(" \t\r\n", s[i]) >= 0 {
+		i++
+	}
+	return min(i, len(s))
+}
+
+// unescape writes what the quoted text in [from, to) says, without colours.
+func (v *view) unescape(s string, from, to int) {
 	for i := from; i < to; {
 		n := strings.IndexByte(s[i:to], '\\')
 		if n < 0 {
@@ -101,7 +153,6 @@ func unescaped(s string, from, to int) *view {
 		v.write(text, i, i+length)
 		i += length
 	}
-	return v
 }
 
 // escape returns what the escape that s begins with stands for, and its length.
@@ -134,6 +185,7 @@ func escape(s string) (text string, length int) {
 func blocksOf(s string) (all []spans) {
 	var lines spans
 	kind, goesOn := "", false
+	file := grepped{}
 	flush := func() {
 		if len(lines) > 1 && goesOn || kind == "│" {
 			all = append(all, slices.Clone(lines))
@@ -143,7 +195,20 @@ func blocksOf(s string) (all []spans) {
 	i := 0
 	for whole := range strings.Lines(s) {
 		end := i + len(whole)
-		prefix, n := linePrefix(whole)
+		prefix, n := kind, 0
+		if kind == ofGrep {
+			n = file.prefix(whole)
+		}
+		if n == 0 {
+			prefix, n = linePrefix(whole)
+		}
+		if n == 0 {
+			next, _, _ := strings.Cut(s[end:], "\n")
+			if file, n = greppedIn(whole, next); n > 0 {
+				prefix = ofGrep
+				flush()
+			}
+		}
 		if prefix != kind {
 			flush()
 		}
@@ -175,7 +240,8 @@ func sidesOf(s string) (all []spans) {
 	i := 0
 	for whole := range strings.Lines(s) {
 		end := i + len(whole)
-		line := span{i + 1, max(i+1, i+len(strings.TrimSuffix(s[i:end], "\n")))}
+		text := i + len(strings.TrimSuffix(s[i:end], "\n"))
+		line := span{min(i+1, text), text}
 		switch sign := s[i]; {
 		case sign == '-' && !strings.HasPrefix(s[i:], "--- "):
 			before = append(before, line)
@@ -183,8 +249,9 @@ func sidesOf(s string) (all []spans) {
 		case sign == '+' && !strings.HasPrefix(s[i:], "+++ "):
 			after = append(after, line)
 			added++
-		case sign == ' ':
+		case sign == ' ', sign == '\n':
 			before, after = append(before, line), append(after, line)
+		case sign == '\\': // \ No newline at end of file
 		default:
 			flush()
 		}
@@ -262,7 +329,7 @@ func linePrefix(line string) (kind string, n int) {
 		}
 	case word == "":
 		return "", 0
-	case strings.Count(word, ":") == 2 && strings.HasSuffix(word, ":") && isLetter(word[0]) && strings.HasPrefix(rest, " "): // of turbo: web:dev: x
+	case isTurbo(word) && strings.HasPrefix(rest, " "):
 		return word, indent + len(word) + 1
 	case indent == 0 && len(word) >= len("2026-11-28T07:04:05") && isDigit(word[0]) && word[10] == 'T' && word[13] == ':' && strings.HasPrefix(rest, " "):
 		return "T", len(word) + 1
@@ -278,32 +345,87 @@ func linePrefix(line string) (kind string, n int) {
 		if _, after, ok := strings.Cut(line[len("Nov 28 07:04:05"):], "]: "); ok {
 			return "syslog", len(line) - len(after)
 		}
-	case indent == 0 && grepPrefix(line) > 0:
-		return "grep", grepPrefix(line)
 	}
 	return "", 0
 }
 
-// grepPrefix returns the length of the name of a file and the number of a line that a line begins with, or of the number alone, or 0:
-// store/a.go:12:x, 12:x, and store/a.go-12-x for a line beside one that was found.
-func grepPrefix(line string) int {
-	const longest = 80
-	near := line[:min(len(line), longest)]
-	for i := 0; i < len(near); i++ {
-		switch {
-		case isDigit(near[i]) && (i == 0 || near[i-1] == ':' || near[i-1] == '-'):
-			end := i
-			for end < len(near) && isDigit(near[end]) {
-				end++
-			}
-			isYear := i == 0 && end == len("2026") || i == len("2026-")
-			if end < len(near) && (near[end] == ':' || near[end] == '-') && (i == 0 || near[i-1] == near[end]) && !isYear {
-				return end + 1
-			}
-			i = end - 1
-		case near[i] <= ' ', isQuote(near[i]):
-			return 0
+// isTurbo reports whether a word names a package and its task as turbo does, such as web:dev:. A file and the number of a line is none.
+func isTurbo(word string) bool {
+	of, rest, _ := strings.Cut(word, ":")
+	task, rest, ok := strings.Cut(rest, ":")
+	return ok && rest == "" && of != "" && isLetter(of[0]) && !isNumber(task)
+}
+
+// grepped is how grep shows lines of a file: store/a.go:12:x and, for a line beside one that it has found, store/a.go-12-x, without the name
+// if it looks at one file, and without numbers if it is not asked for them.
+type grepped struct {
+	name     string
+	numbered bool
+}
+
+// ofGrep is the kind of the prefixes of grep.
+const ofGrep = "grep"
+
+// greppedIn returns what two lines have before their texts, and its length in the first one. The name may have hyphens and numbers itself, so
+// both lines tell where it ends. The length is 0 if they have nothing of that kind.
+func greppedIn(line, next string) (g grepped, n int) {
+	shared := 0
+	for shared < min(len(line), len(next)) && line[shared] == next[shared] && line[shared] > ' ' && !isQuote(line[shared]) {
+		shared++
+	}
+	for name := min(shared, len(line)-1, len(next)-1); name > 0; name-- {
+		if n := numberAfter(line, name); n > 0 && numberAfter(next, name) > 0 && !isNumber(line[:name]) {
+			return grepped{line[:name], true}, n
 		}
 	}
+	if n := (grepped{numbered: true}).prefix(line); n > 0 && (grepped{numbered: true}).prefix(next) > 0 {
+		return grepped{numbered: true}, n
+	}
+	isFile := shared < min(len(line), len(next)) && strings.ContainsAny(line[:shared], "./")
+	if isFile && (line[shared] == ':' && next[shared] == '-' || line[shared] == '-' && next[shared] == ':') {
+		return grepped{name: line[:shared]}, shared + 1
+	}
+	return grepped{}, 0
+}
+
+// prefix returns the length of what a line has before its text, 0 if it is not one of the file's.
+func (g grepped) prefix(line string) int {
+	n := len(g.name)
+	switch {
+	case !strings.HasPrefix(line, g.name) || n == len(line):
+		return 0
+	case n == 0:
+		n = digitsAt(line, 0)
+		isYear := n == len("2026") && strings.HasPrefix(line[n:], "-")
+		if n == 0 || n == len(line) || isYear || line[n] != ':' && line[n] != '-' {
+			return 0
+		}
+		return n + 1
+	case g.numbered:
+		return numberAfter(line, n)
+	case line[n] == ':' || line[n] == '-':
+		return n + 1
+	}
 	return 0
+}
+
+// numberAfter returns where the text begins if s[i:] begins with the number of a line as grep shows it, :12: or -12-, or else 0.
+func numberAfter(s string, i int) int {
+	if s[i] != ':' && s[i] != '-' {
+		return 0
+	}
+	end := i + 1 + digitsAt(s, i+1)
+	if end == i+1 || end == len(s) || s[end] != s[i] {
+		return 0
+	}
+	return end + 1
+}
+
+// digitsAt returns how many digits s[i:] begins with.
+func digitsAt(s string, i int) int {
+	n := 0
+	for i+n < len(s) && isDigit(s[i+n]) {
+		n++
+	}
+	return n
 }

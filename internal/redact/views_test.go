@@ -82,6 +82,16 @@ func TestBesideChangedLines(t *testing.T) {
 		"in JSON":              `{"content":"   - name: DB_PASSWORD\n-    value: hunter2\n+    value: hunter2\n"}`,
 		"grep -n -A1":          "9:        - name: DB_PASSWORD\n10-          value: hunter2\n",
 		"grep -rn -A1":         "k8s/a.yaml:9:        - name: DB_PASSWORD\nk8s/a.yaml-10-          value: hunter2\n",
+		"grep -r -A1":          "k8s/a.yaml:        - name: DB_PASSWORD\nk8s/a.yaml-          value: hunter2\nk8s/a.yaml-        - name: A\n",
+		"grep -rn -B1":         "b.yaml:3:x\n--\nk8s/a.yaml-9-        - name: DB_PASSWORD\nk8s/a.yaml:10:          value: hunter2\n",
+		"grep, a folder":       "services/worker-1-eu/2026-11-30-a/a.yaml:9:        - name: DB_PASSWORD\nservices/worker-1-eu/2026-11-30-a/a.yaml-10-          value: hunter2\n",
+		"grep, a file":         "worker-1-eu-2-x-1-:9:        - name: DB_PASSWORD\nworker-1-eu-2-x-1--10-          value: hunter2\n",
+		"grep, a long path":    strings.Repeat("folder/", 20) + "a:9:        - name: DB_PASSWORD\n" + strings.Repeat("folder/", 20) + "a-10-          value: hunter2\n",
+		"grep, many lines":     "a.yaml:99:  password: >-\na.yaml-100-    hunter2\na.yaml-101-  x: y\n--\nb.yaml:1:  - name: DB_PASSWORD\nb.yaml-2-    value: hunter2\n",
+		"a list of lines":      `{"structuredPatch":[{"oldStart":1,"lines":["       - name: DB_PASSWORD","-          value: hunter2","+          value: hunter2","         x: \"y\""]}]}`,
+		"a list below itself":  "[\n  \"   - name: DB_PASSWORD\",\n  \"-    value: hunter2\",\n  \"+    value: hunter2\"\n]",
+		"no line end":          "   - name: DB_PASSWORD\n-    value: hunter2\n\\ No newline at end of file\n+    value: hunter2\n\\ No newline at end of file\n",
+		"an empty line":        "   - name: DB_PASSWORD\n\n-    value: hunter2\n+    value: hunter2\n",
 		"lines with their bar": "  2 |   - name: DB_PASSWORD\n  3 |     value: hunter2\n",
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -99,6 +109,7 @@ func TestTextsInTextsWithoutSecret(t *testing.T) {
 	for _, text := range []string{
 		`{"content":"the token\n  is expired\n","path":"C:\\Users\\bob"}`, `{"a":"Cookie","b":"x\ny"}`, `'don\'t' "password" 'x\n'`, `{"key":"password","n":"\u001b[31mvalue\u001b[0m: \"x\""}`,
 		"web-1  | password:\nweb-1  |   is wrong\n", "a.go:12:5: token\na.go:13:  abc1def\n", "│ token │\n│ abc1def2 │\n",
+		`["password","- required1","+ name1"]`, "a.go-12-token:\nb.go-13-  abc1def\n", "a: token\nb-  c: value3\n",
 		"2026-11-30T10:00:00Z INFO token\n2026-11-30T10:00:01Z   value=3\n",
 	} {
 		require.Equal(t, text, New().Redact(text))
