@@ -144,6 +144,11 @@ func TestHostThatWasAway(t *testing.T) {
 		follow(b)
 		require.False(t, b.paused("odilo"))
 	}
+	a.fail("odilo", 3)
+	require.Contains(t, b.project("odilo").Warnings, "its pause flag is not written: exec refuses, but a script that checks the flag runs: "+
+		"the next sweep on this host writes it, if its daemon runs")
+	follow(b)
+	require.Empty(t, b.project("odilo").Warnings)
 }
 
 // Somebody has removed the flag while b was cut off, and then the failures that b could not store paused the project there.

@@ -498,7 +498,7 @@ func (p *Project) addIncident(i incident.Incident, written, kept bool) {
 // addFlagless warns of a pause whose flag is not written on this host.
 func (p *Project) addFlagless(why string) {
 	p.Warnings = append(p.Warnings, "its pause flag is not written: exec refuses, but a script that checks the flag runs: "+
-		cmp.Or(why, "see what the last sweep says"))
+		cmp.Or(why, "the next sweep on this host writes it, if its daemon runs"))
 }
 
 // pending returns what is left to do in Gitea for an incident, zero if nothing is, and since when, if that is known.
