@@ -373,7 +373,16 @@ func greppedIn(line, next string) (g grepped, n int) {
 	for shared < min(len(line), len(next)) && line[shared] == next[shared] && line[shared] > ' ' && !isQuote(line[shared]) {
 		shared++
 	}
-	for name := min(shared, len(line)-1, len(next)-1); name > 0; name-- {
+	isSign := func(i int) bool { return strings.IndexByte(":-", line[i]) >= 0 && strings.IndexByte(":-", next[i]) >= 0 }
+	isBlank := func(i int) bool { return line[i] == ' ' && next[i] == ' ' }
+	end := min(shared, len(line)-1, len(next)-1)
+	if end > 0 && isSign(end) && line[end] != next[end] { // the line that was found and one beside it
+		g = grepped{line[:end], numberAfter(line, end) > 0 && numberAfter(next, end) > 0}
+		if g.numbered || g.isFile() {
+			return g, g.prefix(line)
+		}
+	}
+	for name := end; name > 0; name-- {
 		if n := numberAfter(line, name); n > 0 && numberAfter(next, name) > 0 && !isNumber(line[:name]) {
 			return grepped{line[:name], true}, n
 		}
@@ -381,12 +390,16 @@ func greppedIn(line, next string) (g grepped, n int) {
 	if n := (grepped{numbered: true}).prefix(line); n > 0 && (grepped{numbered: true}).prefix(next) > 0 {
 		return grepped{numbered: true}, n
 	}
-	isFile := shared < min(len(line), len(next)) && strings.ContainsAny(line[:shared], "./")
-	if isFile && (line[shared] == ':' && next[shared] == '-' || line[shared] == '-' && next[shared] == ':') {
-		return grepped{name: line[:shared]}, shared + 1
+	if end > 1 && isSign(end-1) && isBlank(end) {
+		if g = (grepped{name: line[:end-1]}); g.isFile() {
+			return g, end
+		}
 	}
 	return grepped{}, 0
 }
+
+// isFile reports whether the name looks like that of a file.
+func (g grepped) isFile() bool { return strings.ContainsAny(g.name, "./") }
 
 // prefix returns the length of what a line has before its text, 0 if it is not one of the file's.
 func (g grepped) prefix(line string) int {
