@@ -373,7 +373,9 @@ func greppedIn(line, next string) (g grepped, n int) {
 	for shared < min(len(line), len(next)) && line[shared] == next[shared] && line[shared] > ' ' && !isQuote(line[shared]) {
 		shared++
 	}
-	isSign := func(i int) bool { return strings.IndexByte(":-", line[i]) >= 0 && strings.IndexByte(":-", next[i]) >= 0 }
+	isSign := func(i int) bool {
+		return strings.IndexByte(":-", line[i]) >= 0 && strings.IndexByte(":-", next[i]) >= 0
+	}
 	isBlank := func(i int) bool { return line[i] == ' ' && next[i] == ' ' }
 	end := min(shared, len(line)-1, len(next)-1)
 	if end > 0 && isSign(end) && line[end] != next[end] { // the line that was found and one beside it
