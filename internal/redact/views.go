@@ -291,7 +291,7 @@ func (all spans) overlap(from, to int) bool {
 }
 
 // linePrefix returns the kind and the length of the prefix of a line: that of docker compose, a number, a time, that of syslog, of pytest's
-// errors, of grep, of a quotation, or a frame. It returns "" if there is none.
+// errors, of a quotation, or a frame. It returns "" if there is none.
 func linePrefix(line string) (kind string, n int) {
 	const longest = 80
 	text := strings.TrimLeft(line, " ")

@@ -76,7 +76,7 @@ func isOthers(unit, configPath string) bool {
 }
 
 // serves matches a unit of the daemon, not one of a job, such as adfbot-odilo.service.
-var serves = regexp.MustCompile(`(?m)^ExecStart=(.*\\\n)*.*\bserve\b`)
+var serves = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`(?m)^ExecStart=(.*\\\n)*.*\bserve\b`) })
 
 // UnitUser returns the user of the machine's unit that runs serve with a configuration, as far as the text of the unit and its drop-ins says.
 // It is "" if there is no such unit.
@@ -102,7 +102,7 @@ func UnitUser(configPath string) string {
 				}
 			}
 		}
-		if serves.MatchString(text.String()) && !isOthers(text.String(), configPath) {
+		if serves().MatchString(text.String()) && !isOthers(text.String(), configPath) {
 			return name
 		}
 	}
