@@ -21,7 +21,7 @@ const (
 // part can be open before them, so no Markdown has to be understood. Case does not matter, because phones begin a line with
 // a capital letter.
 //
-// Of the lines that look like commands further down, or behind a mention, the first is returned as misplaced: the reply says how to
+// Of the lines that look like commands further down, or behind a mention or a sentence, the first is returned as misplaced: the reply says how to
 // repeat it.
 func parseCommands(body string) []incident.CommandLine {
 	var out []incident.CommandLine
@@ -55,7 +55,7 @@ const (
 )
 
 // meantCommand returns the command in a line that is none because of what stands before it and may seem to be part of it: who is
-// mentioned, as other bots want it, or characters that nobody sees.
+// mentioned, as other bots want it, characters that nobody sees, or a sentence.
 func meantCommand(line string) (incident.CommandLine, bool) {
 	text := strings.TrimLeft(line, " ")
 	if len(line)-len(text) > 3 {
@@ -69,7 +69,26 @@ func meantCommand(line string) (incident.CommandLine, bool) {
 		}
 		text = strings.TrimLeftFunc(text[n:], unicode.IsSpace)
 	}
-	return parseCommand(text)
+	if c, ok := parseCommand(text); ok {
+		return c, true
+	}
+	return commandBehind(text)
+}
+
+// commandBehind returns the command that a line has behind a sentence or a part of one: Fixed. /adf resume. In one, it may be spoken of.
+func commandBehind(text string) (incident.CommandLine, bool) {
+	if strings.HasPrefix(text, ">") {
+		return incident.CommandLine{}, false // somebody is quoted
+	}
+	for i := 3; i < len(text); i++ {
+		isNumber := text[i-3] >= '0' && text[i-3] <= '9' // of a list
+		if text[i] == '/' && text[i-1] == ' ' && strings.IndexByte(".,:;!?)", text[i-2]) >= 0 && !isNumber {
+			if c, ok := parseCommand(text[i:]); ok && c.Verb != incident.NoVerb {
+				return c, true
+			}
+		}
+	}
+	return incident.CommandLine{}, false
 }
 
 func parseCommand(line string) (incident.CommandLine, bool) {

@@ -464,11 +464,12 @@ func TestCommentAndClose(t *testing.T) {
 // A command below other text, or with what may hide it, gets one reply. What stands before it is run.
 func TestMisplacedCommand(t *testing.T) {
 	for name, tt := range map[string]struct{ body, wrote, want string }{
-		"below words": {"It was the disk.\n\n/adf resume\n/adf ack", "alex wrote /adf resume (misplaced)", "Not run. Please put commands first"},
-		"an example":  {"How to:\n```\n/adf resume\n```", "alex wrote /adf resume (misplaced)", "Not run. Please put commands first"},
-		"a code span": {"/adf resume `df` said so", "alex wrote /adf resume (misplaced)", "without the characters `` ` `` and `<`"},
-		"a mention":   {"@adf-bot /adf resume", "alex wrote /adf resume (misplaced)", "Explanations and mentions go below them."},
-		"unseen":      {"\u200b/adf resume", "alex wrote /adf resume (misplaced)", "a copied line may begin with an invisible character"},
+		"below words":   {"It was the disk.\n\n/adf resume\n/adf ack", "alex wrote /adf resume (misplaced)", "Not run. Please put commands first"},
+		"an example":    {"How to:\n```\n/adf resume\n```", "alex wrote /adf resume (misplaced)", "Not run. Please put commands first"},
+		"a code span":   {"/adf resume `df` said so", "alex wrote /adf resume (misplaced)", "without the characters `` ` `` and `<`"},
+		"end of a line": {"I think it is fixed. /adf resume", "alex wrote /adf resume (misplaced)", "Not run. Please put commands first"},
+		"a mention":     {"@adf-bot /adf resume", "alex wrote /adf resume (misplaced)", "Explanations and mentions go below them."},
+		"unseen":        {"\u200b/adf resume", "alex wrote /adf resume (misplaced)", "a copied line may begin with an invisible character"},
 		"below commands": {"/adf status\nand then\n/adf resume", "alex wrote /adf status resume (misplaced)",
 			"`/adf status`: `odilo` is paused.\n\n`/adf resume`: Not run."},
 	} {

@@ -259,7 +259,8 @@ dispatched, and opens an [ADF] issue in Gitea. When somebody has removed the fla
 closes the issue.
 
 Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 75 paused; gate exits with 255 if
-it cannot tell whether the project is paused, exec with 125 if it did not start its command.`,
+it cannot tell whether the project is paused; exec with 125 if it cannot tell or fails itself, and
+else as its command ended, or with 126 or 127 if that cannot be started.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          knownCommand,

@@ -170,6 +170,9 @@ func flagError(cmd *cobra.Command, err error) error {
 	case !errors.As(err, &unknown):
 		return err
 	}
+	if args := cmd.Flags().Args(); !cmd.HasParent() && len(args) > 0 { // a misspelt command, with flags that it would have
+		return knownCommand(cmd, args)
+	}
 	name := unknown.GetSpecifiedName()
 	if len(name) < 2 {
 		return fmt.Errorf("there is no flag -%s", name)

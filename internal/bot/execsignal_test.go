@@ -401,7 +401,7 @@ func TestExecKilledTogether(t *testing.T) {
 	require.Equal(t, 1, rep.LostRuns)
 	require.Equal(t, []string{"write-flag odilo", "create odilo"}, w.kinds(rep), "it was the third failure")
 	issue := w.issues("open")[0]
-	require.Contains(t, issue.Body, "killed together with adfbot")
+	require.Contains(t, issue.Body, "adfbot was killed during the run, no result was left")
 	run := w.project("odilo").LastRuns[0]
 	require.Equal(t, "SIGKILL", run.Signal)
 	require.Equal(t, noon, run.Finished)

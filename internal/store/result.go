@@ -58,14 +58,17 @@ type Result struct {
 // Details of the results of runs of which nobody knows the end. They are guesses: if another result of such a run turns up, which was kept
 // where nobody could see it, both are recorded.
 const (
-	DetailKilled   = "killed together with adfbot, no result was left"
+	DetailKilled   = "adfbot was killed during the run, no result was left" // the command may have gone on
 	DetailUnknown  = "how it ended is not known: nothing is left of it on its host, as after an old copy of the state was put back"
 	DetailHostGone = "host gone"
 )
 
+// earlierKilled is what states that earlier versions wrote have in place of DetailKilled.
+const earlierKilled = "killed together with adfbot, no result was left"
+
 // IsGuess reports whether a detail is that of a guess.
 func IsGuess(detail string) bool {
-	return detail == DetailKilled || detail == DetailUnknown || detail == DetailHostGone
+	return detail == DetailKilled || detail == earlierKilled || detail == DetailUnknown || detail == DetailHostGone
 }
 
 // Moment is a time by the clock of a machine, which may be wrong and set right, and by that of its boot, which nobody sets.
