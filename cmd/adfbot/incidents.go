@@ -92,7 +92,7 @@ func (a *app) listIncidents(cmd *cobra.Command, names []string, filter store.Inc
 		return nil
 	}
 	screen := a.screen()
-	rows := []row{{cells: cells("INCIDENT", "OPENED (UTC)", "CLASS", "LASTED", "ANSWERED", "ENDED", "ERROR")}}
+	rows := []row{{cells: cells("INCIDENT", "OPENED (UTC)", "CLASS", "LASTED", "ANSWERED", "ENDED", "FINGERPRINT")}}
 	if screen.width == 0 {
 		rows[0].cells = append(rows[0].cells, cell{text: "ISSUE"})
 	}

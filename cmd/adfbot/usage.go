@@ -174,6 +174,9 @@ func flagError(cmd *cobra.Command, err error) error {
 		return knownCommand(cmd, args)
 	}
 	name := unknown.GetSpecifiedName()
+	if name == "project" && strings.Contains(cmd.Use, "P...") {
+		return fmt.Errorf("there is no flag --project: name the projects without it, %s P", cmd.CommandPath())
+	}
 	if len(name) < 2 {
 		return fmt.Errorf("there is no flag -%s", name)
 	}
