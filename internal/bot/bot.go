@@ -28,7 +28,7 @@
 // # After a crash
 //
 // A result is recorded once its transaction is on disk. All that follows is what the next sweep does anyway, so an
-// error or a crash there never undoes the result. A run that was killed together with adfbot is left in the state
+// error or a crash there never undoes the result. A run during which adfbot was killed is left in the state
 // without a process; the next sweep records it as a failure. A restore writes the sentinel last, so one that was killed
 // can be repeated.
 //

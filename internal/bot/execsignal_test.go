@@ -380,7 +380,7 @@ func TestExecLeavesBackgroundProcess(t *testing.T) {
 	require.Equal(t, "begun\n1\nerr 1\n2\nerr 2\n3\nerr 3\n", string(out))
 }
 
-// A run that was killed together with adfbot is a failure at the next sweep, once.
+// A run during which adfbot was killed is a failure at the next sweep after the command's end, once.
 func TestExecKilledTogether(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
