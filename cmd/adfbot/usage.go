@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -50,7 +51,15 @@ func oneURLAtMost(cmd *cobra.Command, args []string) error {
 // noArgs takes no argument at all.
 func noArgs(cmd *cobra.Command, args []string) error {
 	if len(args) > 0 {
-		return fmt.Errorf("%s takes no arguments, not %s", cmd.CommandPath(), quoted(args))
+		hint := ""
+		switch {
+		case cmd.Flags().Lookup("project") != nil:
+			hint = ": a project is named by --project P"
+		case cmd.HasSubCommands():
+			cmd.SuggestionsMinimumDistance = 2
+			hint = meant(cmd.SuggestionsFor(args[0]), cmd.Name()+" ")
+		}
+		return fmt.Errorf("%s takes no arguments, not %s%s", cmd.CommandPath(), quoted(args), hint)
 	}
 	return nil
 }
@@ -60,6 +69,8 @@ func execCommand(cmd *cobra.Command, args []string) error {
 	switch {
 	case cmd.ArgsLenAtDash() == 0 && len(args) > 0:
 		return nil
+	case slices.Contains(args, "--") && !cmd.Flags().Changed("project"):
+		return fmt.Errorf("the project is named by --project: adfbot exec --project P %s", masked(strings.Join(args[slices.Index(args, "--"):], " ")))
 	case cmd.ArgsLenAtDash() < 0 && len(args) > 0:
 		return fmt.Errorf("write -- before the command: adfbot exec --project P -- %s", masked(strings.Join(args, " ")))
 	}
