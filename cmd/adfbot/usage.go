@@ -56,8 +56,7 @@ func noArgs(cmd *cobra.Command, args []string) error {
 		case cmd.Flags().Lookup("project") != nil:
 			hint = ": a project is named by --project P"
 		case cmd.HasSubCommands():
-			cmd.SuggestionsMinimumDistance = 2
-			hint = meant(cmd.SuggestionsFor(args[0]), cmd.Name()+" ")
+			hint = meant(likely(cmd, args[0]), cmd.Name()+" ")
 		}
 		return fmt.Errorf("%s takes no arguments, not %s%s", cmd.CommandPath(), quoted(args), hint)
 	}
@@ -82,8 +81,13 @@ func knownCommand(root *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
 	}
-	root.SuggestionsMinimumDistance = 2
-	return fmt.Errorf("there is no command %q%s", masked(args[0]), meant(root.SuggestionsFor(args[0]), ""))
+	return fmt.Errorf("there is no command %q%s", masked(args[0]), meant(likely(root, args[0]), ""))
+}
+
+// likely returns the commands below one that may have been meant by a name.
+func likely(parent *cobra.Command, name string) []string {
+	parent.SuggestionsMinimumDistance = 2
+	return parent.SuggestionsFor(name)
 }
 
 // quoted lists arguments for a message.
@@ -238,11 +242,11 @@ func plainly(cmd *cobra.Command, err error) error {
 
 // similar returns the names that may have been meant. Cobra knows how to find them among commands.
 func similar(name string, names []string) []string {
-	root := &cobra.Command{SuggestionsMinimumDistance: 2}
+	root := &cobra.Command{}
 	for _, n := range names {
 		root.AddCommand(&cobra.Command{Use: n, Run: func(*cobra.Command, []string) {}})
 	}
-	return root.SuggestionsFor(name)
+	return likely(root, name)
 }
 
 func meant(names []string, prefix string) string {

@@ -381,7 +381,7 @@ func TestExecLeavesBackgroundProcess(t *testing.T) {
 }
 
 // A run during which adfbot was killed is a failure at the next sweep after the command's end, once.
-func TestExecKilledTogether(t *testing.T) {
+func TestExecKilled(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.fail("odilo", 2)

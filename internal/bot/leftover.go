@@ -10,8 +10,8 @@ import (
 	"github.com/terraphim/adfbot/internal/text"
 )
 
-// RecordLost records a failure for every run whose process is gone without a result, because it was killed together
-// with adfbot, and for every one that was reported to begin and hung. One that only an old copy of the state knows is ignored. It
+// RecordLost records a failure for every run whose process is gone without a result, because adfbot was killed
+// meanwhile, and for every one that was reported to begin and hung. One that only an old copy of the state knows is ignored. It
 // returns how many. A run of which it cannot tell whether it goes on is an error.
 func (b *Bot) RecordLost(ctx context.Context) (int, error) {
 	runs, err := b.store.Running(ctx)
